@@ -1,0 +1,66 @@
+// swift-tools-version: 6.1
+// The list of targets is the map: lower layers first, and nothing imports upwards (LayeringTests holds us to it).
+import PackageDescription
+
+let package = Package(
+  name: "neural-codecs",
+  products: [
+    .library(name: "NeuralCodecs", targets: ["NeuralCodecs"]),
+    .executable(name: "nccodec", targets: ["nccodec"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    // Layer 0: system libraries, native kernels, embedded weights.
+    .systemLibrary(name: "CLibAV", pkgConfig: "libavformat libavcodec libswscale libavutil"),
+    .systemLibrary(name: "CLibPNG", pkgConfig: "libpng"),
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas"),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
+    .target(
+      name: "CKernels",
+      linkerSettings: [.linkedLibrary("hwy")]),
+    .target(name: "CModels", exclude: ["Weights"]),
+
+    // Layer 1: values and integer machinery.
+    .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"]),
+    .target(name: "EntropyCoding", dependencies: ["CKernels"]),
+    .target(name: "Bitstream", dependencies: ["CZlib"]),
+    .target(name: "Media"),
+
+    // Layer 2: networks, files, metrics.
+    .target(name: "Networks", dependencies: ["Tensors", "Bitstream"]),
+    .target(name: "MediaIO", dependencies: ["Media", "CLibPNG", "CLibAV", "CZlib"]),
+    .target(name: "Metrics", dependencies: ["Media"]),
+
+    // Layer 3: latents to bytes.
+    .target(name: "LatentCoding", dependencies: ["EntropyCoding", "Tensors", "Media"]),
+
+    // Layer 4: codecs.
+    .target(
+      name: "ImageCodec",
+      dependencies: ["LatentCoding", "Networks", "Bitstream", "Media", "Metrics", "Tensors", "CModels"]),
+
+    // Layer 5: the public library.
+    .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "Media", "Bitstream"]),
+
+    // Layer 6: the command.
+    .executableTarget(
+      name: "nccodec",
+      dependencies: [
+        "NeuralCodecs", "MediaIO",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    // One program that holds every kernel against its scalar twin and times it.
+    .executableTarget(name: "kernelcheck", dependencies: ["CKernels"]),
+
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
+    .testTarget(name: "EntropyCodingTests", dependencies: ["EntropyCoding"]),
+    .testTarget(name: "BitstreamTests", dependencies: ["Bitstream"]),
+    .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Media"]),
+    .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media"]),
+  ],
+  swiftLanguageModes: [.v6],
+  cxxLanguageStandard: .cxx17
+)

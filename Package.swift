@@ -19,6 +19,7 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
     .target(
       name: "CKernels",
+      cxxSettings: [.headerSearchPath(".")],  // a kernel source includes itself once per SIMD level
       linkerSettings: [.linkedLibrary("hwy")]),
     .target(name: "CModels", exclude: ["Weights"]),
 

@@ -46,8 +46,9 @@ HWY_INLINE void Finish16(V32 (&acc)[kP][kVectors], const int32_t* bias, const in
                          const int16_t* const* residual, size_t first, size_t valid, int32_t epilogue) {
   const D32 d;
   const hn::Rebind<int16_t, D32> dh;
+  HWY_UNROLL(4)  // or the accumulators would live in memory
   for (size_t v = 0; v < kVectors; v++) {
-    if (v * kLanes >= valid) break;
+    if (v * kLanes >= valid) continue;
     const size_t n = valid - v * kLanes < kLanes ? valid - v * kLanes : kLanes;
     const auto b = hn::LoadU(d, bias + v * kLanes);
     const auto s = hn::LoadU(d, shift + v * kLanes);
@@ -153,8 +154,9 @@ HWY_NOINLINE void BlockF(const nc_conv_f32* conv, const float* HWY_RESTRICT w, c
     }
   }
   const auto quarter = hn::Set(d, 0.25f);
+  HWY_UNROLL(4)  // or the accumulators would live in memory
   for (size_t v = 0; v < kVectors; v++) {
-    if (v * kLanes >= valid) break;
+    if (v * kLanes >= valid) continue;
     const size_t n = valid - v * kLanes < kLanes ? valid - v * kLanes : kLanes;
     const size_t at = first + v * kLanes;
     HWY_UNROLL(12)

@@ -57,7 +57,7 @@ template <class Kind, class T = typename Kind::T>
 void Pair1x1(const nc_kernels* k, const typename Kind::Conv* first, const typename Kind::Conv* second, const T* x,
              size_t x_stride, T* y, size_t y_stride, size_t positions) {
   const size_t hidden = first->out_channels;
-  const size_t tile = TileFor(hidden * sizeof(T), 48 << 10);
+  const size_t tile = TileFor(hidden * sizeof(T), 20 << 10);
   std::unique_ptr<T[]> scratch(new T[tile * hidden]);
   const T* rows[kMaxTile];
   T* mid[kMaxTile];
@@ -84,7 +84,7 @@ void Conv3x3(const nc_kernels* k, const typename Kind::Conv* conv, const T* x, s
   const T* zeros = reinterpret_cast<const T*>(kZeros);
   const size_t in = conv->in_channels, channels = conv->out_channels;
   const size_t columns = (width + stride - 1) / stride;
-  const size_t tile = TileFor(in * sizeof(T) * 3 * stride, 24 << 10);
+  const size_t tile = TileFor(in * sizeof(T) * 3 * stride, 12 << 10);
   for (size_t row = row_begin; row < row_end; row++) {
     for (size_t begin = 0; begin < columns; begin += tile) {
       const size_t n = std::min(tile, columns - begin);

@@ -19,6 +19,7 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
     .target(
       name: "CKernels",
+      cxxSettings: [.headerSearchPath(".")],  // a kernel source includes itself once per SIMD level
       linkerSettings: [.linkedLibrary("hwy")]),
     .target(name: "CModels", exclude: ["Weights"]),
 
@@ -54,6 +55,8 @@ let package = Package(
 
     // One program that holds every kernel against its scalar twin and times it.
     .executableTarget(name: "kernelcheck", dependencies: ["CKernels"]),
+    // Times the layers of Tensors for Benchmarks/kernels.sh.
+    .executableTarget(name: "kernelbench", dependencies: ["Tensors"]),
 
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
     .testTarget(name: "EntropyCodingTests", dependencies: ["EntropyCoding"]),

@@ -1,0 +1,97 @@
+// The table of times: one thread, the sizes that the image codec runs at.
+#include <algorithm>
+#include <chrono>
+
+#include "support.h"
+
+namespace {
+
+// Nanoseconds of the fastest of several runs.
+double Best(const std::function<void()>& work) {
+  using Clock = std::chrono::steady_clock;
+  double best = 1e18;
+  const auto until = Clock::now() + std::chrono::milliseconds(250);
+  for (int i = 0; i < 3 || Clock::now() < until; i++) {
+    const auto t = Clock::now();
+    work();
+    best = std::min(best, std::chrono::duration<double, std::nano>(Clock::now() - t).count());
+  }
+  return best;
+}
+
+struct Line {
+  const char* name;
+  double macs;
+  std::function<void(const nc_kernels*)> fixed, real;
+};
+
+void Print(const Line& line) {
+  double scalar_fixed = 0, scalar_real = 0;
+  for (int32_t level = 0; level < NC_LEVELS; level++) {
+    const nc_kernels* k = nc_kernels_at(level);
+    if (k == nullptr) continue;
+    const double f = Best([&] { line.fixed(k); });
+    const double r = line.real ? Best([&] { line.real(k); }) : 0;
+    if (level == NC_LEVEL_SCALAR) scalar_fixed = f, scalar_real = r;
+    std::printf("%-26s %-7s %11.0f %8.2f %8.1f", line.name, nc_level_name(level), f, line.macs / f, scalar_fixed / f);
+    if (line.real)
+      std::printf(" %11.0f %8.2f %8.1f %8.2f", r, line.macs / r, scalar_real / r, r / f);
+    std::printf("\n");
+  }
+}
+
+}  // namespace
+
+void PrintTimes() {
+  Random random(1);
+  std::printf("%-26s %-7s %11s %8s %8s %11s %8s %8s %8s\n", "kernel, one thread", "level", "fixed ns", "GMAC/s",
+              "x scalar", "float ns", "GMAC/s", "x scalar", "float/fx");
+  const size_t height = 64, width = 96, c = 192, n = height * width;
+  const auto x = RandomInts(random, n * c, Data::kUsual);
+  const auto xf = RandomFloats(random, n * c);
+  std::vector<int16_t> y(n * c);
+  std::vector<float> yf(n * c);
+  std::vector<uint8_t> bytes(n * c);
+
+  const Layer16 point(random, c, c, 1, Data::kUsual);
+  const LayerF point_f(random, c, c, 1);
+  const nc_conv_i16 pc = point.View();
+  const nc_conv_f32 pf = point_f.View();
+  Print({"1x1 192-192 64x96", double(n) * c * c,
+         [&](auto* k) { nc_conv1x1_i16(k, &pc, x.data(), c, y.data(), c, nullptr, 0, n, NC_EPILOGUE_LEAKY); },
+         [&](auto* k) { nc_conv1x1_f32(k, &pf, xf.data(), c, yf.data(), c, nullptr, 0, n, NC_EPILOGUE_LEAKY); }});
+
+  const Layer16 up(random, c, 2 * c, 1, Data::kUsual), down(random, 2 * c, c, 1, Data::kUsual);
+  const LayerF up_f(random, c, 2 * c, 1), down_f(random, 2 * c, c, 1);
+  const nc_conv_i16 uc = up.View(), dc = down.View();
+  const nc_conv_f32 uf = up_f.View(), df = down_f.View();
+  Print({"pair 192-384-192 64x96", double(n) * c * c * 4,
+         [&](auto* k) { nc_pair1x1_i16(k, &uc, &dc, x.data(), c, y.data(), c, n); },
+         [&](auto* k) { nc_pair1x1_f32(k, &uf, &df, xf.data(), c, yf.data(), c, n); }});
+
+  const Layer16 depth(random, 1, c, 9, Data::kUsual, true);
+  const LayerF depth_f(random, 1, c, 9, true);
+  const nc_depthwise_i16 wc = depth.Depthwise();
+  const nc_depthwise_f32 wf = depth_f.Depthwise();
+  Print({"depthwise 192 64x96", double(n) * c * 9,
+         [&](auto* k) { k->depthwise_i16(&wc, x.data(), height, width, y.data(), 0, height, NC_EPILOGUE_LEAKY); },
+         [&](auto* k) { k->depthwise_f32(&wf, xf.data(), height, width, yf.data(), 0, height, NC_EPILOGUE_LEAKY); }});
+
+  const Layer16 full(random, 64, 64, 9, Data::kUsual);
+  const LayerF full_f(random, 64, 64, 9);
+  const nc_conv_i16 fc = full.View();
+  const nc_conv_f32 ff = full_f.View();
+  Print({"3x3 64-64 128x128", 128.0 * 128 * 64 * 64 * 9,
+         [&](auto* k) {
+           nc_conv3x3_i16(k, &fc, x.data(), 128, 128, 1, y.data(), nullptr, 0, 128, NC_EPILOGUE_LEAKY);
+         },
+         [&](auto* k) {
+           nc_conv3x3_f32(k, &ff, xf.data(), 128, 128, 1, yf.data(), nullptr, 0, 128, NC_EPILOGUE_LEAKY);
+         }});
+
+  const auto m = RandomInts(random, c, Data::kUsual);
+  Print({"scale 192 64x96", double(n) * c,
+         [&](auto* k) { k->scale_i16(x.data(), m.data(), 14, y.data(), n, c); }, nullptr});
+  Print({"shuffle8 to bytes 512x768", double(n) * c,
+         [&](auto* k) { nc_shuffle8_u8(k, x.data(), 96, 3, 5, bytes.data(), 768 * 3, 768, 0, 512); }, nullptr});
+}

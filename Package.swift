@@ -54,6 +54,8 @@ let package = Package(
 
     // One program that holds every kernel against its scalar twin and times it.
     .executableTarget(name: "kernelcheck", dependencies: ["CKernels"]),
+    // Times the entropy coders; Benchmarks/entropy.sh runs it beside constriction.
+    .executableTarget(name: "entropybench", dependencies: ["EntropyCoding"], path: "Benchmarks/EntropyBench"),
 
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
     .testTarget(name: "EntropyCodingTests", dependencies: ["EntropyCoding"]),

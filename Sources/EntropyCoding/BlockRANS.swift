@@ -5,6 +5,8 @@ import CKernels
 package enum BlockRANS {
   static let lower: UInt64 = 1 << 16
   static let upper: UInt64 = 1 << 32
+  /// Where lane 0 starts in the encoder and ends in the decoder; the others at 0. See `RANSEncoder.first`.
+  static let first: UInt64 = 1 << 12
 
   /// Which kernel decodes 32 lanes; `best` obeys NCCODEC_SIMD.
   package enum Level: Int32, CaseIterable, Sendable {
@@ -46,13 +48,15 @@ package enum BlockRANS {
     let count = lanes ?? (symbols.count < 2048 ? 1 : symbols.count < 16384 ? 4 : 32)
     precondition(count.nonzeroBitCount == 1 && count <= 32)
     var states = [UInt64](repeating: 0, count: count)
+    states[0] = first
     var words: [UInt16] = []
     for n in stride(from: symbols.count - 1, through: 0, by: -1) {
       let width = UInt64(widths[Int(symbols[n])])
       let start = UInt64(starts[Int(symbols[n])])
       var x = states[n & (count - 1)]
       if words.isEmpty {
-        // As in RANSEncoder: lanes grow from 0 until the first word, and are then lifted.
+        // As in RANSEncoder: lanes grow until the first word, and are then lifted.
+        // 64 bits hold this for any width: x < 2^32.
         let grown = (x / width) << 12 + x % width + start
         if grown < upper - lower {
           states[n & (count - 1)] = grown
@@ -133,8 +137,8 @@ package enum BlockRANS {
         guard taken == total else {
           throw EntropyError(.trailingBytes, in: place, "\(total - taken) words are left after the last symbol")
         }
-        guard lanes.allSatisfy({ $0 == 0 }) else {
-          throw EntropyError(.corrupt, in: place, "lanes do not end at 0")
+        guard lanes[0] == UInt32(first), lanes.dropFirst().allSatisfy({ $0 == 0 }) else {
+          throw EntropyError(.corrupt, in: place, "lanes do not end where the encoder's began")
         }
       }
     }

@@ -157,7 +157,8 @@ package struct RangeDecoder: ~Copyable {
   }
 
   /// Checks that the payload is the one that `RangeEncoder` would have written for these symbols: it ends with the
-  /// shortest tail of the final interval and nothing else. Throws `truncated`, `trailingBytes` or `corrupt`.
+  /// shortest tail of the final interval and nothing else. Throws `truncated`, `trailingBytes` or `corrupt`. The bytes
+  /// hold no redundancy, so damage that leaves the length right goes unnoticed: checksums are the container's.
   package consuming func finish() throws {
     // The window is the last 8 bytes read; what the encoder's `low` was follows from it.
     var window: UInt64 = 0

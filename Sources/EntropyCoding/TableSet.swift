@@ -19,8 +19,7 @@ package struct TableSet: Sendable {
   /// One entry per interval in order of start: start (bits 0-31), width - 1 (32-47), value (48-63). Each table ends in
   /// three sentinels that start at 65536, so that the search may look ahead without a bound.
   let entries: [UInt64]
-  /// 256 packed heads: index of the table's first entry (bits 0-31), escapeStart (32-63). Indices past the last table
-  /// repeat it, so that no UInt8 can lead out of bounds.
+  /// One per table: index of its first entry (bits 0-31), escapeStart (32-63).
   let heads: [UInt64]
   /// 512 per table: the table-relative entry holding the quantile `bucket * 128`.
   let buckets: [UInt16]
@@ -43,6 +42,10 @@ package struct TableSet: Sendable {
     var buckets: [UInt16] = []
     var steps: [UInt32] = []
     var outlines: [Outline] = []
+    let values = tables.reduce(0) { $0 + $1.order.count }
+    entries.reserveCapacity(values + 4 * tables.count)
+    steps.reserveCapacity(values)
+    buckets.reserveCapacity(tables.count << Self.bucketBits)
     for (number, (order, widths, escape)) in tables.enumerated() {
       let place = "table \(number)"
       guard let lowest = order.min(), let highest = order.max(), order.count == widths.count,
@@ -70,21 +73,17 @@ package struct TableSet: Sendable {
       if escape > 0 { entries.append(start | UInt64(escape - 1) << 32) }
       let entryCount = entries.count - firstEntry
       heads.append(UInt64(firstEntry) | UInt64(escapeStart) << 32)
-      var e = 0
-      for bucket in 0..<(1 << Self.bucketBits) {
-        let quantile = UInt64(bucket) << UInt64(16 - Self.bucketBits)
-        while e + 1 < entryCount, entries[firstEntry + e + 1] & 0xffff_ffff <= quantile { e += 1 }
-        buckets.append(UInt16(e))
+      // Each entry fills the buckets from its start up to the next one's.
+      for e in 0..<entryCount {
+        let end = e + 1 < entryCount ? entries[firstEntry + e + 1] & 0xffff_ffff : 65536
+        let last = (number << Self.bucketBits) + Int((end + 127) >> 7)
+        while buckets.count < last { buckets.append(UInt16(e)) }
       }
       entries.append(contentsOf: repeatElement(65536, count: 3))
       outlines.append(
         Outline(
           values: Int(lowest)...Int(highest), escapeStart: escapeStart, firstStep: firstStep, firstEntry: firstEntry,
           entryCount: entryCount))
-    }
-    while heads.count < 256 {
-      heads.append(heads[outlines.count - 1])
-      buckets.append(contentsOf: buckets[(outlines.count - 1) << Self.bucketBits..<outlines.count << Self.bucketBits])
     }
     self.entries = entries
     self.heads = heads

@@ -54,11 +54,20 @@ import Testing
   }
 
   @Test func codedBytesArePinned() throws {
-    #expect(try Self.encode([0], [30]) == [])
-    #expect(try Self.encode([1], [30]) == [])
-    #expect(try Self.encode([3, -2], [30, 40]) == [])
-    #expect(try Self.encode([0, 1, -1, 2, -2, 5, 0, 0, 7, -100], [0, 20, 20, 30, 30, 40, 40, 50, 50, 63]) == [])
-    #expect(try Self.encode([0, 1, -1, 2, -2, 5, 0, 0, 7, -100], [0, 20, 20, 30, 30, 40, 40, 50, 50, 63], lanes: 4) == [])
+    #expect(try Self.encode([0], [30]) == [0x4c, 0xd0, 0x21, 0x01])
+    #expect(try Self.encode([1], [30]) == [0x4c, 0x54, 0x62, 0x02])
+    #expect(try Self.encode([3, -2], [30, 40]) == [0x60, 0x46, 0xce, 0x5b])
+    let values: [Int16] = [0, 1, -1, 2, -2, 5, 0, 0, 7, -100]
+    let indices: [UInt8] = [0, 20, 20, 30, 30, 40, 40, 50, 50, 63]
+    #expect(try Self.encode(values, indices) == [0xdc, 0xf0, 0x26, 0x0f, 0x53, 0xa6, 0x01, 0x2c])
+    let fourLanes: [UInt8] = [0x66, 0xa9, 0x9b, 0x85, 0x97, 0x71, 0xaf, 0xf4, 0xf0, 0xcf, 0x90, 0xed, 0x06]
+    #expect(try Self.encode(values, indices, lanes: 4) == fourLanes)
+    #expect(try Self.decode(fourLanes, indices) == values)
+    let escapes: [UInt8] = [
+      0xa5, 0xfe, 0xff, 0x80, 0x3e, 0x00, 0x24, 0xff, 0x7f, 0xff, 0xe7, 0x01, 0xfa, 0xff, 0xff, 0x40,
+    ]
+    #expect(try Self.encode([-32768, 32767, 3], [0, 63, 10], lanes: 2) == escapes)
+    #expect(try Self.decode(escapes, [0, 63, 10]) == [-32768, 32767, 3])
   }
 
   @Test(arguments: [1, 2, 4])
@@ -74,12 +83,12 @@ import Testing
     let count = 300_000
     let indices = [UInt8](repeating: 0, count: count)
     let payload = try Self.encode([Int16](repeating: 0, count: count), indices)
-    #expect(payload.count <= 4)
+    #expect(payload.count <= 7)
     #expect(try Self.decode(payload, indices).allSatisfy { $0 == 0 })
   }
 
   @Test func shortPayloadsLoseFewBytes() throws {
-    for (count, allowed) in [(10, 4.0), (100, 4.0), (1000, 4.0), (3000, 4.0), (5000, 11.0), (20000, 11.0)] {
+    for (count, allowed) in [(10, 4.0), (100, 4.0), (1000, 4.0), (3000, 4.0), (10000, 9.5), (40000, 11.0)] {
       let (values, indices) = Self.sample(count, seed: UInt64(count), scales: 0...40)
       let payload = try Self.encode(values, indices)
       let loss = Double(payload.count) - Self.ideal(values, indices, Scale.gaussian) / 8
@@ -192,23 +201,33 @@ import Testing
     #expect(throws: bad) { try TableSet(tables: [(order: [], widths: [], escape: 65536)]) }
   }
 
-  /// Every truncation and many flips: an error by `finish`, or (flips only, rarely) another reading; never a crash.
+  /// Every truncation throws. A flip changes values for certain and is noticed but for luck, one in thousands.
   @Test func damageIsReported() throws {
+    var flips = 0
+    var unnoticed = 0
     for lanes in [1, 4] {
-      let (values, indices) = Self.sample(600, seed: 21, scales: 10...50)
+      var (values, indices) = Self.sample(600, seed: 21, scales: 10...50)
+      values[599] = 3
+      indices[599] = 40
       let payload = try Self.encode(values, indices, lanes: lanes)
       for length in 0..<payload.count {
         #expect(throws: EntropyError.self) { try Self.decode(Array(payload[..<length]), indices) }
       }
-      #expect(throws: EntropyError.self) { try Self.decode(payload + [0], indices) }
+      #expect(throws: EntropyError(.truncated, in: "", "")) { try Self.decode(payload + [0], indices) }
       #expect(throws: EntropyError.self) { try Self.decode(payload + [0, 0, 0, 0], indices) }
+      #expect(throws: EntropyError.self) { try Self.decode(payload, Array(indices.dropLast())) }
       for bit in 0..<payload.count * 8 {
         var damaged = payload
         damaged[bit / 8] ^= 1 << UInt8(bit % 8)
-        #expect(throws: EntropyError.self) { try Self.decode(damaged, indices) }
+        flips += 1
+        if let got = try? Self.decode(damaged, indices) {
+          #expect(got != values)
+          unnoticed += 1
+        }
       }
-      #expect(throws: EntropyError.self) { try Self.decode(payload, Array(indices.dropLast())) }
-      #expect(throws: EntropyError.self) { try Self.decode(payload, indices + [30]) }
     }
+    #expect(unnoticed * 1000 < flips, "\(unnoticed) of \(flips)")
+    // A payload of few bytes cannot keep a decoder busy for longer than its count, nor lead it out of bounds.
+    #expect(throws: EntropyError.self) { try Self.decode([1, 2, 3, 4, 5, 6, 7, 8, 9], [UInt8](repeating: 63, count: 10_000)) }
   }
 }

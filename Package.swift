@@ -57,6 +57,8 @@ let package = Package(
     .executableTarget(name: "kernelcheck", dependencies: ["CKernels"]),
     // Times the layers of Tensors for Benchmarks/kernels.sh.
     .executableTarget(name: "kernelbench", dependencies: ["Tensors"]),
+    // Times the entropy coders; Benchmarks/entropy.sh runs it beside constriction.
+    .executableTarget(name: "entropybench", dependencies: ["EntropyCoding"], path: "Benchmarks/EntropyBench"),
 
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
     .testTarget(name: "EntropyCodingTests", dependencies: ["EntropyCoding"]),

@@ -1,0 +1,159 @@
+/// Codes values over indexed tables into one rANS stream of interleaved lanes. Inverse: `RANSDecoder`.
+/// // bitstream-spec 5.5
+///
+/// Values are appended in the decoder's order, batch after batch; `finish` codes them all from the last to the first.
+package struct RANSEncoder: ~Copyable {
+  static let lower: UInt64 = 1 << 24
+  static let upper: UInt64 = 1 << 56
+  /// Where lane 0 starts here and ends in the decoder. The other lanes start at 0, which a damaged stream may well end
+  /// at too, as symbols whose interval starts at 0 leave a state of 0 alone; this state cannot be met by such an accident.
+  static let first: UInt64 = 1 << 16
+
+  /// What the escape of the value at `step` says beyond its table.
+  private struct EscapeStep {
+    let step: Int
+    let fields: Escape
+  }
+
+  /// The interval of each step: start (bits 0-15), width - 1 (16-31).
+  private var steps: [UInt32] = []
+  private var escapes: [EscapeStep] = []
+
+  package init() {}
+
+  /// Values and bypass fields appended so far.
+  package var stepCount: Int { steps.count }
+
+  package mutating func reserve(_ count: Int) { steps.reserveCapacity(steps.count + count) }
+
+  /// Appends values[i] coded with table indices[i] of `tables`. Throws `symbolOutsideModel` where a value has no
+  /// interval and its table no escape; what came before it stays appended.
+  package mutating func append(
+    _ values: UnsafeBufferPointer<Int16>, indices: UnsafeBufferPointer<UInt8>, tables: TableSet
+  ) throws {
+    precondition(values.count == indices.count, "one index per value")
+    for i in 0..<values.count { try append(values[i], table: Int(indices[i]), of: tables) }
+  }
+
+  package mutating func append(_ values: [Int16], indices: [UInt8], tables: TableSet) throws {
+    try values.withUnsafeBufferPointer { v in
+      try indices.withUnsafeBufferPointer { try append(v, indices: $0, tables: tables) }
+    }
+  }
+
+  /// Appends one value.
+  @inline(__always)
+  package mutating func append(_ value: Int16, table: Int, of tables: TableSet) throws {
+    let outline = tables.outlines[table]
+    let offset = Int(value) - outline.values.lowerBound
+    if offset >= 0 && offset < outline.values.count {
+      steps.append(tables.steps[outline.firstStep + offset])
+    } else {
+      try escape(value, outline: outline)
+    }
+  }
+
+  private mutating func escape(_ value: Int16, outline: TableSet.Outline) throws {
+    guard outline.escapeStart < 65536 else {
+      throw EntropyError(.symbolOutsideModel, in: "rANS encoder", "\(value) is outside \(outline.values)")
+    }
+    escapes.append(EscapeStep(step: steps.count, fields: Escape(value, outside: outline.values)))
+    steps.append(outline.escapeStart | (65535 - outline.escapeStart) << 16)
+  }
+
+  /// Appends `count` (1...16) raw bits of `value`, as one step.
+  package mutating func appendBypass(_ value: UInt32, bits count: Int) {
+    precondition((1...16).contains(count) && value >> UInt32(count) == 0)
+    let width = UInt32(1) << UInt32(16 - count)
+    steps.append(value << UInt32(16 - count) | (width - 1) << 16)
+  }
+
+  /// Information in what was appended, in bits, rounded down; bits of escapes' fields are left out.
+  package var bitCount: Int {
+    // The product of the widths as mantissa and exponent.
+    var mantissa: UInt64 = 1 << 32
+    var bits = 0
+    for step in steps {
+      mantissa = (mantissa &* (UInt64(step >> 16) &+ 1)) >> 16
+      let shift = mantissa.leadingZeroBitCount &- 31
+      mantissa <<= UInt64(shift)
+      bits &+= shift
+    }
+    return bits
+  }
+
+  /// The payload; nothing appended gives no bytes. `lanes` is 1, 2 or 4. Each costs 2 to 3 bytes, and 4 decode twice as
+  /// fast as 1: nil takes 4 where their bytes are less than a 200th of the payload.
+  package consuming func finish(lanes: Int? = nil) -> [UInt8] {
+    guard !steps.isEmpty else { return [] }
+    let count = lanes ?? (bitCount < 16000 ? 1 : 4)
+    precondition([1, 2, 4].contains(count))
+    var writer = LaneWriter(count: count)
+    var escape = escapes.count - 1
+    steps.withUnsafeBufferPointer { steps in
+      for n in stride(from: steps.count - 1, through: 0, by: -1) {
+        let lane = n & (count - 1)
+        if escape >= 0 && escapes[escape].step == n {
+          let e = escapes[escape].fields
+          if e.mantissaBits > 0 { writer.pushBits(e.mantissa, UInt32(e.mantissaBits), lane: lane) }
+          writer.pushBits(e.head, 6, lane: lane)
+          escape -= 1
+        }
+        let step = steps[n]
+        writer.push(start: UInt64(step & 0xffff), width: UInt64(step >> 16) + 1, lane: lane)
+      }
+    }
+    return writer.payload()
+  }
+
+  /// The lanes as the encoder drives them, last symbol first.
+  private struct LaneWriter {
+    var lanes: [UInt64]
+    /// In order of emission, which is the reverse of the decoder's order.
+    var words: [UInt32] = []
+
+    init(count: Int) {
+      lanes = [UInt64](repeating: 0, count: count)
+      lanes[0] = RANSEncoder.first
+    }
+
+    @inline(__always)
+    mutating func pushBits(_ value: UInt32, _ count: UInt32, lane: Int) {
+      push(start: UInt64(value) << UInt64(16 - count), width: 1 << UInt64(16 - count), lane: lane)
+    }
+
+    @inline(__always)
+    mutating func push(start: UInt64, width: UInt64, lane: Int) {
+      var x = lanes[lane]
+      if words.isEmpty {
+        // No word so far: lanes grow and stay below upper - lower. When one would leave, all are lifted into
+        // [lower, upper), which this lane then leaves by its first word.
+        if x < width << 40 {
+          let quotient = x / width
+          let grown = quotient << 16 &+ (x &- quotient &* width) &+ start
+          if grown < RANSEncoder.upper - RANSEncoder.lower {
+            lanes[lane] = grown
+            return
+          }
+        }
+        for i in lanes.indices { lanes[i] += RANSEncoder.lower }
+        x = lanes[lane]
+      }
+      if x >= width << 40 {
+        words.append(UInt32(truncatingIfNeeded: x))
+        x >>= 32
+      }
+      let quotient = x / width
+      lanes[lane] = quotient << 16 &+ (x &- quotient &* width) &+ start
+    }
+
+    func payload() -> [UInt8] {
+      var bytes = LaneHeader(lanes: lanes).serialised(countBits: 2)
+      bytes.reserveCapacity(bytes.count + 4 * words.count)
+      for word in words.reversed() {
+        for shift: UInt32 in [0, 8, 16, 24] { bytes.append(UInt8(truncatingIfNeeded: word >> shift)) }
+      }
+      return bytes
+    }
+  }
+}

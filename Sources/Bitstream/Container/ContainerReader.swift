@@ -38,6 +38,8 @@ package struct ContainerReader<Source: ByteSource>: Sendable {
   private var metadataBytes = 0
   /// Units of the index chunk; nil before one is read.
   private var indexed: [UnitRecord]?
+  /// Whether the CRCs of all chunks have been checked, so that loading need not check them again.
+  private var isVerified = false
 
   package init(
     _ source: Source, limits: ContainerLimits = ContainerLimits(), checksums: Checksums = .whenOpening,
@@ -69,6 +71,7 @@ package struct ContainerReader<Source: ByteSource>: Sendable {
         .trailingData, at: position, in: "", "\(source.byteCount - position) bytes follow the end chunk")
     }
     try checkIndex()
+    isVerified = checksums == .whenOpening
   }
 
   /// Loads a payload after checking its CRC. `unit` is one of `units`.
@@ -78,7 +81,7 @@ package struct ContainerReader<Source: ByteSource>: Sendable {
       throw BitstreamError(
         .malformed, at: unit.chunk.lowerBound, in: "index", "the index points to what is no payload of its length")
     }
-    if checksums != .ignored { try chunk.verify(in: source) }
+    try verifyLate(chunk)
     let (header, length) = try payloadHeader(chunk)
     let isAsIndexed = header.track == unit.track && header.isRandomAccess == unit.isRandomAccess
       && (tracks[Int(header.track)].timeBase == nil || header.start == unit.start)
@@ -92,7 +95,7 @@ package struct ContainerReader<Source: ByteSource>: Sendable {
 
   /// The bytes of any chunk after checking its CRC.
   package func contents(of chunk: ChunkRecord) throws(BitstreamError) -> ArraySlice<UInt8> {
-    if checksums != .ignored { try chunk.verify(in: source) }
+    try verifyLate(chunk)
     return try source.read(chunk.payload)
   }
 
@@ -104,6 +107,10 @@ package struct ContainerReader<Source: ByteSource>: Sendable {
   /// Checks the CRC of every chunk in `chunks`. Throws `badChecksum` for the first that does not match.
   package func verify() throws(BitstreamError) {
     for chunk in chunks { try chunk.verify(in: source) }
+  }
+
+  private func verifyLate(_ chunk: ChunkRecord) throws(BitstreamError) {
+    if !isVerified, checksums != .ignored { try chunk.verify(in: source) }
   }
 
   private mutating func accept(_ chunk: ChunkRecord) throws(BitstreamError) {
@@ -141,7 +148,7 @@ package struct ContainerReader<Source: ByteSource>: Sendable {
       let index = try RandomAccessIndex.parse(
         try source.read(chunk.payload), into: RandomAccessIndex(limit: limits.maxChunks), named: "index",
         at: chunk.payload.lowerBound)
-      indexed = try index.units(in: offset)
+      indexed = try index.units(before: offset, trackCount: tracks.count)
     case .end:
       let marker = try EndMarker.parse(
         try source.read(chunk.payload), into: EndMarker.blank(length: chunk.payload.count), named: "end",

@@ -2,7 +2,12 @@
 // bitstream-spec 4.1
 package struct ColourProfile: BitstreamStructure, Equatable, Sendable {
   package var track: TrackReference
-  package var profile: ArraySlice<UInt8> = []
+  package var profile: ArraySlice<UInt8>
+
+  package init(track: TrackReference, profile: ArraySlice<UInt8> = []) {
+    self.track = track
+    self.profile = profile
+  }
 
   package mutating func visitFields(_ visitor: inout some FieldVisitor) throws(BitstreamError) {
     try track.visitFields(&visitor)

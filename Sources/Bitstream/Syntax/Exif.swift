@@ -3,7 +3,12 @@
 // bitstream-spec 4.3
 package struct Exif: BitstreamStructure, Equatable, Sendable {
   package var track: TrackReference
-  package var data: ArraySlice<UInt8> = []
+  package var data: ArraySlice<UInt8>
+
+  package init(track: TrackReference, data: ArraySlice<UInt8> = []) {
+    self.track = track
+    self.data = data
+  }
 
   package mutating func visitFields(_ visitor: inout some FieldVisitor) throws(BitstreamError) {
     try track.visitFields(&visitor)

@@ -5,7 +5,12 @@ package struct Gamma: BitstreamStructure, Equatable, Sendable {
   package static let range: ClosedRange<UInt32> = 1...0x7FFF_FFFF
 
   package var track: TrackReference
-  package var exponent: UInt32 = 100_000
+  package var exponent: UInt32
+
+  package init(track: TrackReference, exponent: UInt32 = 100_000) {
+    self.track = track
+    self.exponent = exponent
+  }
 
   package mutating func visitFields(_ visitor: inout some FieldVisitor) throws(BitstreamError) {
     try track.visitFields(&visitor)

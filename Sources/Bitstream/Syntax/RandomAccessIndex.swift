@@ -42,17 +42,22 @@ package struct RandomAccessIndex: BitstreamStructure, Equatable, Sendable {
     end = unit.chunk.upperBound
   }
 
-  /// The entries with their offsets resolved. Throws `malformed` if one leaves `0..<byteCount`, the bytes of the file.
-  package func units(in byteCount: Int) throws(BitstreamError) -> [UnitRecord] {
+  /// The entries with their offsets resolved. Throws `malformed` if a chunk would begin inside the file header or end
+  /// after `limit`, where the index stands, or if a track does not exist.
+  package func units(before limit: Int, trackCount: Int) throws(BitstreamError) -> [UnitRecord] {
     var units: [UnitRecord] = []
     units.reserveCapacity(entries.count)
     var position: UInt64 = 0
     for (number, entry) in entries.enumerated() {
       let (start, overflow) = position.addingReportingOverflow(entry.gap)
       let (end, secondOverflow) = start.addingReportingOverflow(entry.length)
-      guard !overflow, !secondOverflow, end <= UInt64(byteCount) else {
+      guard !overflow, !secondOverflow, start >= UInt64(FileHeader.byteCount), end <= UInt64(limit) else {
         throw BitstreamError(
-          .malformed, at: nil, in: "index > entries > \(number)", "the entry points beyond the end of the file")
+          .malformed, at: limit, in: "index > entries > \(number)", "the entry points to where no payload can be")
+      }
+      guard entry.track < trackCount else {
+        throw BitstreamError(
+          .malformed, at: limit, in: "index > entries > \(number) > track", "there is no track \(entry.track)")
       }
       units.append(
         UnitRecord(chunk: Int(start)..<Int(end), track: entry.track, isRandomAccess: true, start: entry.start))
@@ -70,4 +75,11 @@ package struct UnitRecord: Equatable, Sendable {
   package let isRandomAccess: Bool
   /// Ticks of the track's time base; the position among the track's payloads for tracks without one.
   package let start: UInt64
+
+  package init(chunk: Range<Int>, track: UInt32, isRandomAccess: Bool, start: UInt64) {
+    self.chunk = chunk
+    self.track = track
+    self.isRandomAccess = isRandomAccess
+    self.start = start
+  }
 }

@@ -2,8 +2,13 @@
 /// chunk, at most 2^26 bytes. It describes the whole file.
 // bitstream-spec 4.4
 package struct TextEntry: BitstreamStructure, Equatable, Sendable {
-  package var key = ""
-  package var value = ""
+  package var key: String
+  package var value: String
+
+  package init(key: String = "", value: String = "") {
+    self.key = key
+    self.value = value
+  }
 
   package mutating func visitFields(_ visitor: inout some FieldVisitor) throws(BitstreamError) {
     try visitor.text("key", &key, .prefixed(limit: 255))

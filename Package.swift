@@ -61,7 +61,7 @@ let package = Package(
     .testTarget(name: "EntropyCodingTests", dependencies: ["EntropyCoding"]),
     .testTarget(name: "BitstreamTests", dependencies: ["Bitstream"]),
     .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Media", "CZlib"]),
-    .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media"]),
+    .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"]),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17

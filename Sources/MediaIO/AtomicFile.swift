@@ -25,22 +25,25 @@ package struct AtomicFile: ~Copyable {
   ///
   /// Throws `MediaIOError`: `exists` when the target exists and `overwrite` is false, `system` otherwise.
   package init(_ path: String, overwrite: Bool = false) throws(MediaIOError) {
+    let opened = try AtomicFile.open(path, overwrite: overwrite)
     name = path == "-" ? "standard output" : path
+    descriptor = opened.descriptor
+    target = opened.target
     self.overwrite = overwrite
-    if path == "-" {
-      descriptor = STDOUT_FILENO
-      target = .direct
-      return
-    }
+  }
+
+  private static func open(_ path: String, overwrite: Bool) throws(MediaIOError) -> (
+    descriptor: Int32, target: Target
+  ) {
+    if path == "-" { return (STDOUT_FILENO, .direct) }
     var status = stat()
     let exists = stat(path, &status) == 0
     let kind = status.st_mode & S_IFMT
     if exists, kind == S_IFDIR { throw MediaIOError(.system, at: path, "is a directory") }
     if exists, kind != S_IFREG {
-      descriptor = open(path, O_WRONLY | O_CLOEXEC)
-      target = .direct
+      let descriptor = Glibc.open(path, O_WRONLY | O_CLOEXEC)
       if descriptor < 0 { throw .system(path) }
-      return
+      return (descriptor, .direct)
     }
     if exists, !overwrite { throw MediaIOError(.exists, at: path, "exists already and is not overwritten") }
 
@@ -49,10 +52,9 @@ package struct AtomicFile: ~Copyable {
       final = String(cString: resolved)
       free(resolved)
     }
-    let opened = try AtomicFile.openTemporary(beside: final, name: path)
-    descriptor = opened.descriptor
-    target = .temporary(slot: opened.slot, path: opened.path, final: final)
-    if exists { fchmod(descriptor, status.st_mode & 0o7777) }
+    let temporary = try openTemporary(beside: final, name: path)
+    if exists { fchmod(temporary.descriptor, status.st_mode & 0o7777) }
+    return (temporary.descriptor, .temporary(slot: temporary.slot, path: temporary.path, final: final))
   }
 
   package mutating func write(_ bytes: [UInt8]) throws(MediaIOError) {
@@ -72,13 +74,20 @@ package struct AtomicFile: ~Copyable {
       } else if errno == EEXIST {
         throw MediaIOError(.exists, at: name, "exists already and is not overwritten")
       } else {
-        // No hard links on this file system.
-        guard renameat2(AT_FDCWD, path, AT_FDCWD, final, UInt32(RENAME_NOREPLACE)) == 0 else { throw .system(name) }
+        // No hard links on this file system: claim the name, then replace the empty claim.
+        let claim = Glibc.open(final, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+        guard claim >= 0 else { throw .system(name) }
+        close(claim)
+        guard rename(path, final) == 0 else {
+          let code = errno
+          unlink(final)
+          throw .system(name, code)
+        }
       }
     }
     isCommitted = true
     // The name lives in the directory; failing to flush that is not worth failing for.
-    let directory = open(AtomicFile.directory(of: final), O_RDONLY | O_CLOEXEC)
+    let directory = Glibc.open(AtomicFile.directory(of: final), O_RDONLY | O_CLOEXEC)
     if directory >= 0 {
       fsync(directory)
       close(directory)
@@ -101,6 +110,7 @@ package struct AtomicFile: ~Copyable {
   /// Makes SIGINT, SIGTERM and SIGHUP remove the temporaries before they end the process, for programs that do not
   /// handle them otherwise.
   package static func removeTemporariesOnSignals() {
+    TemporaryNames.prepare()
     for number in [SIGINT, SIGTERM, SIGHUP] {
       signal(number) { number in
         AtomicFile.removeTemporaries()
@@ -123,7 +133,7 @@ package struct AtomicFile: ~Copyable {
       let temporary = "\(directory(of: path))/.nccodec-\(tag).tmp"
       // Registered before it exists: a signal between the two would leave it behind otherwise.
       let slot = TemporaryNames.add(temporary)
-      let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+      let descriptor = Glibc.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
       if descriptor >= 0 { return (descriptor, slot, temporary) }
       let code = errno
       TemporaryNames.remove(slot)
@@ -138,12 +148,15 @@ private enum TemporaryNames {
   // Names beyond this many at once are not seen by signal handlers; slot -1 stands for them.
   static let capacity = 16
 
-  /// `capacity` cells, each the address of a strdup'ed name or 0. Never freed.
+  /// `capacity` cells, each the address of a strdup'ed name or 0.
   private nonisolated(unsafe) static let cells: UnsafeMutablePointer<Atomic<UInt>> = {
     let cells = UnsafeMutablePointer<Atomic<UInt>>.allocate(capacity: capacity)
     for i in 0..<capacity { (cells + i).initialize(to: Atomic(0)) }
     return cells
   }()
+
+  /// Makes the table, which a signal handler must not be the first to do.
+  static func prepare() { _ = cells }
 
   static func add(_ path: String) -> Int {
     guard let name = strdup(path) else { return -1 }
@@ -159,8 +172,8 @@ private enum TemporaryNames {
 
   static func remove(_ slot: Int) {
     guard slot >= 0 else { return }
-    let name = cells[slot].exchange(0, ordering: .sequentiallyConsistent)
-    free(UnsafeMutablePointer<CChar>(bitPattern: name))
+    // The string is leaked, some fifty bytes: a handler on another thread may be reading it.
+    cells[slot].store(0, ordering: .sequentiallyConsistent)
   }
 
   static func unlinkAll() {

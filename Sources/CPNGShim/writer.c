@@ -113,7 +113,8 @@ int cpng_write(uint32_t width, uint32_t height, int colour_samples, const uint8_
     }
     png_write_row(png, from);
   }
-  png_write_end(png, info);
+  // Without the info: given it, libpng 1.6.39 writes eXIf a second time.
+  png_write_end(png, NULL);
   png_destroy_write_struct(&png, &info);
   *out = sink->bytes;
   *out_size = sink->count;

@@ -74,6 +74,25 @@ package struct TIFFStructure {
 
   package func entry(_ tag: Int) -> Entry? { firstDirectory?.first { $0.tag == tag } }
 
+  /// The same structure with only the first directory, and of that only the entries named. Nil without a directory.
+  package func keepingOnly(tags: Set<Int>) -> [UInt8]? {
+    guard let entries = firstDirectory, let first = entries.first else { return nil }
+    var out = bytes
+    var position = first.valuePosition - 8
+    let countPosition = position - 2
+    var kept = 0
+    for entry in entries where tags.contains(entry.tag) {
+      out.replaceSubrange(position..<(position + 12), with: bytes[(entry.valuePosition - 8)..<(entry.valuePosition + 4)])
+      position += 12
+      kept += 1
+    }
+    let (low, high) = (UInt8(kept & 255), UInt8(kept >> 8))
+    out.replaceSubrange(countPosition..<(countPosition + 2), with: bigEndian ? [high, low] : [low, high])
+    // The next directory's offset, if the file has room for one.
+    for i in position..<min(position + 4, out.count) { out[i] = 0 }
+    return out
+  }
+
   private func range(of entry: Entry) -> Range<Int>? {
     guard let type = entry.type else { return nil }
     let size = entry.count * type.size  // at most 2^34

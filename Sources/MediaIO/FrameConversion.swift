@@ -35,32 +35,40 @@ extension DecodedFrame {
 
   /// Writes component `index`, rounded to 8 bits, to every `step`-th byte of `out`, rows without padding.
   private func readComponent(_ index: Int, into out: UnsafeMutablePointer<UInt8>, step: Int) {
-    // Palette entries are 8-bit RGBA, whatever the descriptor's depth says of the indices.
-    let depth = isPalette ? 8 : Int(component(index).depth)
+    let (width, height) = (width, height)
+    if isPalette {
+      // Plane 1 is 256 native-endian words 0xAARRGGBB.
+      let shift = UInt32([16, 8, 0, 24][index])
+      let palette = UnsafeRawPointer(plane(1)!).assumingMemoryBound(to: UInt32.self)
+      let values = (0..<256).map { UInt8(truncatingIfNeeded: palette[$0] >> shift) }
+      for y in 0..<height {
+        let row = plane(0)! + y * stride(0)
+        let to = out + y * width * step
+        for x in 0..<width { to[x * step] = values[Int(row[x])] }
+      }
+      return
+    }
+    let layout = component(index)
+    let depth = Int(layout.depth)
+    if depth == 8, layout.shift == 0, !has(AV_PIX_FMT_FLAG_BITSTREAM), let plane = plane(Int(layout.plane)) {
+      for y in 0..<height {
+        let row = plane + y * stride(Int(layout.plane)) + Int(layout.offset)
+        let to = out + y * width * step
+        for x in 0..<width { to[x * step] = row[x * Int(layout.step)] }
+      }
+      return
+    }
     let top = (1 << depth) - 1
     var scaled = (0...top).map { UInt8(($0 * 255 + top / 2) / top) }
     // Of monochrome formats this one counts ink.
     if frame.pointee.format == AV_PIX_FMT_MONOWHITE.rawValue { scaled.reverse() }
-    let (width, height) = (width, height)
-    let layout = component(index)
-    let isPlainByte = depth == 8 && layout.shift == 0 && !isPalette && !has(AV_PIX_FMT_FLAG_BITSTREAM)
-
     withUnsafePointer(to: &frame.pointee.data) { data in
       withUnsafePointer(to: &frame.pointee.linesize) { linesize in
         let planes = UnsafeMutableRawPointer(mutating: data).assumingMemoryBound(to: UnsafePointer<UInt8>?.self)
         let strides = UnsafeRawPointer(linesize).assumingMemoryBound(to: Int32.self)
-        if isPlainByte, let plane = planes[Int(layout.plane)] {
-          for y in 0..<height {
-            let row = plane + y * Int(strides[Int(layout.plane)]) + Int(layout.offset)
-            let to = out + y * width * step
-            for x in 0..<width { to[x * step] = row[x * Int(layout.step)] }
-          }
-          return
-        }
         var line = [UInt16](repeating: 0, count: width)
         for y in 0..<height {
-          av_read_image_line2(
-            &line, planes, strides, descriptor, 0, Int32(y), Int32(index), Int32(width), isPalette ? 1 : 0, 2)
+          av_read_image_line2(&line, planes, strides, descriptor, 0, Int32(y), Int32(index), Int32(width), 0, 2)
           let to = out + y * width * step
           for x in 0..<width { to[x * step] = scaled[Int(line[x]) & top] }
         }
@@ -68,49 +76,29 @@ extension DecodedFrame {
     }
   }
 
-  /// YCbCr to RGB `[height, width, 3]`, BT.601: full range for JPEG (JFIF), as the frame says otherwise.
+  private func plane(_ index: Int) -> UnsafePointer<UInt8>? {
+    let all = frame.pointee.data
+    return UnsafePointer([all.0, all.1, all.2, all.3][index])
+  }
+
+  /// Bytes from row to row; negative where a decoder stores them upside down.
+  private func stride(_ index: Int) -> Int {
+    let all = frame.pointee.linesize
+    return Int([all.0, all.1, all.2, all.3][index])
+  }
+
   private func convertYCbCr(into samples: UnsafeMutableBufferPointer<UInt8>, format: ImageFormat) throws {
-    func fail(_ reason: String) -> MediaIOError { MediaIOError(.unsupported, at: "\(format) pixels", reason) }
-    // The deprecated J formats are their plain twins with full range.
-    let (source, isJ): (AVPixelFormat, Bool) =
-      switch AVPixelFormat(rawValue: frame.pointee.format) {
-      case AV_PIX_FMT_YUVJ420P: (AV_PIX_FMT_YUV420P, true)
-      case AV_PIX_FMT_YUVJ422P: (AV_PIX_FMT_YUV422P, true)
-      case AV_PIX_FMT_YUVJ444P: (AV_PIX_FMT_YUV444P, true)
-      case AV_PIX_FMT_YUVJ440P: (AV_PIX_FMT_YUV440P, true)
-      case AV_PIX_FMT_YUVJ411P: (AV_PIX_FMT_YUV411P, true)
-      case let other: (other, false)
-      }
-    let isFull = isJ || format == .jpeg || frame.pointee.color_range == AVCOL_RANGE_JPEG
-    let flags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_BITEXACT
-    let (w, h) = (Int32(width), Int32(height))
-    guard
-      let scaler = sws_getContext(w, h, source, w, h, AV_PIX_FMT_RGB24, flags, nil, nil, nil)
-    else { throw fail("swscale cannot convert \(String(cString: descriptor.pointee.name))") }
-    defer { sws_freeContext(scaler) }
-    let matrix = sws_getCoefficients(SWS_CS_ITU601)
-    guard sws_setColorspaceDetails(scaler, matrix, isFull ? 1 : 0, matrix, 1, 0, 1 << 16, 1 << 16) >= 0 else {
-      throw fail("swscale refuses BT.601")
+    guard (0..<3).allSatisfy({ component($0).depth == 8 && component($0).step == 1 && Int(component($0).plane) == $0 }),
+      let luma = plane(0), let cb = plane(1), let cr = plane(2)
+    else {
+      let name = String(cString: descriptor.pointee.name)
+      throw MediaIOError(.unsupported, at: "\(format) pixels", "pixel format \(name)")
     }
-    // swscale may write past a row's end, so it gets rows of its own.
-    let stride = (width * 3 + 63) / 64 * 64 + 64
-    guard let buffer = av_malloc(stride * height) else {
-      throw MediaIOError(.outOfMemory, at: "\(format) pixels", "\(stride * height) bytes")
-    }
-    defer { av_free(buffer) }
-    let rows = buffer.assumingMemoryBound(to: UInt8.self)
-    let done = withUnsafePointer(to: &frame.pointee.data) { data in
-      withUnsafePointer(to: &frame.pointee.linesize) { linesize in
-        let planes = UnsafeRawPointer(data).assumingMemoryBound(to: UnsafePointer<UInt8>?.self)
-        let strides = UnsafeRawPointer(linesize).assumingMemoryBound(to: Int32.self)
-        let to: [UnsafeMutablePointer<UInt8>?] = [rows, nil, nil, nil]
-        let toStride: [Int32] = [Int32(stride), 0, 0, 0]
-        return sws_scale(scaler, planes, strides, 0, h, to, toStride)
-      }
-    }
-    guard done == h else { throw fail("swscale gave \(done) of \(h) rows") }
-    for y in 0..<height {
-      (samples.baseAddress! + y * width * 3).update(from: rows + y * stride, count: width * 3)
-    }
+    let picture = YCbCrPicture(
+      width: width, height: height, luma: luma, lumaStride: stride(0), cb: cb, cbStride: stride(1), cr: cr,
+      crStride: stride(2), horizontalFactor: 1 << Int(descriptor.pointee.log2_chroma_w),
+      verticalFactor: 1 << Int(descriptor.pointee.log2_chroma_h),
+      isFullRange: format == .jpeg || format == .tiff || frame.pointee.color_range == AVCOL_RANGE_JPEG)
+    picture.convert(into: samples.baseAddress!)
   }
 }

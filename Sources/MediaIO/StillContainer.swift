@@ -10,6 +10,8 @@ struct StillContainer {
   var usesAlpha = true
   /// TIFF's associated alpha: colours are already multiplied by it.
   var isPremultiplied = false
+  /// What libav should see in the file's place.
+  var bytesToDecode: [UInt8]?
 
   /// Throws `MediaIOError`: `truncated`, `damaged`, `tooLarge`, `unsupported`.
   init(_ bytes: [UInt8], format: ImageFormat, limits: ImageLimits) throws(MediaIOError) {
@@ -128,6 +130,11 @@ struct StillContainer {
     guard hasPicture else { throw MediaIOError(.damaged, at: "WebP", "no picture chunk") }
   }
 
+  /// Size, sample layout, compression and its parameters, strips, tiles, palette (TIFF 6.0, appendix A).
+  private static let pixelTags: Set<Int> = [
+    256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325, 347, 530, 532,
+  ]
+
   private mutating func readTIFF(_ bytes: [UInt8], _ limits: ImageLimits) throws(MediaIOError) {
     guard let tiff = TIFFStructure(bytes), tiff.firstDirectory != nil else {
       throw MediaIOError(.truncated, at: "TIFF", "the first directory lies outside the file")
@@ -142,6 +149,12 @@ struct StillContainer {
     }
     if let entry = tiff.entry(34_675), entry.count <= limits.maxMetadataBytes { iccProfile = tiff.data(entry) }
     isPremultiplied = value(338) == 1
+    if let sampleFormat = value(339), sampleFormat != 1, sampleFormat != 4 {
+      throw MediaIOError(.unsupported, at: "TIFF", "samples that are not unsigned integers (format \(sampleFormat))")
+    }
+    // libav's strict mode, which reports damage, also refuses every tag that it does not know; so it sees only those
+    // that describe pixels.
+    bytesToDecode = tiff.keepingOnly(tags: Self.pixelTags)
     if tiff.hasNextDirectory { notices.append("TIFF: only the first page was read") }
   }
 }

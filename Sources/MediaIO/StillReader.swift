@@ -4,8 +4,8 @@ import Media
 
 /// Reads JPEG, WebP, BMP, TIFF, QOI and PNM stills through libavcodec.
 ///
-/// YCbCr becomes RGB by swscale's accurate path (BT.601, bicubic chroma); everything else keeps its exact samples,
-/// more than 8 bits rounded to nearest. Grey stays grey. Orientation is kept as metadata, never applied.
+/// YCbCr becomes RGB by `YCbCrPicture`; everything else keeps its exact samples, more than 8 bits rounded to nearest.
+/// Grey stays grey. Orientation is kept as metadata, never applied.
 package enum StillReader {
   /// Throws `MediaIOError`; those from libav carry its message. PNG is `PNGReader`'s.
   package static func read(_ bytes: [UInt8], format: ImageFormat, limits: ImageLimits = ImageLimits()) throws
@@ -17,7 +17,7 @@ package enum StillReader {
       throw MediaIOError(.damaged, at: "\(format)", "the bytes do not start as \(format)")
     }
     let container = try StillContainer(bytes, format: format, limits: limits)
-    let frame = try DecodedFrame(bytes, codec: codec(for: format, bytes), format: format, limits: limits)
+    let frame = try DecodedFrame(container.bytesToDecode ?? bytes, codec: codec(for: format, bytes), format: format, limits: limits)
     var image = try frame.makeImage(format: format, usesAlpha: container.usesAlpha)
     if container.isPremultiplied { image.divideByAlpha() }
     if let alpha = image.alpha, format == .bmp || frame.isPalette, alpha.allSatisfy({ $0 == 255 }) {

@@ -2,6 +2,7 @@ import CZlib
 import Foundation
 import Media
 import MediaIO
+import Testing
 
 enum Fixture {
   static let images = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -95,4 +96,18 @@ struct SeededGenerator: RandomNumberGenerator {
 extension MediaIOError {
   /// Equal by code, so this compares.
   init(_ code: Code) { self.init(code, at: "", "") }
+}
+
+/// Array equality that reports the first difference in one line.
+func expectSame(
+  _ a: [UInt8]?, _ b: [UInt8]?, _ location: Testing.SourceLocation = #_sourceLocation
+) {
+  guard let a, let b else {
+    #expect((a == nil) == (b == nil), sourceLocation: location)
+    return
+  }
+  let first = zip(a, b).enumerated().first { $0.element.0 != $0.element.1 }
+  let what = first.map { "at \($0.offset): \($0.element.0) is not \($0.element.1)" } ?? "\(a.count), \(b.count) bytes"
+  let isSame = a.count == b.count && first == nil
+  #expect(isSame, "\(what)", sourceLocation: location)
 }

@@ -11,60 +11,65 @@ struct PNGReaderTests {
     #expect(read.image.colour == .grey && read.image.alpha == nil)
     #expect(read.image.metadata.sourceBitDepth == depth)
     #expect(read.notices == (depth == 16 ? ["16-bit samples were rounded to 8 bits"] : []))
-    #expect(
-      read.image.samples == scene.all { [expected8(stored(scene.grey($0, $1), depth: depth), depth: depth)] })
+    expectSame(
+      read.image.samples, scene.all { [expected8(stored(scene.grey($0, $1), depth: depth), depth: depth)] })
   }
 
   @Test(arguments: [("rgb8", 8), ("rgb8-adam7", 8), ("rgb16", 16)])
   func rgb(name: String, depth: Int) throws {
     let image = try Fixture.read("\(name).png").image
     #expect(image.colour == .rgb && image.alpha == nil && image.metadata.sourceBitDepth == depth)
-    #expect(
-      image.samples == scene.all { scene.pixel($0, $1)[0..<3].map { expected8(stored($0, depth: depth), depth: depth) } })
+    expectSame(
+      image.samples, scene.all { scene.pixel($0, $1)[0..<3].map { expected8(stored($0, depth: depth), depth: depth) } })
   }
 
   @Test(arguments: [("rgba8", 8), ("rgba8-adam7", 8), ("rgba16", 16)])
   func rgba(name: String, depth: Int) throws {
     let image = try Fixture.read("\(name).png").image
-    #expect(
-      image.samples == scene.all { scene.pixel($0, $1)[0..<3].map { expected8(stored($0, depth: depth), depth: depth) } })
-    #expect(image.alpha == scene.all { [expected8(stored(scene.pixel($0, $1)[3], depth: depth), depth: depth)] })
+    expectSame(
+      image.samples, scene.all { scene.pixel($0, $1)[0..<3].map { expected8(stored($0, depth: depth), depth: depth) } })
+    expectSame(
+      image.alpha, scene.all { [expected8(stored(scene.pixel($0, $1)[3], depth: depth), depth: depth)] })
   }
 
   @Test func greyAlpha() throws {
     let image = try Fixture.read("greyalpha8.png").image
     #expect(image.colour == .grey)
-    #expect(image.samples == scene.all { [stored(scene.grey($0, $1), depth: 8)] })
-    #expect(image.alpha == scene.all { [stored(scene.pixel($0, $1)[3], depth: 8)] })
+    expectSame(
+      image.samples, scene.all { [stored(scene.grey($0, $1), depth: 8)] })
+    expectSame(
+      image.alpha, scene.all { [stored(scene.pixel($0, $1)[3], depth: 8)] })
   }
 
   @Test func tinyInterlaced() throws {
     let image = try Fixture.read("grey4-adam7.png").image
-    #expect(image.samples == Scene(width: 5, height: 3).all { [($0 * 3 + $1) % 16 * 17] })
+    expectSame(
+      image.samples, Scene(width: 5, height: 3).all { [($0 * 3 + $1) % 16 * 17] })
   }
 
   @Test(arguments: [false, true])
   func palette(transparent: Bool) throws {
     let image = try Fixture.read(transparent ? "palette4-trns.png" : "palette4.png").image
     let index = { (x: Int, y: Int) in (x / 3 + y) % 16 }
-    #expect(image.samples == scene.all { [index($0, $1) * 17, 255 - index($0, $1) * 17, index($0, $1) * 40 % 256] })
+    expectSame(
+      image.samples, scene.all { [index($0, $1) * 17, 255 - index($0, $1) * 17, index($0, $1) * 40 % 256] })
     // tRNS has nine entries; the rest are opaque.
-    #expect(
-      image.alpha == (transparent ? scene.all { [index($0, $1) < 9 ? index($0, $1) * 25 : 255] } : nil))
+    expectSame(
+      image.alpha, (transparent ? scene.all { [index($0, $1) < 9 ? index($0, $1) * 25 : 255] } : nil))
   }
 
   @Test func greyPaletteBecomesGrey() throws {
     let image = try Fixture.read("palette8-grey.png").image
     #expect(image.colour == .grey)
-    #expect(image.samples == scene.all { [[0, 200, 255][($0 + $1) % 3]] })
+    expectSame(
+      image.samples, scene.all { [[0, 200, 255][($0 + $1) % 3]] })
   }
 
   @Test func transparentColour() throws {
     let image = try Fixture.read("rgb8-trns.png").image
     let key = stored(40000, depth: 8)
-    #expect(
-      image.alpha
-        == scene.all { x, y in scene.pixel(x, y)[0..<3].allSatisfy { stored($0, depth: 8) == key } ? [0] : [255] })
+    expectSame(
+      image.alpha, scene.all { x, y in scene.pixel(x, y)[0..<3].allSatisfy { stored($0, depth: 8) == key } ? [0] : [255] })
   }
 
   @Test func onePixel() throws {

@@ -5,10 +5,10 @@ import Testing
 struct StillReaderTests {
   let scene = Scene()
 
-  /// Against libjpeg-turbo and libwebp, which upsample chroma and round in their own ways.
+  /// Against libjpeg-turbo and libwebp, which round chroma to 8 bits before the matrix.
   @Test(arguments: [
-    ("grey.jpg", 1, 0.05), ("444.jpg", 3, 0.6), ("422.jpg", 30, 1.6), ("420.jpg", 30, 1.6),
-    ("progressive.jpg", 30, 1.6), ("lossy.webp", 30, 1.6), ("cmyk.jpg", 3, 0.8),
+    ("grey.jpg", 1, 0.05), ("444.jpg", 2, 0.1), ("422.jpg", 3, 0.5), ("420.jpg", 3, 0.5),
+    ("progressive.jpg", 3, 0.5), ("lossy.webp", 3, 0.5), ("cmyk.jpg", 2, 1.1),
   ])
   func closeToOtherDecoders(name: String, worst: Int, mean: Double) throws {
     let read = try Fixture.read(name)
@@ -26,14 +26,17 @@ struct StillReaderTests {
   func rgb(name: String) throws {
     let image = try Fixture.read(name).image
     #expect(image.colour == .rgb && image.alpha == nil)
-    #expect(image.samples == scene.all { scene.pixel($0, $1)[0..<3].map { stored($0, depth: 8) } })
+    expectSame(
+      image.samples, scene.all { scene.pixel($0, $1)[0..<3].map { stored($0, depth: 8) } })
   }
 
   @Test(arguments: ["rgba8.tif", "lossless-alpha.webp"])
   func rgba(name: String) throws {
     let image = try Fixture.read(name).image
-    #expect(image.samples == scene.all { scene.pixel($0, $1)[0..<3].map { stored($0, depth: 8) } })
-    #expect(image.alpha == scene.all { [stored(scene.pixel($0, $1)[3], depth: 8)] })
+    expectSame(
+      image.samples, scene.all { scene.pixel($0, $1)[0..<3].map { stored($0, depth: 8) } })
+    expectSame(
+      image.alpha, scene.all { [stored(scene.pixel($0, $1)[3], depth: 8)] })
   }
 
   @Test func losslessWebPWithoutAlpha() throws {
@@ -49,7 +52,8 @@ struct StillReaderTests {
   @Test func lossyWebPKeepsAlphaExactly() throws {
     let image = try Fixture.read("lossy-alpha.webp").image
     #expect(image.colour == .rgb)
-    #expect(image.alpha == scene.all { [stored(scene.pixel($0, $1)[3], depth: 8)] })
+    expectSame(
+      image.alpha, scene.all { [stored(scene.pixel($0, $1)[3], depth: 8)] })
   }
 
   @Test func greyAndBlackWhite() throws {
@@ -59,7 +63,8 @@ struct StillReaderTests {
       let p = scene.pixel(x, y).map { stored($0, depth: 8) }
       return (p[0] * 19595 + p[1] * 38470 + p[2] * 7471 + 0x8000) >> 16  // Pillow's
     }
-    #expect(bmp.samples == scene.all { [luma($0, $1)] })
+    expectSame(
+      bmp.samples, scene.all { [luma($0, $1)] })
     let mono = try Fixture.read("mono.bmp").image
     #expect(mono.colour == .grey && Set(mono.samples) == [0, 255])
     #expect(try Fixture.read("mono.tif").image.samples == mono.samples)
@@ -68,15 +73,15 @@ struct StillReaderTests {
   @Test func sixteenBitTIFF() throws {
     let read = try Fixture.read("grey16.tif")
     #expect(read.image.colour == .grey && read.image.metadata.sourceBitDepth == 16)
-    #expect(read.image.samples == scene.all { [expected8(scene.grey($0, $1), depth: 16)] })
+    expectSame(
+      read.image.samples, scene.all { [expected8(scene.grey($0, $1), depth: 16)] })
     #expect(read.notices == ["16-bit samples were rounded to 8 bits"])
   }
 
   @Test func portablePixmap() throws {
     let scene = Scene(width: 9, height: 5)
-    #expect(
-      try Fixture.read("rgb.ppm").image.samples
-        == scene.all { scene.pixel($0, $1)[0..<3].map { stored($0, depth: 8) } })
+    expectSame(
+      try Fixture.read("rgb.ppm").image.samples, scene.all { scene.pixel($0, $1)[0..<3].map { stored($0, depth: 8) } })
   }
 
   @Test(arguments: [("orientation6-icc.jpg", 6), ("lossless-alpha.webp", 8), ("rgb8.tif", 3)])
@@ -124,9 +129,8 @@ struct StillReaderTests {
     let at = try #require((0..<(bytes.count - 10)).first { Array(bytes[$0..<($0 + 10)]) == tag })
     bytes[at + 8] = 1
     let image = try ImageReader.read(bytes).image
-    #expect(
-      image.samples
-        == scene.all { x, y in
+    expectSame(
+      image.samples, scene.all { x, y in
           let p = scene.pixel(x, y).map { stored($0, depth: 8) }
           return p[0..<3].map { p[3] == 0 ? 0 : min(255, ($0 * 255 + p[3] / 2) / p[3]) }
         })

@@ -102,7 +102,8 @@ def exif(orientation, order=">"):
 
 
 def srgb_profile():
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile[:24] + struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + profile[36:]  # a fixed date: the same bytes each time
 
 
 def picture(mode, w=35, h=27):
@@ -150,7 +151,7 @@ def truth():
 def broken():
     good = png(None, 16, 16, 2, 8, lambda x, y: (x * 16, y * 16, 99))
     bad = bytearray(good)
-    bad[good.index(b"IDAT") + 8] ^= 0x40
+    bad[good.index(b"IEND") - 5] ^= 0x40  # the end of IDAT's checksum
     (HERE / "broken-crc.png").write_bytes(bad)
     (HERE / "broken-truncated.png").write_bytes(good[:len(good) * 2 // 3])
     # Declares 65,535 x 65,535 pixels in a hundred bytes.

@@ -19,7 +19,8 @@ struct StillContainer {
     case .jpeg: try readJPEG(bytes, limits)
     case .webp: try readWebP(bytes, limits)
     case .tiff: try readTIFF(bytes, limits)
-    case .png, .bmp, .qoi, .pnm: break
+    case .bmp: try readBMP(bytes, limits)
+    case .png, .qoi, .pnm: break
     }
   }
 
@@ -130,6 +131,23 @@ struct StillContainer {
     guard hasPicture else { throw MediaIOError(.damaged, at: "WebP", "no picture chunk") }
   }
 
+  // "BM" size(4) 0(4) pixels-at(4) header-size(4) width(4) height(4) planes(2) bits(2) compression(4) ..., little-endian;
+  // a negative height means rows from the top. libav reads a file that lacks its row padding, or part of it, skewed.
+  private func readBMP(_ bytes: [UInt8], _ limits: ImageLimits) throws(MediaIOError) {
+    func integer(_ position: Int, _ size: Int) -> Int {
+      (0..<size).reduce(0) { $0 | Int(bytes[position + $1]) << (8 * $1) }
+    }
+    guard bytes.count >= 26 else { throw MediaIOError(.truncated, at: "BMP", "\(bytes.count) bytes") }
+    guard integer(14, 4) >= 40 else { return }  // OS/2's, which libav checks
+    guard bytes.count >= 54 else { throw MediaIOError(.truncated, at: "BMP", "\(bytes.count) bytes") }
+    let width = Int(Int32(truncatingIfNeeded: integer(18, 4)))
+    let height = Int(Int32(truncatingIfNeeded: integer(22, 4)).magnitude)
+    try limits.check(width: width, height: height, format: .bmp)
+    let isPlain = [0, 3].contains(integer(30, 4))
+    let end = integer(10, 4) + (width * integer(28, 2) + 31) / 32 * 4 * height
+    if isPlain, end > bytes.count { throw MediaIOError(.truncated, at: "BMP", "\(bytes.count) bytes of \(end)") }
+  }
+
   /// Size, sample layout, compression and its parameters, strips, tiles, palette (TIFF 6.0, appendix A).
   private static let pixelTags: Set<Int> = [
     256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325, 347, 530, 532,
@@ -146,6 +164,9 @@ struct StillContainer {
     try limits.check(width: width, height: height, format: .tiff)
     if let orientation = value(274), (2...8).contains(orientation) {
       exif = EXIF.minimal(orientation: UInt8(orientation))
+    }
+    for entry in tiff.firstDirectory! where entry.type != nil && tiff.data(entry) == nil {
+      throw MediaIOError(.truncated, at: "TIFF", "the value of tag \(entry.tag) lies outside the file")
     }
     if let entry = tiff.entry(34_675), entry.count <= limits.maxMetadataBytes { iccProfile = tiff.data(entry) }
     isPremultiplied = value(338) == 1

@@ -93,7 +93,8 @@ final class DecodedFrame {
       av_frame_free(&frame)
     }
     guard let context, let packet, let decoded = frame else { throw fail(-ENOMEM) }
-    context.pointee.max_pixels = Int64(limits.maxPixels)
+    // Decoders ask for sides rounded up to blocks, at most 64; the exact limit is checked before or after them.
+    context.pointee.max_pixels = Int64(limits.maxPixels) + 64 * 2 * 65_536
     context.pointee.thread_count = 1
     // Concealed damage would be coded as if it were the picture.
     context.pointee.err_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER | AV_EF_EXPLODE

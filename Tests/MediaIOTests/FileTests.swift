@@ -2,7 +2,8 @@ import Foundation
 import MediaIO
 import Testing
 
-struct FileTests {
+/// One after another, because `removeTemporaries` removes everybody's.
+@Suite(.serialized) struct FileTests {
   /// A fresh directory for `body`, removed afterwards.
   static func inDirectory(_ body: (String) throws -> Void) throws {
     var template = Array("/tmp/nccodec-test-XXXXXX".utf8CString)
@@ -72,6 +73,22 @@ struct FileTests {
         #expect(try Self.names(directory).count == 1)
       }
       #expect(try Self.names(directory) == [])
+    }
+  }
+
+  /// What a signal handler does.
+  @Test func removingTemporaries() throws {
+    try Self.inDirectory { directory in
+      let first = try AtomicFile(directory + "/a")
+      let second = try AtomicFile(directory + "/b")
+      #expect(try Self.names(directory).count == 2)
+      AtomicFile.removeTemporaries()
+      #expect(try Self.names(directory) == [])
+      do {
+        try first.commit()
+        Issue.record("committed a removed file")
+      } catch { #expect(error as? MediaIOError == MediaIOError(.system)) }
+      _ = consume second
     }
   }
 

@@ -1,0 +1,63 @@
+import Glibc
+
+/// Whole files in and out. The path "-" is standard input or output.
+package enum FileIO {
+  /// Reads a file, or standard input for "-".
+  ///
+  /// Throws `MediaIOError`: `system` with the operating system's reason, `tooLarge` beyond `limit` bytes.
+  package static func read(_ path: String, limit: Int = 1 << 31) throws(MediaIOError) -> [UInt8] {
+    let name = path == "-" ? "standard input" : path
+    let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .system(name) }
+    defer { if path != "-" { close(descriptor) } }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw .system(name) }
+    guard status.st_mode & S_IFMT != S_IFDIR else { throw MediaIOError(.system, at: name, "is a directory") }
+
+    // A regular file's size is only a hint: it may grow, and pipes have none.
+    let hint = status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : 0
+    guard hint <= limit else { throw MediaIOError(.tooLarge, at: name, "\(hint) bytes, of which \(limit) are allowed") }
+    var bytes = [UInt8](repeating: 0, count: max(hint + 1, 1 << 16))
+    var count = 0
+    while true {
+      if count == bytes.count { bytes.append(contentsOf: repeatElement(0, count: bytes.count)) }
+      let got = bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress! + count, $0.count - count) }
+      if got < 0 {
+        if errno == EINTR { continue }
+        throw .system(name)
+      }
+      if got == 0 { break }
+      count += got
+      guard count <= limit else { throw MediaIOError(.tooLarge, at: name, "more than \(limit) bytes") }
+    }
+    bytes.removeLast(bytes.count - count)
+    return bytes
+  }
+
+  /// Writes a file atomically (`AtomicFile`), or to standard output for "-".
+  package static func write(_ bytes: [UInt8], to path: String, overwrite: Bool = false) throws(MediaIOError) {
+    var file = try AtomicFile(path, overwrite: overwrite)
+    try file.write(bytes)
+    try file.commit()
+  }
+
+  /// Writes all of `bytes`, however many calls that takes.
+  static func writeAll(_ bytes: [UInt8], to descriptor: Int32, name: String) throws(MediaIOError) {
+    var done = 0
+    while done < bytes.count {
+      let wrote = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + done, $0.count - done) }
+      if wrote < 0 {
+        if errno == EINTR { continue }
+        throw .system(name)
+      }
+      done += wrote
+    }
+  }
+}
+
+extension MediaIOError {
+  /// The operating system's last error.
+  static func system(_ location: String, _ code: Int32 = errno) -> MediaIOError {
+    MediaIOError(code == EEXIST ? .exists : .system, at: location, String(cString: strerror(code)))
+  }
+}

@@ -93,14 +93,16 @@ private func readBack<S: BitstreamStructure & Equatable>(_ value: S, blank: S) t
       let blank = TrackReference(of: 300)
       try readBack(Gamma(track: track, exponent: UInt32(generator.number(bits: 30)) + 1), blank: Gamma(track: blank))
       try readBack(Exif(track: track, data: generator.bytes(1...90)[...]), blank: Exif(track: blank))
-      try readBack(ColourProfile(track: track, profile: generator.bytes(1...90)[...]), blank: ColourProfile(track: blank))
+      let profile = ColourProfile(track: track, profile: generator.bytes(1...90)[...])
+      try readBack(profile, blank: ColourProfile(track: blank))
       try readBack(TextEntry(key: "k\(generator.next())", value: "ß\(generator.next())"), blank: TextEntry())
       try readBack(EndMarker(indexOffset: generator.next()), blank: EndMarker.blank(length: 8))
       try readBack(ChunkHeader(type: .payload, length: generator.number()), blank: ChunkHeader())
+      let payload = container.payloads.randomElement(using: &generator)!
       try readBack(
         PayloadHeader(
-          of: container.tracks, track: container.payloads[0].track, isRandomAccess: container.payloads[0].isRandomAccess,
-          start: container.payloads[0].start), blank: PayloadHeader(of: container.tracks))
+          of: container.tracks, track: payload.track, isRandomAccess: payload.isRandomAccess, start: payload.start),
+        blank: PayloadHeader(of: container.tracks))
     }
     try readBack(FileHeader.current, blank: FileHeader(major: 9, minor: 9))
     try readBack(EndMarker(indexOffset: nil), blank: EndMarker.blank(length: 0))
@@ -150,8 +152,8 @@ private func readBack<S: BitstreamStructure & Equatable>(_ value: S, blank: S) t
     #expect(error?.reason == "0 is found where 1 to 4294967295 is allowed")
     #expect(
       error?.description
-        == "the data breaks the format's rules (value > items > 1 > denominator, byte \(999 + bytes.count)): 0 is found "
-        + "where 1 to 4294967295 is allowed. The program that wrote it is at fault or newer than this one.")
+        == "the data breaks the format's rules (value > items > 1 > denominator, byte \(999 + bytes.count)): 0 is "
+        + "found where 1 to 4294967295 is allowed. The program that wrote it is at fault or newer than this one.")
   }
 
   @Test func valuesOutOfRangeAreTheCallersFault() {

@@ -91,9 +91,11 @@ enum Sample {
     }
     for (number, _) in container.tracks.enumerated() {
       let track = UInt32(number)
-      if generator.next() & 3 == 0 { container.metadata.append(.exif(generator.bytes(1...40)[...], track: track)) }
-      if generator.next() & 3 == 0 { container.metadata.append(.gamma(UInt32(generator.number(bits: 30)) + 1, track: track)) }
-      if generator.next() & 3 == 0 { container.metadata.append(.colourProfile(generator.bytes(1...400)[...], track: track)) }
+      let kinds: [Metadatum] = [
+        .exif(generator.bytes(1...40)[...], track: track), .gamma(UInt32(generator.number(bits: 30)) + 1, track: track),
+        .colourProfile(generator.bytes(1...400)[...], track: track),
+      ]
+      for kind in kinds where generator.next() & 3 == 0 { container.metadata.append(kind) }
     }
     for entry in 0..<Int(generator.number(bits: 3)) {
       container.metadata.append(.text(key: "key \(entry) ü", value: String(repeating: "§", count: entry * 40)))

@@ -120,6 +120,9 @@ import Testing
     #expect(try codes { $0.payloads[0].isRandomAccess = false } == .malformed)
     #expect(try codes { $0.payloads[4].start = 7 } == .malformed)
     #expect(try codes { $0.payloads[4].start = 0 } == .malformed)
+    // Two units of a track that begin at once.
+    #expect(try codes { $0.payloads[2].start = 0 } == nil)
+    #expect(try codes { ($0.payloads[2].start, $0.payloads[2].isRandomAccess) = (0, true) } == .malformed)
     var image = try Sample.image(payload: 1)
     image.payloads[0].start = 1
     #expect(failure { _ = try image.serialised() }?.code == .invalidValue)

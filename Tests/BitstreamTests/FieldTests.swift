@@ -211,8 +211,11 @@ private func readBack<S: BitstreamStructure & Equatable>(_ value: S, blank: S) t
     #expect(failure { _ = try text.read(TextEntry()) }?.code == .limitExceeded)
     var index = FieldReader(huge)
     #expect(failure { _ = try index.read(RandomAccessIndex()) }?.code == .limitExceeded)
+    // Few enough for the limit but not for the bytes that follow: refused before anything is reserved or read.
     var large = FieldReader([0xFF, 0xFF, 0xFF, 0x7F])
-    #expect(failure { _ = try large.read(RandomAccessIndex()) }?.code == .truncated)
+    let error = failure { _ = try large.read(RandomAccessIndex()) }
+    #expect(error?.code == .truncated)
+    #expect(error?.reason == "268435455 items of at least 4 bytes are announced and 0 bytes are left")
   }
 
   @Test func nestingIsBounded() throws {
@@ -223,7 +226,12 @@ private func readBack<S: BitstreamStructure & Equatable>(_ value: S, blank: S) t
     #expect(error?.code == .malformed)
     #expect(error?.reason.contains("nested") == true)
     #expect(reader.offset == 0)
-    try readBack(Onion(layers: [Onion(layers: [Onion(), Onion()]), Onion()]), blank: Onion())
+    // Seven onions inside each other and the last one's empty list are 15 structures deep, eight 17.
+    var onion = Onion()
+    for _ in 0..<7 { onion = Onion(layers: [onion, Onion()]) }
+    try readBack(onion, blank: Onion())
+    let tooDeep = try Onion(layers: [onion]).serialised()
+    #expect(failure { _ = try Onion.parse(tooDeep[...], into: Onion(), named: "onion") }?.code == .malformed)
   }
 
   @Test func printedRows() throws {

@@ -48,7 +48,8 @@ enum Sample {
   static func image(payload count: Int, model: UInt32 = 1) throws -> Container {
     let configuration = ImageConfiguration(width: 768, height: 512, colour: .rgb, quality: 60)
     let track = TrackHeader(
-      modality: .image, codec: CodecID.hyperpriorImage, model: model, configuration: try configuration.serialised()[...])
+      modality: .image, codec: CodecID.hyperpriorImage, model: model,
+      configuration: try configuration.serialised()[...])
     return Container(tracks: [track], payloads: [Payload(data: [UInt8](repeating: 0xA5, count: count)[...])])
   }
 

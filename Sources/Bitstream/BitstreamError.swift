@@ -81,7 +81,8 @@ package struct BitstreamError: Error, Sendable, Equatable, CustomStringConvertib
     case .truncated, .badChecksum, .trailingData: "Get the file again from where it came from."
     case .unsupportedMajor, .unknownCriticalChunk: "Use a newer version of nccodec."
     case .limitExceeded: "Raise the limit if you trust this file."
-    case .malformed, .misplacedChunk, .duplicate, .missing: "The program that wrote it is at fault or newer than this one."
+    case .malformed, .misplacedChunk, .duplicate, .missing:
+      "The program that wrote it is at fault or newer than this one."
     case .invalidValue, .inputOutput: ""
     }
   }

@@ -10,7 +10,8 @@ import Testing
     // The greatest model id within 40 bytes, and the longest that there is.
     #expect(try Sample.image(payload: 30_000, model: 16_383).serialised().count - 30_000 == 40)
     #expect(try Sample.image(payload: 30_000, model: .max).serialised().count - 30_000 == 43)
-    for (payload, framing) in [(0, 37), (127, 37), (128, 38), (16_383, 38), (16_384, 39), (2_097_151, 39), (2_097_152, 40)] {
+    let edges = [(0, 37), (127, 37), (128, 38), (16_383, 38), (16_384, 39), (2_097_151, 39), (2_097_152, 40)]
+    for (payload, framing) in edges {
       #expect(try Sample.image(payload: payload).serialised().count - payload == framing)
     }
   }
@@ -45,6 +46,24 @@ import Testing
     let back = try Container(reading: try film.serialised())
     #expect(back == film)
     #expect(back.payloads(ofTrack: 0) == [[1, 1, 1], [3, 3], [4, 4, 4, 4]])
+  }
+
+  @Test func metadataByTrackAndKey() throws {
+    var film = try Sample.film()
+    film.metadata.append(.gamma(100_000, track: 1))
+    let back = try Container(reading: film.serialised())
+    #expect(back.colourProfile() == [9, 8, 7] && back.colourProfile(ofTrack: 1) == nil)
+    #expect(back.gamma() == 45455 && back.gamma(ofTrack: 1) == 100_000 && back.gamma(ofTrack: 2) == nil)
+    #expect(back.exif() == [0x49, 0x49, 0x2A, 0] && back.exif(ofTrack: 1) == nil)
+    #expect(back.text("title")?.hasPrefix("Räder") == true && back.text("empty") == "" && back.text("x") == nil)
+  }
+
+  @Test func keysAreComparedByteByByte() throws {
+    // The same character, composed and decomposed.
+    var film = try Sample.film()
+    film.metadata = [.text(key: "\u{E4}", value: "1"), .text(key: "a\u{308}", value: "2")]
+    let back = try Container(reading: film.serialised())
+    #expect(back.text("\u{E4}") == "1" && back.text("a\u{308}") == "2")
   }
 
   @Test func payloadsAreNotCopied() throws {
@@ -101,6 +120,9 @@ import Testing
     #expect(try codes { $0.payloads[0].isRandomAccess = false } == .malformed)
     #expect(try codes { $0.payloads[4].start = 7 } == .malformed)
     #expect(try codes { $0.payloads[4].start = 0 } == .malformed)
+    // Two units of a track that begin at once.
+    #expect(try codes { $0.payloads[2].start = 0 } == nil)
+    #expect(try codes { ($0.payloads[2].start, $0.payloads[2].isRandomAccess) = (0, true) } == .malformed)
     var image = try Sample.image(payload: 1)
     image.payloads[0].start = 1
     #expect(failure { _ = try image.serialised() }?.code == .invalidValue)

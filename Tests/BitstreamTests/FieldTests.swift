@@ -93,14 +93,16 @@ private func readBack<S: BitstreamStructure & Equatable>(_ value: S, blank: S) t
       let blank = TrackReference(of: 300)
       try readBack(Gamma(track: track, exponent: UInt32(generator.number(bits: 30)) + 1), blank: Gamma(track: blank))
       try readBack(Exif(track: track, data: generator.bytes(1...90)[...]), blank: Exif(track: blank))
-      try readBack(ColourProfile(track: track, profile: generator.bytes(1...90)[...]), blank: ColourProfile(track: blank))
+      let profile = ColourProfile(track: track, profile: generator.bytes(1...90)[...])
+      try readBack(profile, blank: ColourProfile(track: blank))
       try readBack(TextEntry(key: "k\(generator.next())", value: "ß\(generator.next())"), blank: TextEntry())
       try readBack(EndMarker(indexOffset: generator.next()), blank: EndMarker.blank(length: 8))
       try readBack(ChunkHeader(type: .payload, length: generator.number()), blank: ChunkHeader())
+      let payload = container.payloads.randomElement(using: &generator)!
       try readBack(
         PayloadHeader(
-          of: container.tracks, track: container.payloads[0].track, isRandomAccess: container.payloads[0].isRandomAccess,
-          start: container.payloads[0].start), blank: PayloadHeader(of: container.tracks))
+          of: container.tracks, track: payload.track, isRandomAccess: payload.isRandomAccess, start: payload.start),
+        blank: PayloadHeader(of: container.tracks))
     }
     try readBack(FileHeader.current, blank: FileHeader(major: 9, minor: 9))
     try readBack(EndMarker(indexOffset: nil), blank: EndMarker.blank(length: 0))
@@ -150,8 +152,8 @@ private func readBack<S: BitstreamStructure & Equatable>(_ value: S, blank: S) t
     #expect(error?.reason == "0 is found where 1 to 4294967295 is allowed")
     #expect(
       error?.description
-        == "the data breaks the format's rules (value > items > 1 > denominator, byte \(999 + bytes.count)): 0 is found "
-        + "where 1 to 4294967295 is allowed. The program that wrote it is at fault or newer than this one.")
+        == "the data breaks the format's rules (value > items > 1 > denominator, byte \(999 + bytes.count)): 0 is "
+        + "found where 1 to 4294967295 is allowed. The program that wrote it is at fault or newer than this one.")
   }
 
   @Test func valuesOutOfRangeAreTheCallersFault() {
@@ -209,8 +211,11 @@ private func readBack<S: BitstreamStructure & Equatable>(_ value: S, blank: S) t
     #expect(failure { _ = try text.read(TextEntry()) }?.code == .limitExceeded)
     var index = FieldReader(huge)
     #expect(failure { _ = try index.read(RandomAccessIndex()) }?.code == .limitExceeded)
+    // Few enough for the limit but not for the bytes that follow: refused before anything is reserved or read.
     var large = FieldReader([0xFF, 0xFF, 0xFF, 0x7F])
-    #expect(failure { _ = try large.read(RandomAccessIndex()) }?.code == .truncated)
+    let error = failure { _ = try large.read(RandomAccessIndex()) }
+    #expect(error?.code == .truncated)
+    #expect(error?.reason == "268435455 items of at least 4 bytes are announced and 0 bytes are left")
   }
 
   @Test func nestingIsBounded() throws {
@@ -221,7 +226,12 @@ private func readBack<S: BitstreamStructure & Equatable>(_ value: S, blank: S) t
     #expect(error?.code == .malformed)
     #expect(error?.reason.contains("nested") == true)
     #expect(reader.offset == 0)
-    try readBack(Onion(layers: [Onion(layers: [Onion(), Onion()]), Onion()]), blank: Onion())
+    // Seven onions inside each other and the last one's empty list are 15 structures deep, eight 17.
+    var onion = Onion()
+    for _ in 0..<7 { onion = Onion(layers: [onion, Onion()]) }
+    try readBack(onion, blank: Onion())
+    let tooDeep = try Onion(layers: [onion]).serialised()
+    #expect(failure { _ = try Onion.parse(tooDeep[...], into: Onion(), named: "onion") }?.code == .malformed)
   }
 
   @Test func printedRows() throws {

@@ -48,7 +48,8 @@ enum Sample {
   static func image(payload count: Int, model: UInt32 = 1) throws -> Container {
     let configuration = ImageConfiguration(width: 768, height: 512, colour: .rgb, quality: 60)
     let track = TrackHeader(
-      modality: .image, codec: CodecID.hyperpriorImage, model: model, configuration: try configuration.serialised()[...])
+      modality: .image, codec: CodecID.hyperpriorImage, model: model,
+      configuration: try configuration.serialised()[...])
     return Container(tracks: [track], payloads: [Payload(data: [UInt8](repeating: 0xA5, count: count)[...])])
   }
 
@@ -91,9 +92,11 @@ enum Sample {
     }
     for (number, _) in container.tracks.enumerated() {
       let track = UInt32(number)
-      if generator.next() & 3 == 0 { container.metadata.append(.exif(generator.bytes(1...40)[...], track: track)) }
-      if generator.next() & 3 == 0 { container.metadata.append(.gamma(UInt32(generator.number(bits: 30)) + 1, track: track)) }
-      if generator.next() & 3 == 0 { container.metadata.append(.colourProfile(generator.bytes(1...400)[...], track: track)) }
+      let kinds: [Metadatum] = [
+        .exif(generator.bytes(1...40)[...], track: track), .gamma(UInt32(generator.number(bits: 30)) + 1, track: track),
+        .colourProfile(generator.bytes(1...400)[...], track: track),
+      ]
+      for kind in kinds where generator.next() & 3 == 0 { container.metadata.append(kind) }
     }
     for entry in 0..<Int(generator.number(bits: 3)) {
       container.metadata.append(.text(key: "key \(entry) ü", value: String(repeating: "§", count: entry * 40)))

@@ -72,7 +72,8 @@ package final class FileSource: ByteSource {
       throw Self.failure("it cannot be read", path, at: range.lowerBound + filled)
     }
     guard filled == range.count else {
-      throw BitstreamError(.truncated, at: range.lowerBound + filled, in: path, "the file became shorter while being read")
+      throw BitstreamError(
+        .truncated, at: range.lowerBound + filled, in: path, "the file became shorter while being read")
     }
     return bytes[...]
   }

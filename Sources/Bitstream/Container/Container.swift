@@ -54,6 +54,30 @@ package struct Container: Equatable, Sendable {
   package func payloads(ofTrack number: UInt32) -> [ArraySlice<UInt8>] {
     payloads.filter { $0.track == number }.map(\.data)
   }
+
+  /// The ICC profile of a track; nil if it has none.
+  package func colourProfile(ofTrack number: UInt32 = 0) -> ArraySlice<UInt8>? {
+    for case .colourProfile(let profile, number) in metadata { return profile }
+    return nil
+  }
+
+  /// 100,000 times the encoding exponent of a track, as in PNG's gAMA; nil if it has none.
+  package func gamma(ofTrack number: UInt32 = 0) -> UInt32? {
+    for case .gamma(let exponent, number) in metadata { return exponent }
+    return nil
+  }
+
+  /// The EXIF data of a track, from its TIFF header on; nil if it has none.
+  package func exif(ofTrack number: UInt32 = 0) -> ArraySlice<UInt8>? {
+    for case .exif(let data, number) in metadata { return data }
+    return nil
+  }
+
+  /// The text behind a key; nil if there is none.
+  package func text(_ key: String) -> String? {
+    for case .text(let found, let value) in metadata where found.utf8.elementsEqual(key.utf8) { return value }
+    return nil
+  }
 }
 
 /// The contents of a payload chunk.

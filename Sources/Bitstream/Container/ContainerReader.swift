@@ -155,7 +155,7 @@ package struct ContainerReader<Source: ByteSource>: Sendable {
         at: chunk.payload.lowerBound)
       guard marker.indexOffset == rules.indexOffset.map(UInt64.init) else {
         throw BitstreamError(
-          .malformed, at: offset, in: "end > index offset", "the end chunk does not point to the index chunk")
+          .malformed, at: offset, in: "end > index offset", "it does not point to the index chunk")
       }
     default: break
     }
@@ -194,7 +194,7 @@ package struct ContainerReader<Source: ByteSource>: Sendable {
     }
   }
 
-  /// The index and end chunks that lie after `position`, found from the end of the file; nil if there is no index there.
+  /// The index and end chunks after `position`, found from the end of the file; nil if there is no index there.
   private func findIndex(after position: Int) throws(BitstreamError) -> (index: ChunkRecord, end: ChunkRecord)? {
     let endChunkBytes = 14
     guard source.byteCount - endChunkBytes > position,
@@ -207,12 +207,12 @@ package struct ContainerReader<Source: ByteSource>: Sendable {
     guard let offset = marker.indexOffset.flatMap(Int.init(exactly:)), offset > position, offset < end.range.lowerBound
     else {
       throw BitstreamError(
-        .malformed, at: end.range.lowerBound, in: "end > index offset", "the end chunk does not point to an index chunk")
+        .malformed, at: end.range.lowerBound, in: "end > index offset", "it does not point to an index chunk")
     }
     let index = try ChunkRecord.read(at: offset, from: source, limits: limits)
     guard index.type == .index, index.range.upperBound <= end.range.lowerBound else {
       throw BitstreamError(
-        .malformed, at: offset, in: "end > index offset", "the end chunk does not point to an index chunk")
+        .malformed, at: offset, in: "end > index offset", "it does not point to an index chunk")
     }
     return (index, end)
   }

@@ -8,7 +8,8 @@ extension FieldRow.Value {
     case .text(let text): JSONText.escaped(text)
     case .bytes(let count, let prefix):
       count == 0
-        ? "0 bytes" : "\(count) byte\(count == 1 ? "" : "s"): \(JSONText.hex(prefix))\(count > prefix.count ? "..." : "")"
+        ? "0 bytes"
+        : "\(count) byte\(count == 1 ? "" : "s"): " + JSONText.hex(prefix) + (count > prefix.count ? "..." : "")
     case .group: ""
     case .list(let count): "\(count) item\(count == 1 ? "" : "s")"
     }

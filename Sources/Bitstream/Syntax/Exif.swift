@@ -1,5 +1,5 @@
-/// The payload of an `x` chunk: TrackReference, then EXIF data from its TIFF header (`II` or `MM`) on, to the end of the
-/// chunk, 1...2^26 bytes.
+/// The payload of an `x` chunk: TrackReference, then EXIF data from its TIFF header (`II` or `MM`) on, to the end of
+/// the chunk, 1...2^26 bytes.
 // bitstream-spec 4.3
 package struct Exif: BitstreamStructure, Equatable, Sendable {
   package var track: TrackReference

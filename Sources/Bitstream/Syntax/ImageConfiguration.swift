@@ -40,7 +40,9 @@ package struct ImageConfiguration: BitstreamStructure, Equatable, Sendable {
 
   /// The configuration of a track of codec 1, held against `limits`; the inverse is `serialised()`. Offsets of errors
   /// count from the start of the configuration. Throws `malformed`, or `limitExceeded` for too many pixels.
-  package init(parsing configuration: ArraySlice<UInt8>, limits: ContainerLimits = ContainerLimits()) throws(BitstreamError) {
+  package init(
+    parsing configuration: ArraySlice<UInt8>, limits: ContainerLimits = ContainerLimits()
+  ) throws(BitstreamError) {
     self = try Self.parse(configuration, into: Self.blank, named: "image configuration")
     try limits.check(width: Int(width), height: Int(height), in: "image configuration")
   }

@@ -147,40 +147,49 @@ package struct AtomicFile: ~Copyable {
 private enum TemporaryNames {
   // Names beyond this many at once are not seen by signal handlers; slot -1 stands for them.
   static let capacity = 16
+  static let room = Int(PATH_MAX)
 
-  /// `capacity` cells, each the address of a strdup'ed name or 0.
-  private nonisolated(unsafe) static let cells: UnsafeMutablePointer<Atomic<UInt>> = {
-    let cells = UnsafeMutablePointer<Atomic<UInt>>.allocate(capacity: capacity)
-    for i in 0..<capacity { (cells + i).initialize(to: Atomic(0)) }
-    return cells
+  private static let isFree: UInt8 = 0
+  private static let isChanging: UInt8 = 1
+  private static let isNamed: UInt8 = 2
+
+  private struct Table {
+    let states: UnsafeMutablePointer<Atomic<UInt8>>
+    /// `capacity` strings of `room` bytes; one may be read while its state is `isNamed`.
+    let names: UnsafeMutablePointer<CChar>
+  }
+
+  private nonisolated(unsafe) static let table: Table = {
+    let states = UnsafeMutablePointer<Atomic<UInt8>>.allocate(capacity: capacity)
+    for i in 0..<capacity { (states + i).initialize(to: Atomic(isFree)) }
+    let names = UnsafeMutablePointer<CChar>.allocate(capacity: capacity * room)
+    names.initialize(repeating: 0, count: capacity * room)
+    return Table(states: states, names: names)
   }()
 
   /// Makes the table, which a signal handler must not be the first to do.
-  static func prepare() { _ = cells }
+  static func prepare() { _ = table }
 
   static func add(_ path: String) -> Int {
-    guard let name = strdup(path) else { return -1 }
+    guard path.utf8.count < room else { return -1 }
     for slot in 0..<capacity
-    where cells[slot].compareExchange(expected: 0, desired: UInt(bitPattern: name), ordering: .sequentiallyConsistent)
-      .exchanged
-    {
+    where table.states[slot].compareExchange(
+      expected: isFree, desired: isChanging, ordering: .sequentiallyConsistent
+    ).exchanged {
+      strcpy(table.names + slot * room, path)
+      table.states[slot].store(isNamed, ordering: .sequentiallyConsistent)
       return slot
     }
-    free(name)
     return -1
   }
 
   static func remove(_ slot: Int) {
-    guard slot >= 0 else { return }
-    // The string is leaked, some fifty bytes: a handler on another thread may be reading it.
-    cells[slot].store(0, ordering: .sequentiallyConsistent)
+    if slot >= 0 { table.states[slot].store(isFree, ordering: .sequentiallyConsistent) }
   }
 
   static func unlinkAll() {
-    for slot in 0..<capacity {
-      if let name = UnsafePointer<CChar>(bitPattern: cells[slot].load(ordering: .sequentiallyConsistent)) {
-        unlink(name)
-      }
+    for slot in 0..<capacity where table.states[slot].load(ordering: .sequentiallyConsistent) == isNamed {
+      unlink(table.names + slot * room)
     }
   }
 }

@@ -27,7 +27,7 @@ struct StillContainer {
   // file = SOI segment* EOI; segment = FF+ marker [length(2) payload]; after SOS, entropy-coded bytes in which FF is
   // followed by 00 or RSTn (ITU-T T.81, B.1).
   private mutating func readJPEG(_ bytes: [UInt8], _ limits: ImageLimits) throws(MediaIOError) {
-    func truncated(_ position: Int) -> MediaIOError {
+    func truncated() -> MediaIOError {
       MediaIOError(.truncated, at: "JPEG", "the file ends at byte \(bytes.count) without an end-of-image marker")
     }
     var profileParts: [Int: ArraySlice<UInt8>] = [:]
@@ -35,7 +35,7 @@ struct StillContainer {
     var hasFrame = false
     var position = 2
     segments: while true {
-      guard position + 1 < bytes.count else { throw truncated(position) }
+      guard position + 1 < bytes.count else { throw truncated() }
       guard bytes[position] == 0xFF else {
         throw MediaIOError(.damaged, at: "JPEG", "no marker at byte \(position)")
       }
@@ -47,12 +47,12 @@ struct StillContainer {
       position += 2
       if marker == 0xD9 { break }
       if marker == 0x01 || (0xD0...0xD8).contains(marker) { continue }
-      guard position + 2 <= bytes.count else { throw truncated(position) }
+      guard position + 2 <= bytes.count else { throw truncated() }
       let length = Int(bytes[position]) << 8 | Int(bytes[position + 1])
       guard length >= 2 else {
         throw MediaIOError(.damaged, at: "JPEG", "a segment of length \(length) at byte \(position)")
       }
-      guard position + length <= bytes.count else { throw truncated(position) }
+      guard position + length <= bytes.count else { throw truncated() }
       let payload = bytes[(position + 2)..<(position + length)]
       position += length
 
@@ -73,7 +73,7 @@ struct StillContainer {
       case 0xDA:
         guard hasFrame else { throw MediaIOError(.damaged, at: "JPEG", "a scan before any frame header") }
         position = JPEGScan.end(bytes, from: position)
-        if position >= bytes.count { throw truncated(position) }
+        if position >= bytes.count { throw truncated() }
       default: break
       }
     }

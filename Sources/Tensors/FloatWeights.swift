@@ -77,5 +77,5 @@ enum OpenBLAS {
 
 extension FloatBackend {
   /// What layers use unless told otherwise.
-  package static let standard = FloatBackend.blas
+  package static let standard = FloatBackend.kernels
 }

@@ -82,11 +82,11 @@ package struct RANSEncoder: ~Copyable {
     return bits
   }
 
-  /// The payload; nothing appended gives no bytes. `lanes` is 1, 2 or 4. Each costs 2 to 3 bytes, and 4 decode twice as
-  /// fast as 1: nil takes 4 where their bytes are less than a 200th of the payload.
+  /// The payload; nothing appended gives no bytes. `lanes` is 1, 2 or 4: each costs 2 to 3 bytes, and each doubling
+  /// decodes faster. Nil takes as many as cost less than about a 250th of the payload.
   package consuming func finish(lanes: Int? = nil) -> [UInt8] {
     guard !steps.isEmpty else { return [] }
-    let count = lanes ?? (bitCount < 16000 ? 1 : 4)
+    let count = lanes ?? Self.lanes(for: bitCount)
     precondition([1, 2, 4].contains(count))
     var writer = LaneWriter(count: count)
     var escape = escapes.count - 1
@@ -105,6 +105,8 @@ package struct RANSEncoder: ~Copyable {
     }
     return writer.payload()
   }
+
+  private static func lanes(for bits: Int) -> Int { bits < 12_000 ? 1 : bits < 24_000 ? 2 : 4 }
 
   /// The lanes as the encoder drives them, last symbol first.
   private struct LaneWriter {

@@ -166,8 +166,8 @@ package struct RANSDecoder: ~Copyable {
   /// Groups of four steps from lane 0 on, while no group can reach the last word, whose rule is `refill`'s.
   @inline(__always)
   private mutating func fastSteps<L: LaneCount>(
-    _: L.Type, _ view: TableView, _ tables: TableSet, _ index: UnsafePointer<UInt8>, _ value: UnsafeMutablePointer<Int16>,
-    _ count: Int, _ done: inout Int, _ reader: inout LaneReader, _ payload: UnsafeBufferPointer<UInt8>
+    _: L.Type, _ view: TableView, _ tables: TableSet, _ index: UnsafePointer<UInt8>,
+    _ value: UnsafeMutablePointer<Int16>, _ count: Int, _ done: inout Int, _ reader: inout LaneReader, _ payload: UnsafeBufferPointer<UInt8>
   ) throws {
     let bytes = UnsafeRawPointer(payload.baseAddress!)
     // A group without escapes takes at most 4 words, so one that starts with more never takes the last.

@@ -6,7 +6,7 @@ package struct RANSEncoder: ~Copyable {
   static let lower: UInt64 = 1 << 24
   static let upper: UInt64 = 1 << 56
   /// Where lane 0 starts here and ends in the decoder. The other lanes start at 0, which a damaged stream may well end
-  /// at too, as symbols whose interval starts at 0 leave a state of 0 alone; this state cannot be met by such an accident.
+  /// at too, as symbols whose interval starts at 0 leave a state of 0 alone; this state is not met by such an accident.
   static let first: UInt64 = 1 << 16
 
   /// What the escape of the value at `step` says beyond its table.

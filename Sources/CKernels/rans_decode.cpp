@@ -42,7 +42,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 size_t DecodeRans32(
     const uint32_t *HWY_RESTRICT table, uint32_t *HWY_RESTRICT lanes, const uint8_t *HWY_RESTRICT words,
     size_t word_count, size_t *used, uint8_t *HWY_RESTRICT symbols, size_t count) {
-  // Words are little-endian in the stream and loaded as they are: big-endian machines take the scalar way.
+  // Words are little-endian in the stream and loaded as they are, like every machine that Swift runs on.
   const hn::CappedTag<uint32_t, 8> d;
   const hn::RebindToSigned<decltype(d)> di;
   const hn::Rebind<uint16_t, decltype(d)> d16;

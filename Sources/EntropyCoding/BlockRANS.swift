@@ -130,7 +130,9 @@ package enum BlockRANS {
           lanes[lane] = lanes[lane] << 16 | UInt32(words[2 * taken]) | UInt32(words[2 * taken + 1]) << 8
           taken += 1
           for i in lanes.indices {
-            guard lanes[i] >= 65536 else { throw EntropyError(.corrupt, in: place, "a lane is too low at the last word") }
+            guard lanes[i] >= 65536 else {
+              throw EntropyError(.corrupt, in: place, "a lane is too low at the last word")
+            }
             lanes[i] -= 65536
           }
         }

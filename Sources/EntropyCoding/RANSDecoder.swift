@@ -65,12 +65,16 @@ package struct RANSDecoder: ~Copyable {
             let view = TableView(
               entries: entries.baseAddress!, heads: heads.baseAddress!, buckets: buckets.baseAddress!)
             var done = 0
-            if mask == 3 {
-              while done < count && step & 3 != 0 {
-                try slowStep(view, tables, index[done], &value[done], &reader, payload, mask)
-                done += 1
+            while done < count && step & mask != 0 {
+              try slowStep(view, tables, index[done], &value[done], &reader, payload, mask)
+              done += 1
+            }
+            if reader.wordsLeft > 0 {
+              switch mask {
+              case 0: try fastSteps(OneLane.self, view, tables, index, value, count, &done, &reader, payload)
+              case 1: try fastSteps(TwoLanes.self, view, tables, index, value, count, &done, &reader, payload)
+              default: try fastSteps(FourLanes.self, view, tables, index, value, count, &done, &reader, payload)
               }
-              try fastSteps(view, tables, index, value, count, &done, &reader, payload)
             }
             while done < count {
               try slowStep(view, tables, index[done], &value[done], &reader, payload, mask)
@@ -146,13 +150,24 @@ package struct RANSDecoder: ~Copyable {
       x = ((entry >> 32 & 0xffff) &+ 1) &* (x >> 16) &+ slot &- (entry & 0xffff)
       return (Int16(truncatingIfNeeded: entry >> 48), slot >= head >> 32)
     }
+
+    /// As `take`, and a refill from `at`, where 4 bytes are readable and are not the last word.
+    @inline(__always)
+    func step(_ x: inout UInt64, _ index: UInt8, _ at: inout UnsafeRawPointer) -> (value: Int16, escaped: Bool) {
+      let taken = take(&x, index)
+      let word = UInt64(UInt32(littleEndian: at.loadUnaligned(as: UInt32.self)))
+      let low = x < RANSEncoder.lower
+      x = low ? x << 32 | word : x
+      at += low ? 4 : 0
+      return taken
+    }
   }
 
-  /// Groups of four steps, one per lane, while no group can reach the last word, whose rule is `refill`'s.
+  /// Groups of four steps from lane 0 on, while no group can reach the last word, whose rule is `refill`'s.
   @inline(__always)
-  private mutating func fastSteps(
-    _ view: TableView, _ tables: TableSet, _ index: UnsafePointer<UInt8>, _ value: UnsafeMutablePointer<Int16>,
-    _ count: Int, _ done: inout Int, _ reader: inout LaneReader, _ payload: UnsafeBufferPointer<UInt8>
+  private mutating func fastSteps<L: LaneCount>(
+    _: L.Type, _ view: TableView, _ tables: TableSet, _ index: UnsafePointer<UInt8>,
+    _ value: UnsafeMutablePointer<Int16>, _ count: Int, _ done: inout Int, _ reader: inout LaneReader, _ payload: UnsafeBufferPointer<UInt8>
   ) throws {
     let bytes = UnsafeRawPointer(payload.baseAddress!)
     // A group without escapes takes at most 4 words, so one that starts with more never takes the last.
@@ -164,14 +179,14 @@ package struct RANSDecoder: ~Copyable {
       var escaped = false
       while i + 4 <= count && at < safeEnd {
         let (s0, s1, s2, s3, start) = (x0, x1, x2, x3, at)
-        let a = view.take(&x0, index[i])
-        Self.refillUnchecked(&x0, &at)
-        let b = view.take(&x1, index[i + 1])
-        Self.refillUnchecked(&x1, &at)
-        let c = view.take(&x2, index[i + 2])
-        Self.refillUnchecked(&x2, &at)
-        let d = view.take(&x3, index[i + 3])
-        Self.refillUnchecked(&x3, &at)
+        // The conditions are constants of L.
+        let a = view.step(&x0, index[i], &at)
+        let b = L.count > 1 ? view.step(&x1, index[i + 1], &at) : view.step(&x0, index[i + 1], &at)
+        let c = L.count > 2 ? view.step(&x2, index[i + 2], &at) : view.step(&x0, index[i + 2], &at)
+        let d =
+          L.count > 2
+          ? view.step(&x3, index[i + 3], &at)
+          : L.count > 1 ? view.step(&x1, index[i + 3], &at) : view.step(&x0, index[i + 3], &at)
         value[i] = a.value
         value[i + 1] = b.value
         value[i + 2] = c.value
@@ -191,18 +206,10 @@ package struct RANSDecoder: ~Copyable {
       done = i
       guard escaped else { break }
       for _ in 0..<4 {
-        try slowStep(view, tables, index[done], &value[done], &reader, payload, 3)
+        try slowStep(view, tables, index[done], &value[done], &reader, payload, L.count - 1)
         done += 1
       }
     }
-  }
-
-  @inline(__always)
-  private static func refillUnchecked(_ x: inout UInt64, _ at: inout UnsafeRawPointer) {
-    let word = UInt64(UInt32(littleEndian: at.loadUnaligned(as: UInt32.self)))
-    let low = x < RANSEncoder.lower
-    x = low ? x << 32 | word : x
-    at += low ? 4 : 0
   }
 
   @inline(never)
@@ -278,3 +285,8 @@ package struct RANSDecoder: ~Copyable {
     }
   }
 }
+
+private protocol LaneCount { static var count: Int { get } }
+private enum OneLane: LaneCount { static var count: Int { 1 } }
+private enum TwoLanes: LaneCount { static var count: Int { 2 } }
+private enum FourLanes: LaneCount { static var count: Int { 4 } }

@@ -6,7 +6,7 @@ package struct RANSEncoder: ~Copyable {
   static let lower: UInt64 = 1 << 24
   static let upper: UInt64 = 1 << 56
   /// Where lane 0 starts here and ends in the decoder. The other lanes start at 0, which a damaged stream may well end
-  /// at too, as symbols whose interval starts at 0 leave a state of 0 alone; this state cannot be met by such an accident.
+  /// at too, as symbols whose interval starts at 0 leave a state of 0 alone; this state is not met by such an accident.
   static let first: UInt64 = 1 << 16
 
   /// What the escape of the value at `step` says beyond its table.
@@ -82,11 +82,11 @@ package struct RANSEncoder: ~Copyable {
     return bits
   }
 
-  /// The payload; nothing appended gives no bytes. `lanes` is 1, 2 or 4. Each costs 2 to 3 bytes, and 4 decode twice as
-  /// fast as 1: nil takes 4 where their bytes are less than a 200th of the payload.
+  /// The payload; nothing appended gives no bytes. `lanes` is 1, 2 or 4: each costs 2 to 3 bytes, and each doubling
+  /// decodes faster. Nil takes as many as cost less than about a 250th of the payload.
   package consuming func finish(lanes: Int? = nil) -> [UInt8] {
     guard !steps.isEmpty else { return [] }
-    let count = lanes ?? (bitCount < 16000 ? 1 : 4)
+    let count = lanes ?? Self.lanes(for: bitCount)
     precondition([1, 2, 4].contains(count))
     var writer = LaneWriter(count: count)
     var escape = escapes.count - 1
@@ -105,6 +105,8 @@ package struct RANSEncoder: ~Copyable {
     }
     return writer.payload()
   }
+
+  private static func lanes(for bits: Int) -> Int { bits < 12_000 ? 1 : bits < 24_000 ? 2 : 4 }
 
   /// The lanes as the encoder drives them, last symbol first.
   private struct LaneWriter {

@@ -135,6 +135,14 @@ package struct TableSet: Sendable {
     return (order, widths, 2 * beyond[last])
   }
 
+  /// Width of `value`'s interval in table `index`, in 2^-16: the measure of its cost. Nil where it needs the escape.
+  @inline(__always)
+  package func width(of value: Int, in index: Int) -> UInt32? {
+    let outline = outlines[index]
+    guard outline.values.contains(value) else { return nil }
+    return steps[outline.firstStep + value - outline.values.lowerBound] >> 16 + 1
+  }
+
   /// Table `index` as a model of its own, for the range coder. Symbols outside `outlines[index].values` are nil; the
   /// escape is symbol `escapeSymbol`.
   package subscript(index: Int) -> Table { Table(set: self, outline: outlines[index]) }
@@ -163,7 +171,8 @@ package struct TableSet: Sendable {
       var high = outline.entryCount
       while high - low > 1 {
         let middle = (low + high) / 2
-        if set.entries[outline.firstEntry + middle] & 0xffff_ffff <= UInt64(quantile) { low = middle } else { high = middle }
+        let start = set.entries[outline.firstEntry + middle] & 0xffff_ffff
+        if start <= UInt64(quantile) { low = middle } else { high = middle }
       }
       let entry = set.entries[outline.firstEntry + low]
       let interval = Interval(start: UInt32(entry & 0xffff), width: UInt32(entry >> 32 & 0xffff) + 1)

@@ -74,6 +74,8 @@ import Testing
         let outline = set.outlines[i]
         let intervals = (Array(outline.values) + [TableSet.Table.escapeSymbol]).map { set[i].interval(of: $0)! }
         #expect(intervals.allSatisfy { $0.width >= 1 })
+        #expect(outline.values.map { set.width(of: $0, in: i)! } == intervals.dropLast().map(\.width))
+        #expect(set.width(of: outline.values.lowerBound - 1, in: i) == nil)
         let sorted = intervals.sorted { $0.start < $1.start }
         var next: UInt32 = 0
         for interval in sorted {

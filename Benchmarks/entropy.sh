@@ -1,0 +1,15 @@
+#!/bin/bash
+# Benchmarks/entropy.sh: our entropy coders and constriction's in the same run, and the ratios that are promised.
+# Exits non-zero where a promise is broken. Set PYTHON to an interpreter that has constriction and numpy to save the
+# installation into a temporary folder. BUILD_FLAGS adds to `swift build`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+swift build -c release ${BUILD_FLAGS:-} --product entropybench >&2
+bin=$(swift build -c release ${BUILD_FLAGS:-} --show-bin-path)
+if [ -z "${PYTHON:-}" ]; then
+  folder=$(mktemp -d)
+  trap 'rm -rf "$folder"' EXIT
+  python3 -m venv "$folder" && "$folder/bin/pip" -q install constriction numpy >&2
+  PYTHON=$folder/bin/python
+fi
+"$PYTHON" Benchmarks/entropy.py "$bin/entropybench"

@@ -1,0 +1,3 @@
+targets=(EntropyCoding)
+cxx=(Sources/CKernels/rans_scalar.cpp Sources/CKernels/rans_decode.cpp)
+link=(-lhwy)

@@ -1,0 +1,47 @@
+#!/bin/bash
+# Fuzz/run.sh NAME SECONDS: builds Fuzz/NAME under libFuzzer and the address sanitiser, without SwiftPM, and runs it.
+#
+# Fuzz/NAME holds Swift files with one @_cdecl("LLVMFuzzerTestOneInput"), and target.sh, which sets
+#   targets=(...)  Swift targets of Sources/ to compile with it, all as one module (their imports of each other go away)
+#   cxx=(...)      C++ files to compile along, if any
+#   maps=(...)     folders of Sources/ with a module.modulemap, if any (CKernels gets one of its own)
+#   link=(...)     linker flags, if any
+# The corpus is kept in .build-fuzz/NAME/corpus; Fuzz/NAME/seeds, if there, is read besides. A crash leaves its input in
+# .build-fuzz/NAME and ends with a non-zero status.
+set -euo pipefail
+name=${1:?usage: Fuzz/run.sh NAME SECONDS}
+seconds=${2:?usage: Fuzz/run.sh NAME SECONDS}
+cd "$(dirname "$0")/.."
+targets=() cxx=() maps=() link=()
+source "Fuzz/$name/target.sh"
+
+build=.build-fuzz/$name
+rm -rf "$build/src" && mkdir -p "$build/src" "$build/modules/CKernels" "$build/corpus"
+printf 'module CKernels {\n  umbrella "%s"\n  export *\n}\n' "$PWD/Sources/CKernels/include" \
+  > "$build/modules/CKernels/module.modulemap"
+
+# One module: file names get their target's name in front, and imports of targets go away.
+strip=()
+for t in "${targets[@]}"; do strip+=(-e "/^\(package \|public \|\)import $t\$/d"); done
+for t in "${targets[@]}"; do
+  find "Sources/$t" -name '*.swift' | while read -r f; do
+    sed "${strip[@]}" "$f" > "$build/src/${t}_$(basename "$f")"
+  done
+done
+for f in Fuzz/"$name"/*.swift; do sed "${strip[@]}" "$f" > "$build/src/$name-$(basename "$f")"; done
+
+objects=()
+for f in "${cxx[@]}"; do
+  o=$build/$(basename "$f").o
+  clang++ -std=c++17 -O1 -g -fsanitize=address -ISources/CKernels/include -c "$f" -o "$o"
+  objects+=("$o")
+done
+includes=(-I "$build/modules/CKernels")
+for m in "${maps[@]}"; do includes+=(-I "Sources/$m"); done
+swiftc -O -g -swift-version 6 -sanitize=fuzzer,address -parse-as-library -module-name "$name" -package-name fuzz \
+  "${includes[@]}" "$build"/src/*.swift "${objects[@]}" "${link[@]}" -lstdc++ -o "$build/$name"
+
+seeds=("$build/corpus")
+[ -d "Fuzz/$name/seeds" ] && seeds+=("Fuzz/$name/seeds")
+ASAN_OPTIONS=symbolize=0 exec "$build/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
+  -artifact_prefix="$build/" -print_final_stats=1 "${seeds[@]}"

@@ -2,12 +2,13 @@
 
 #pragma clang diagnostic ignored "-Wc23-extensions"
 
-const unsigned char nc_hyperprior_1[] = {
+static const unsigned char hyperprior_1[] = {
 #embed "Weights/hyperprior-1.ncw"
 };
-const size_t nc_hyperprior_1_size = sizeof nc_hyperprior_1;
 
-const unsigned char nc_hyperprior_1_analysis[] = {
+static const unsigned char hyperprior_1_analysis[] = {
 #embed "Weights/hyperprior-1-analysis.ncw"
 };
-const size_t nc_hyperprior_1_analysis_size = sizeof nc_hyperprior_1_analysis;
+
+nc_weights nc_hyperprior_1(void) { return (nc_weights){hyperprior_1, sizeof hyperprior_1}; }
+nc_weights nc_hyperprior_1_analysis(void) { return (nc_weights){hyperprior_1_analysis, sizeof hyperprior_1_analysis}; }

@@ -5,6 +5,7 @@ import Bitstream
 ///     magic    "NCWT"
 ///     version  1 byte, 1
 ///     codec    1 byte
+///     model    u16, the model's number in the registry of its codec
 ///     count    u16
 ///     count times
 ///       name   1 byte length, then ASCII
@@ -12,7 +13,7 @@ import Bitstream
 ///       rank   1 byte, 1...4
 ///       shape  rank times u32
 ///       data   product of shape values, last axis fastest
-///     crc      u32, CRC-32 of all bytes before it; also the model's id
+///     crc      u32, CRC-32 of all bytes before it
 ///
 /// All numbers are little-endian.
 // bitstream-spec 7
@@ -43,7 +44,7 @@ package struct WeightsFile: Sendable {
 
   /// Throws `WeightsError` for anything that breaks the grammar, the checksum or the length.
   package init(parsing bytes: [UInt8]) throws(WeightsError) {
-    guard bytes.count >= 12, bytes.starts(with: "NCWT".utf8) else {
+    guard bytes.count >= 14, bytes.starts(with: "NCWT".utf8) else {
       throw WeightsError(.notWeights, "start", "this is no weights file")
     }
     let body = bytes.count - 4
@@ -52,14 +53,14 @@ package struct WeightsFile: Sendable {
       throw WeightsError(.damaged, "checksum", "the bytes do not match it")
     }
     guard bytes[4] == 1 else { throw WeightsError(.unsupported, "version", "\(bytes[4]) is unknown") }
-    var at = 8
+    var at = 10
     func take(_ count: Int, _ what: String) throws(WeightsError) -> Int {
       guard count <= body - at else { throw WeightsError(.damaged, what, "the file ends too early") }
       defer { at += count }
       return at
     }
     var entries: [String: Entry] = [:]
-    for index in 0..<Int(Self.number(bytes, 6, 2)) {
+    for index in 0..<Int(Self.number(bytes, 8, 2)) {
       let place = "tensor \(index)"
       let length = Int(bytes[try take(1, place)])
       let start = try take(length, place)
@@ -88,7 +89,7 @@ package struct WeightsFile: Sendable {
     self.entries = entries
     self.bytes = bytes
     codec = bytes[5]
-    modelID = UInt32(stored)
+    modelID = UInt32(Self.number(bytes, 6, 2))
   }
 
   private static func number(_ bytes: [UInt8], _ offset: Int, _ count: Int) -> UInt64 {

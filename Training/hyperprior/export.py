@@ -18,16 +18,16 @@ import torch
 
 import data
 import integer
-from model import LATENTS, PIXEL_SCALE, SCALE_UNIT, SCALES, Block, HyperpriorCodec, gaussian_bits
+from model import LATENTS, PIXEL_SCALE, SCALE_UNIT, SCALES, Block, HyperpriorCodec, gaussian_bits, lagrangian
 
 QUALITIES = torch.arange(101) / 100.0
 F16, F8, FPIXEL, FSCALE = 7, 8, 6, 6  # fraction bits: latents, trunk at 1/8, pixels, scale index
 TYPES = {torch.int16: 0, torch.int32: 1, torch.uint8: 2, torch.float16: 3}
 
 
-def write(path, codec, tensors):
-    """Spec 7."""
-    out = bytearray(b"NCWT" + struct.pack("<BBH", 1, codec, len(tensors)))
+def write(path, codec, model_id, tensors):
+    """Spec 7. -> bytes written"""
+    out = bytearray(b"NCWT" + struct.pack("<BBHH", 1, codec, model_id, len(tensors)))
     for name, t in tensors.items():
         t = t.contiguous()
         out += struct.pack("<B", len(name)) + name.encode("ascii") + struct.pack("<BB", TYPES[t.dtype], t.ndim)
@@ -35,15 +35,15 @@ def write(path, codec, tensors):
     out += struct.pack("<I", zlib.crc32(out))
     with open(path, "wb") as f:
         f.write(out)
-    return zlib.crc32(out[:-4]), len(out)
+    return len(out)
 
 
 def read(path):
     raw = open(path, "rb").read()
     assert raw[:4] == b"NCWT" and zlib.crc32(raw[:-4]) == struct.unpack("<I", raw[-4:])[0]
     kinds = {0: np.int16, 1: np.int32, 2: np.uint8, 3: np.float16}
-    at, tensors = 8, {}
-    for _ in range(struct.unpack("<H", raw[6:8])[0]):
+    at, tensors = 10, {}
+    for _ in range(struct.unpack("<H", raw[8:10])[0]):
         n = raw[at]
         name = raw[at + 1 : at + 1 + n].decode()
         at += 1 + n
@@ -202,6 +202,7 @@ def encoder_tensors(model, sensitivity):
         conv("hyper.down64", model.hyper_down64)
         t["latent.gain"] = torch.exp(model.latent_gain(QUALITIES)[..., 0, 0]).half()
         t["hyper.gain"] = torch.exp(model.hyper_gain(QUALITIES)[..., 0, 0]).half()
+        t["lambda"] = lagrangian(QUALITIES).half()
         t["latent.sensitivity"] = sensitivity.half()
     return t
 
@@ -260,6 +261,7 @@ def main():
     ap.add_argument("--encoder", required=True)
     ap.add_argument("--data", nargs="+", default=["../../../shared/data/train-images-small", "../../../shared/data/train-images"])
     ap.add_argument("--cache")
+    ap.add_argument("--model-id", type=int, default=1, help="number of the model in the registry of spec 8.1")
     args = ap.parse_args()
     train, held = data.load(args.data, args.cache)
     model = HyperpriorCodec()
@@ -267,15 +269,15 @@ def main():
     model.eval()
     ranges = Ranges(model)
     with torch.no_grad():
-        for i in range(0, 48, 8):
-            x = data.to_tensor(train[i * 29 : i * 29 + 8], "cpu")
+        for i in range(0, 32, 8):
+            x = data.to_tensor(train[i * 40 : i * 40 + 8], "cpu")
             model(x, torch.linspace(0, 1, len(x)), "hard")
     tensors = decoder_tensors(model, ranges)
-    sensitivity = latent_sensitivity(model, train[100:104])
-    identity, size = write(args.decoder, 1, tensors)
-    _, encoder_size = write(args.encoder, 1, encoder_tensors(model, sensitivity))
-    print(f"model id {identity:08x}, decoder {size} bytes, encoder {encoder_size} bytes")
-    compare(model, read(args.decoder), held[:6])
+    sensitivity = latent_sensitivity(model, train[100:102, 64:192, 64:192])
+    size = write(args.decoder, 1, args.model_id, tensors)
+    encoder_size = write(args.encoder, 1, args.model_id, encoder_tensors(model, sensitivity))
+    print(f"model {args.model_id}, decoder {size} bytes, encoder {encoder_size} bytes")
+    compare(model, read(args.decoder), held[:4])
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ ANCHORS = 9  # knots of the quality curve; between them log-scales are linear
 PIXEL_SCALE = 32.0  # pixels enter as (x - 128) / 32
 SIGMA_MIN, SIGMA_MAX, SCALES = 0.11, 64.0, 64
 LOG_RATIO = math.log(SIGMA_MAX / SIGMA_MIN) / (SCALES - 1)
-LAMBDA_LOW, LAMBDA_HIGH = 0.0010, 0.12  # weight of 255^2 * MSE against bits per pixel, at quality 0 and 100
+LAMBDA_LOW, LAMBDA_HIGH = 0.0009, 0.25  # weight of 255^2 * MSE against bits per pixel, at quality 0 and 100
 SCALE_UNIT = 10.0  # the network's unit of log-scale, in scale indices: about a factor of e
 PASS_MASKS = (0, 3, 1, 2)  # pass k codes channel group (parity XOR PASS_MASKS[k])
 

@@ -4,12 +4,15 @@
 
 #include <stddef.h>
 
-// Decoder of codec 1. Files name it by its CRC-32.
-extern const unsigned char nc_hyperprior_1[];
-extern const size_t nc_hyperprior_1_size;
+typedef struct {
+  const void* bytes;
+  size_t count;
+} nc_weights;
+
+// Decoder of codec 1, model 1.
+nc_weights nc_hyperprior_1(void);
 
 // The encoder's analysis for the same; may change without a new model id.
-extern const unsigned char nc_hyperprior_1_analysis[];
-extern const size_t nc_hyperprior_1_analysis_size;
+nc_weights nc_hyperprior_1_analysis(void);
 
 #endif

@@ -1,4 +1,5 @@
 import LatentCoding
+import Networks
 import Tensors
 
 /// What encoder and decoder do alike: from hyper-latents and the latents coded so far to the mean and scale of the

@@ -184,6 +184,6 @@ private struct ImageTrial {
     let samples = image.colour == .grey ? ImageDecoder.grey(rgb) : rgb
     // Sizes are those of `image`, so the decoded picture can be made.
     let decoded = try! Image(width: image.width, height: image.height, colour: image.colour, samples: samples)
-    return Metrics.psnr(image, decoded)
+    return try! Metrics.psnr(image, decoded)
   }
 }

@@ -15,16 +15,13 @@ struct LatentQuantiser {
   private let gain: [Float]
   private let meanGain: [Float]
 
-  /// Lambda of the training loss, `lambda * MSE + bits per pixel` with MSE on 0...255, at a quality of 0...100.
-  static func lambda(quality: Int) -> Float { 0.001 * powf(120, Float(quality) / 100) }
-
   init(model: HyperpriorModel, analysis: AnalysisModel, quality: Int) {
     // The decoder's step is in units of 2^-(latentStepShift) of the latent's integer format, whose own unit is 1/128.
     let unit = 1 / (128 * Float(1 << model.latentStepShift))
     let steps = model.latentStep[quality].map { max(Float($0), 1) * unit }
     gain = Array(analysis.latentGain[quality])
     meanGain = steps.map { 1 / (128 * $0) }
-    let lambda = Self.lambda(quality: quality)
+    let lambda = analysis.lambda[quality]
     weight = zip(steps, analysis.sensitivity).map { lambda / 3 * $1 * $0 * $0 }
   }
 

@@ -1,7 +1,9 @@
 // The table of times: one thread, the sizes that the image codec runs at.
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include "support.h"
 
@@ -26,6 +28,20 @@ double Best(const std::function<void(size_t)>& work) {
   for (double b : best) sum += b;
   return sum;
 }
+
+// Values at a 64-byte boundary, as tensors have them.
+template <class T>
+class Aligned {
+ public:
+  explicit Aligned(const std::vector<T>& values)
+      : values_(static_cast<T*>(std::aligned_alloc(64, (values.size() * sizeof(T) + 63) / 64 * 64)), std::free) {
+    std::copy(values.begin(), values.end(), values_.get());
+  }
+  T* data() const { return values_.get(); }
+
+ private:
+  std::unique_ptr<T, decltype(&std::free)> values_;
+};
 
 struct Line {
   const char* name;
@@ -56,10 +72,8 @@ void PrintTimes(const char* only) {
   std::printf("%-26s %-7s %11s %8s %8s %11s %8s %8s %8s\n", "kernel, one thread", "level", "fixed ns", "GMAC/s",
               "x scalar", "float ns", "GMAC/s", "x scalar", "float/fx");
   const size_t height = 64, width = 96, c = 192, n = height * width;
-  const auto x = RandomInts(random, n * c, Data::kUsual);
-  const auto xf = RandomFloats(random, n * c);
-  std::vector<int16_t> y(n * c);
-  std::vector<float> yf(n * c);
+  const Aligned<int16_t> x(RandomInts(random, n * c, Data::kUsual)), y(RandomInts(random, n * c, Data::kUsual));
+  const Aligned<float> xf(RandomFloats(random, n * c)), yf(RandomFloats(random, n * c));
   std::vector<uint8_t> bytes(n * c);
 
   const Layer16 point(random, c, c, 1, Data::kUsual);

@@ -67,6 +67,8 @@ let package = Package(
     .testTarget(name: "BitstreamTests", dependencies: ["Bitstream"]),
     .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Media", "CZlib"]),
     .testTarget(name: "ImageCodecTests", dependencies: ["NeuralCodecs", "Metrics", "LatentCoding", "Networks"]),
+    .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "MediaIO"]),
+    .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "Bitstream", "Media"]),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"], exclude: ["reference.py"]),
   ],
   swiftLanguageModes: [.v6],

@@ -68,7 +68,7 @@ let package = Package(
     .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Media", "CZlib"]),
     .testTarget(name: "ImageCodecTests", dependencies: ["NeuralCodecs", "Metrics", "LatentCoding", "Networks"]),
     .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "MediaIO"]),
-    .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "Bitstream", "Media"]),
+    .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "Networks", "Bitstream", "Media"]),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"], exclude: ["reference.py"]),
   ],
   swiftLanguageModes: [.v6],

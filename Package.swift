@@ -13,7 +13,8 @@ let package = Package(
   ],
   targets: [
     // Layer 0: system libraries, native kernels, embedded weights.
-    .systemLibrary(name: "CLibAV", pkgConfig: "libavformat libavcodec libswscale libavutil"),
+    // No pkgConfig, which would link: libav is loaded when a picture needs it.
+    .systemLibrary(name: "CLibAV"),
     .systemLibrary(name: "CLibPNG", pkgConfig: "libpng"),
     // libpng's setjmp cannot be called from Swift, so a few C functions stand between.
     .target(name: "CPNGShim", dependencies: ["CLibPNG"]),

@@ -75,5 +75,5 @@ struct DecodeCommand: ParsableCommand {
     }
   }
 
-  private var pngOptions: PNGWriter.Options { PNGWriter.Options(compressionLevel: pngLevel ?? 1) }
+  private var pngOptions: PNGWriter.Options { pngLevel.map { PNGWriter.Options(compressionLevel: $0) } ?? .fast }
 }

@@ -68,7 +68,7 @@ let package = Package(
     .testTarget(name: "BitstreamTests", dependencies: ["Bitstream"]),
     .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Media", "CZlib"]),
     .testTarget(name: "ImageCodecTests", dependencies: ["NeuralCodecs", "Metrics", "LatentCoding", "Networks"]),
-    .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "MediaIO"]),
+    .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),
     .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "Networks", "Bitstream", "Media"]),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"], exclude: ["reference.py"]),
     // Runs the nccodec that `swift test` builds beside it.

@@ -1,5 +1,4 @@
 import Foundation
-import MediaIO
 import NeuralCodecs
 import Testing
 

@@ -2,7 +2,7 @@ import CLibAV
 
 /// The MD5 of the bytes of `parts`, one after the other, in lower-case hexadecimal. It names decoded samples; it
 /// protects nothing.
-package func md5(_ parts: [UInt8]...) -> String {
+func md5(_ parts: [UInt8]...) -> String {
   let context = av_md5_alloc()
   defer { av_free(context) }
   av_md5_init(context)

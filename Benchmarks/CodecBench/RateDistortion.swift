@@ -59,7 +59,7 @@ struct RateDistortion: ParsableCommand {
 
   struct Point: Codable {
     let quality: Int
-    /// Of the whole file, and of its payload, metadata and headers, which add up to it.
+    /// Of the whole file, and of its coded data, metadata chunks and everything else, which add up to it.
     let bytes, payload, metadata, headers: Int
     /// In dB on 8-bit samples.
     let psnr: Double
@@ -90,11 +90,12 @@ struct RateDistortion: ParsableCommand {
             + "picture has \(psnr) dB")
       }
       let container = try ContainerReader(MemorySource(encoded.bytes))
-      let sections = Dictionary(uniqueKeysWithValues: container.sections.map { ($0.name, $0.byteCount) })
+      // What the payload chunk holds beside the coded data counts as header.
+      let payload = try container.units.reduce(0) { try $0 + container.payload($1).data.count }
+      let metadata = container.sections.first { $0.name == "metadata" }?.byteCount ?? 0
       return Point(
-        quality: quality, bytes: encoded.bytes.count, payload: sections["payloads"] ?? 0,
-        metadata: sections["metadata"] ?? 0, headers: sections["headers"] ?? 0, psnr: psnr,
-        model: container.tracks[0].model)
+        quality: quality, bytes: encoded.bytes.count, payload: payload, metadata: metadata,
+        headers: encoded.bytes.count - payload - metadata, psnr: psnr, model: container.tracks[0].model)
     }
     return Picture(name: name, width: image.width, height: image.height, points: points)
   }

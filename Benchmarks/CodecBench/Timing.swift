@@ -29,7 +29,7 @@ struct Timing: ParsableCommand {
   func run() throws {
     guard runs >= 0 else { throw ValidationError("runs must not be negative") }
     let bytes = try loadFile(input)
-    let isDecoding = bytes.starts(with: [0x89, 0x4E]) || input.hasSuffix(".ncb")
+    let isDecoding = bytes.starts(with: [0x8E, 0x4E]) || input.hasSuffix(".ncb")
     var result: [UInt8] = []
     var all: [[Lap]] = []
     for _ in 0...runs {

@@ -73,6 +73,7 @@ let package = Package(
     .testTarget(name: "EntropyCodingTests", dependencies: ["EntropyCoding"]),
     .testTarget(name: "BitstreamTests", dependencies: ["Bitstream"]),
     .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Media", "CZlib"]),
+    .testTarget(name: "ImageCodecTests", dependencies: ["NeuralCodecs", "Metrics", "LatentCoding", "Networks"]),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"], exclude: ["reference.py"]),
   ],
   swiftLanguageModes: [.v6],

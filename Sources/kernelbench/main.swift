@@ -6,10 +6,10 @@ import Tensors
 let threads = CommandLine.arguments.count > 1 ? Int(CommandLine.arguments[1]) ?? 2 : 2
 let clock = ContinuousClock()
 
-/// Prints the fastest of many runs, a quarter second of them or more.
+/// Prints the fastest of many runs, 50 ms of them or more.
 func time(_ name: String, _ body: () -> Void) {
   var best = Duration.seconds(1000)
-  let end = clock.now + .milliseconds(250)
+  let end = clock.now + .milliseconds(50)
   var runs = 0
   while runs < 5 || clock.now < end {
     best = min(best, clock.measure(body))

@@ -1,19 +1,22 @@
 // Holds every kernel at every level of this CPU against its scalar twin, then times it.
-//   kernelcheck [--quick] [--time]
-// --quick: fewer shapes, no times (for CI). --time: times only. Exit code 1 on a mismatch, 2 on a wrong option.
+//   kernelcheck [--quick] [--time [NAME]]
+// --quick: fewer shapes, no times (for CI). --time: times only, of kernels with NAME in
+// their name. Exit code 1 on a mismatch, 2 on a wrong option.
 #include <cstring>
 
 #include "support.h"
 
 int main(int argc, char** argv) {
   bool quick = false, time_only = false;
+  const char* only = nullptr;
   for (int i = 1; i < argc; i++) {
     if (std::strcmp(argv[i], "--quick") == 0) {
       quick = true;
     } else if (std::strcmp(argv[i], "--time") == 0) {
       time_only = true;
+      if (i + 1 < argc && argv[i + 1][0] != '-') only = argv[++i];
     } else {
-      std::fprintf(stderr, "usage: kernelcheck [--quick] [--time]\n");
+      std::fprintf(stderr, "usage: kernelcheck [--quick] [--time [NAME]]\n");
       return 2;
     }
   }
@@ -37,6 +40,6 @@ int main(int argc, char** argv) {
     failed |= moves.wrong != 0;
     std::printf("current level: %s\n", nc_level_name(nc_kernels_current()->level));
   }
-  if (!quick && !failed) PrintTimes();
+  if (!quick && !failed) PrintTimes(only);
   return failed ? 1 : 0;
 }

@@ -1,6 +1,9 @@
 // The table of times: one thread, the sizes that the image codec runs at.
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
 
 #include "support.h"
 
@@ -26,13 +29,28 @@ double Best(const std::function<void(size_t)>& work) {
   return sum;
 }
 
+// Values at a 64-byte boundary, as tensors have them.
+template <class T>
+class Aligned {
+ public:
+  explicit Aligned(const std::vector<T>& values)
+      : values_(static_cast<T*>(std::aligned_alloc(64, (values.size() * sizeof(T) + 63) / 64 * 64)), std::free) {
+    std::copy(values.begin(), values.end(), values_.get());
+  }
+  T* data() const { return values_.get(); }
+
+ private:
+  std::unique_ptr<T, decltype(&std::free)> values_;
+};
+
 struct Line {
   const char* name;
   double macs;
   std::function<void(const nc_kernels*, size_t band)> fixed, real;
 };
 
-void Print(const Line& line) {
+void Print(const char* only, const Line& line) {
+  if (only != nullptr && std::strstr(line.name, only) == nullptr) return;
   double scalar_fixed = 0, scalar_real = 0;
   for (int32_t level = 0; level < NC_LEVELS; level++) {
     const nc_kernels* k = nc_kernels_at(level);
@@ -49,15 +67,13 @@ void Print(const Line& line) {
 
 }  // namespace
 
-void PrintTimes() {
+void PrintTimes(const char* only) {
   Random random(1);
   std::printf("%-26s %-7s %11s %8s %8s %11s %8s %8s %8s\n", "kernel, one thread", "level", "fixed ns", "GMAC/s",
               "x scalar", "float ns", "GMAC/s", "x scalar", "float/fx");
   const size_t height = 64, width = 96, c = 192, n = height * width;
-  const auto x = RandomInts(random, n * c, Data::kUsual);
-  const auto xf = RandomFloats(random, n * c);
-  std::vector<int16_t> y(n * c);
-  std::vector<float> yf(n * c);
+  const Aligned<int16_t> x(RandomInts(random, n * c, Data::kUsual)), y(RandomInts(random, n * c, Data::kUsual));
+  const Aligned<float> xf(RandomFloats(random, n * c)), yf(RandomFloats(random, n * c));
   std::vector<uint8_t> bytes(n * c);
 
   const Layer16 point(random, c, c, 1, Data::kUsual);
@@ -67,7 +83,7 @@ void PrintTimes() {
   const size_t part = n / kBands, rows = height / kBands;  // positions and rows of a band
   auto at = [&](auto& v, size_t band) { return v.data() + band * part * c; };
 
-  Print({"1x1 192-192 64x96", double(n) * c * c,
+  Print(only, {"1x1 192-192 64x96", double(n) * c * c,
          [&](auto* k, size_t b) { nc_conv1x1_i16(k, &pc, at(x, b), c, at(y, b), c, nullptr, 0, part, NC_EPILOGUE_LEAKY); },
          [&](auto* k, size_t b) { nc_conv1x1_f32(k, &pf, at(xf, b), c, at(yf, b), c, nullptr, 0, part, NC_EPILOGUE_LEAKY); }});
 
@@ -75,7 +91,7 @@ void PrintTimes() {
   const LayerF up_f(random, c, 2 * c, 1), down_f(random, 2 * c, c, 1);
   const nc_conv_i16 uc = up.View(), dc = down.View();
   const nc_conv_f32 uf = up_f.View(), df = down_f.View();
-  Print({"pair 192-384-192 64x96", double(n) * c * c * 4,
+  Print(only, {"pair 192-384-192 64x96", double(n) * c * c * 4,
          [&](auto* k, size_t b) { nc_pair1x1_i16(k, &uc, &dc, at(x, b), c, at(y, b), c, part); },
          [&](auto* k, size_t b) { nc_pair1x1_f32(k, &uf, &df, at(xf, b), c, at(yf, b), c, part); }});
 
@@ -83,7 +99,7 @@ void PrintTimes() {
   const LayerF depth_f(random, 1, c, 9, true);
   const nc_depthwise_i16 wc = depth.Depthwise();
   const nc_depthwise_f32 wf = depth_f.Depthwise();
-  Print({"depthwise 192 64x96", double(n) * c * 9,
+  Print(only, {"depthwise 192 64x96", double(n) * c * 9,
          [&](auto* k, size_t b) {
            k->depthwise_i16(&wc, x.data(), height, width, y.data(), b * rows, (b + 1) * rows, NC_EPILOGUE_LEAKY);
          },
@@ -95,7 +111,7 @@ void PrintTimes() {
   const LayerF full_f(random, 64, 64, 9);
   const nc_conv_i16 fc = full.View();
   const nc_conv_f32 ff = full_f.View();
-  Print({"3x3 64-64 128x128", 128.0 * 128 * 64 * 64 * 9,
+  Print(only, {"3x3 64-64 128x128", 128.0 * 128 * 64 * 64 * 9,
          [&](auto* k, size_t b) {
            nc_conv3x3_i16(k, &fc, x.data(), 128, 128, 1, y.data(), nullptr, 8 * b, 8 * b + 8, NC_EPILOGUE_LEAKY);
          },
@@ -104,8 +120,8 @@ void PrintTimes() {
          }});
 
   const auto m = RandomInts(random, c, Data::kUsual);
-  Print({"scale 192 64x96", double(n) * c,
+  Print(only, {"scale 192 64x96", double(n) * c,
          [&](auto* k, size_t b) { k->scale_i16(at(x, b), m.data(), 14, at(y, b), part, c); }, nullptr});
-  Print({"shuffle8 to bytes 512x768", double(n) * c,
+  Print(only, {"shuffle8 to bytes 512x768", double(n) * c,
          [&](auto* k, size_t b) { nc_shuffle8_u8(k, x.data(), 96, 3, 5, bytes.data(), 768 * 3, 768, 32 * b, 32 * b + 32); }, nullptr});
 }

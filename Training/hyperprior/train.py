@@ -33,10 +33,11 @@ def newton_schulz(g, steps=5):
 
 
 class MuonAdam:
-    """Muon for the parameters in `matrices`, Adam for `others`; one learning rate for both."""
+    """Muon for the parameters in `matrices`, Adam for `others`; one learning rate for both, times `factor(p)`."""
 
-    def __init__(self, matrices, others, momentum=0.95, betas=(0.9, 0.99), matrix_scale=0.2):
+    def __init__(self, matrices, others, factor, momentum=0.95, betas=(0.9, 0.99), matrix_scale=0.2):
         self.matrices, self.others, self.momentum, self.betas, self.scale = matrices, others, momentum, betas, matrix_scale
+        self.factor = factor
         self.m = [torch.zeros_like(p) for p in matrices]
         self.a = [torch.zeros_like(p) for p in others]
         self.b = [torch.zeros_like(p) for p in others]
@@ -49,12 +50,12 @@ class MuonAdam:
             m.mul_(self.momentum).add_(p.grad, alpha=1 - self.momentum)
             g = p.grad.lerp(m, self.momentum).flatten(1)
             u = newton_schulz(g)
-            p.add_(u.view_as(p), alpha=-rate * self.scale * math.sqrt(max(g.shape)))
+            p.add_(u.view_as(p), alpha=-rate * self.factor(p) * self.scale * math.sqrt(max(g.shape)))
         c1, c2 = 1 - self.betas[0] ** self.count, 1 - self.betas[1] ** self.count
         for p, a, b in zip(self.others, self.a, self.b):
             a.lerp_(p.grad, 1 - self.betas[0])
             b.lerp_(p.grad.square(), 1 - self.betas[1])
-            p.addcdiv_(a / c1, (b / c2).sqrt().add_(1e-9), value=-rate)
+            p.addcdiv_(a / c1, (b / c2).sqrt().add_(1e-9), value=-rate * self.factor(p))
 
     def state(self):
         return {"m": self.m, "a": self.a, "b": self.b, "count": self.count}
@@ -115,7 +116,10 @@ def main():
     ap.add_argument("--cache", help="decoded crops, written on first use")
     ap.add_argument("--batch", type=int, default=8)
     ap.add_argument("--size", type=int, default=192)
-    ap.add_argument("--rate", type=float, default=2e-3)
+    ap.add_argument("--rate", type=float, default=2.5e-3)
+    ap.add_argument("--transform-rate", type=float, default=0.4, help="times --rate, for the transforms")
+    ap.add_argument("--from-average", action="store_true", help="resume from the averaged weights, optimiser afresh")
+    ap.add_argument("--finish", action="store_true", help="bring the learning rate down within --minutes")
     ap.add_argument("--total-samples", type=int, default=160_000, help="length of the cosine schedule")
     ap.add_argument("--threads", type=int, default=os.cpu_count())
     ap.add_argument("--every", type=float, default=5, help="minutes between checkpoints")
@@ -131,7 +135,7 @@ def main():
     model = HyperpriorCodec(None if saved else train[::6]).to(args.device).to(memory_format=torch.channels_last)
     average = HyperpriorCodec().to(args.device).to(memory_format=torch.channels_last)
     if saved:
-        model.load_state_dict(saved["model"])
+        model.load_state_dict(saved["average" if args.from_average else "model"])
     average.load_state_dict(saved["average"] if saved else model.state_dict())
     if args.entropy_only:
         for p in model.transforms():
@@ -139,8 +143,10 @@ def main():
     trainable = [p for p in model.parameters() if p.requires_grad]
     matrices = [p for p in trainable if p.ndim == 4 and p.shape[1] > 1]
     others = [p for p in trainable if not (p.ndim == 4 and p.shape[1] > 1)]
-    optimiser = MuonAdam([] if args.adam else matrices, others + (matrices if args.adam else []))
-    if saved and saved["entropy_only"] == args.entropy_only:
+    slow = {id(p) for p in model.transforms()}
+    optimiser = MuonAdam([] if args.adam else matrices, others + (matrices if args.adam else []),
+                         lambda p: args.transform_rate if id(p) in slow else 1.0)
+    if saved and saved["entropy_only"] == args.entropy_only and not args.from_average:
         optimiser.load(saved["optimiser"])
     seconds, log = (saved["seconds"], saved["log"]) if saved else (0.0, [])
     samples = saved["samples"] if saved and saved["entropy_only"] == args.entropy_only else 0
@@ -163,7 +169,10 @@ def main():
         loss = (rate_of if args.entropy_only else loss_of)(model, x, t.clamp(0, 1))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(others, 1.0)
-        progress = min(1.0, samples / args.total_samples)
+        progress = samples / args.total_samples
+        if args.finish:
+            progress = max(progress, (time.time() - started) / (60 * args.minutes))
+        progress = min(1.0, progress)
         warm = min(1.0, (samples + args.batch) / (100 * args.batch))
         optimiser.step(args.rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))))
         model.zero_grad(set_to_none=True)

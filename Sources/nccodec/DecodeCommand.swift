@@ -1,0 +1,79 @@
+import ArgumentParser
+import MediaIO
+import NeuralCodecs
+
+struct DecodeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "decode",
+    abstract: "Decode an .ncb file to PNG.",
+    discussion: """
+      The samples are the same on every machine. Without --png-level, PNG is written fast; higher levels write \
+      smaller files and take longer, with the same samples.
+
+      Examples:
+        nccodec decode photo.ncb photo.png
+        nccodec decode --force --png-level 9 photo.ncb photo.png
+        cat photo.ncb | nccodec decode - - > photo.png
+      """)
+
+  @Argument(help: ArgumentHelp("The file to decode; - for standard input.", valueName: "in.ncb"))
+  var input: String
+
+  @Argument(help: ArgumentHelp("The PNG file to write; - for standard output.", valueName: "out.png"))
+  var output: String
+
+  @Option(help: ArgumentHelp("Threads to use. (default: one per core)", valueName: "n"))
+  var threads: Int?
+
+  @Option(help: ArgumentHelp("zlib's compression level of the PNG. (default: fast)", valueName: "0...9"))
+  var pngLevel: Int?
+
+  @Flag(help: "Overwrite the output if it exists.")
+  var force = false
+
+  @Flag(help: "Print errors only.")
+  var quiet = false
+
+  /// Endings of names that promise what is not written.
+  private static let foreignEndings: Set = [
+    "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif", "avif", "heic", "jxl", "qoi", "ppm", "pgm", "pnm", "ncb",
+  ]
+
+  func validate() throws {
+    try validate(threads: threads)
+    if let pngLevel, !(0...9).contains(pngLevel) { throw ValidationError("--png-level \(pngLevel) is not in 0...9.") }
+    if let dot = output.lastIndex(of: "."), Self.foreignEndings.contains(output[dot...].dropFirst().lowercased()) {
+      throw ValidationError("Only PNG is written, and '\(output)' does not look like the name of one.")
+    }
+  }
+
+  func run() throws {
+    let source = Console.name(input, input: true)
+    let target = Console.name(output, input: false)
+    try Console.refuseTerminal(output, suffix: "png")
+    let progress = ProgressLine(quiet: quiet, stage: "reading")
+    defer { progress.end() }
+    let bytes = try Failure.about(source) { try FileIO.read(input) }
+    // Opened now, so that a target that cannot be written is known before the work.
+    var file: AtomicFile
+    do { file = try AtomicFile(output, overwrite: force) } catch { throw Failure(error, at: target) }
+    var options = ImageDecoder.Options()
+    options.threads = threads
+    options.progress = progress.handler
+    let image = try Failure.about(source) { try ImageDecoder(options: options).decode(bytes) }
+    progress.update("writing", 1)
+    let png: [UInt8]
+    do {
+      png = try PNGWriter.write(image, options: pngOptions)
+      try file.write(png)
+      try file.commit()
+    } catch { throw Failure(error, at: target) }
+    progress.end()
+    if !quiet {
+      let line = "\(target): \(image.sizeAndColour), \(png.count) bytes"
+      Console.print(Console.oneLine(line), to: Console.reportStream(besideOutput: output))
+    }
+  }
+
+  private var pngOptions: PNGWriter.Options { PNGWriter.Options(compressionLevel: pngLevel ?? 1) }
+}

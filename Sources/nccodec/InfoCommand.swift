@@ -1,0 +1,81 @@
+import ArgumentParser
+import MediaIO
+import NeuralCodecs
+
+struct InfoCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "info",
+    abstract: "Show what is in an .ncb file.",
+    discussion: """
+      Shows the picture's size, codec, model and quality, the bytes of each section, and every field of every header. \
+      Checksums are checked, nothing is decoded.
+
+      Examples:
+        nccodec info photo.ncb
+        nccodec info --json photo.ncb
+      """)
+
+  @Argument(help: ArgumentHelp("The file to show; - for standard input.", valueName: "file"))
+  var input: String
+
+  @Flag(help: "Report as JSON.")
+  var json = false
+
+  func run() throws {
+    let source = Console.name(input, input: true)
+    let file = try Failure.about(source) { try ImageFile(reading: FileIO.read(input)) }
+    Console.print(json ? jsonReport(file).serialised : textReport(file, source), to: .standardOutput)
+  }
+
+  private func textReport(_ file: ImageFile, _ source: String) -> String {
+    var lines: [String] = []
+    func add(_ name: String, _ value: String) { lines.append("\(name):".padded(to: 13) + value) }
+    add("file", Console.oneLine(source))
+    if let picture = file.picture {
+      let alpha = picture.hasAlpha ? " with alpha" : ""
+      add("picture", "\(picture.width)x\(picture.height) \(picture.colour == .grey ? "grey" : "RGB")\(alpha)")
+    }
+    if let codec = file.codec { add("codec", Self.codecName(codec).map { "\(codec) (\($0))" } ?? "\(codec) (unknown)") }
+    if let model = file.model { add("model", "\(model)") }
+    if let picture = file.picture { add("quality", "\(picture.quality)") }
+    add("size", "\(file.byteCount) bytes" + (file.bitsPerPixel.map { ", \(fixed($0, 3)) bpp" } ?? ""))
+    add("  container", "\(file.containerBytes) bytes")
+    add("  metadata", "\(file.metadataBytes) bytes")
+    add("  payload", "\(file.payloadBytes) bytes")
+    if let picture = file.picture {
+      if picture.hasAlpha { add("    alpha", "\(picture.alphaBytes) bytes") }
+      add("    latents", "\(picture.latentBytes) bytes")
+    }
+    return (lines + ["", file.fieldText]).joined(separator: "\n")
+  }
+
+  private func jsonReport(_ file: ImageFile) -> JSON {
+    var payload: [(String, JSON)] = [("bytes", .integer(file.payloadBytes))]
+    var picture = JSON.null
+    if let p = file.picture {
+      payload += [("alpha", .integer(p.alphaBytes)), ("latents", .integer(p.latentBytes))]
+      picture = .object([
+        ("width", .integer(p.width)), ("height", .integer(p.height)), ("colour", .text("\(p.colour)")),
+        ("alpha", .flag(p.hasAlpha)), ("quality", .integer(p.quality)),
+      ])
+    }
+    return .object([
+      ("file", .text(input)), ("bytes", .integer(file.byteCount)),
+      ("bitsPerPixel", file.bitsPerPixel.map(JSON.number) ?? .null),
+      ("codec", file.codec.map { .integer(Int($0)) } ?? .null),
+      ("codecName", file.codec.flatMap(Self.codecName).map(JSON.text) ?? .null),
+      ("model", file.model.map { .integer(Int($0)) } ?? .null), ("picture", picture),
+      ("sections", .object([
+        ("container", .integer(file.containerBytes)), ("metadata", .integer(file.metadataBytes)),
+        ("payload", .object(payload)),
+      ])),
+      ("fields", .raw(file.fieldJSON)),
+    ])
+  }
+
+  private static func codecName(_ codec: UInt32) -> String? { codec == 1 ? CodecName.hyperprior.rawValue : nil }
+}
+
+extension String {
+  fileprivate func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+}

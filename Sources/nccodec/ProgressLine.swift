@@ -1,0 +1,77 @@
+import Dispatch
+import NeuralCodecs
+import Synchronization
+
+/// A line on the terminal that tells how far a command has come, once it has taken a second.
+///
+/// Nothing is shown where standard error is no terminal or the user wants quiet. Usable from any thread.
+final class ProgressLine: Sendable {
+  private struct State {
+    var stage: String
+    var fraction: Double
+    var isShown = false
+    var isEnded = false
+  }
+
+  private static let patience = Duration.seconds(1)
+  private let start = ContinuousClock.now
+  private let state: Mutex<State>
+  // Dispatch objects may be used from any thread; the protocol does not say so.
+  private nonisolated(unsafe) let timer: (any DispatchSourceTimer)?
+
+  init(quiet: Bool, stage: String) {
+    state = Mutex(State(stage: stage, fraction: 0))
+    guard !quiet, Console.isTerminal(.standardError) else {
+      timer = nil
+      return
+    }
+    let timer = DispatchSource.makeTimerSource()
+    self.timer = timer
+    timer.setEventHandler { [weak self] in self?.draw() }
+    timer.schedule(deadline: .now() + 1, repeating: 0.2)
+    timer.activate()
+  }
+
+  deinit { timer?.cancel() }
+
+  /// What the codec's options take; nil where nothing would be shown.
+  var handler: (@Sendable (CodingProgress) -> Void)? {
+    if timer == nil { return nil }
+    return { [self] in update($0.stage, $0.fraction) }
+  }
+
+  func update(_ stage: String, _ fraction: Double) {
+    if timer == nil { return }
+    state.withLock { ($0.stage, $0.fraction) = (stage, fraction) }
+    if ContinuousClock.now - start >= Self.patience { draw() }
+  }
+
+  /// Takes the line away. Call it before other messages.
+  func end() {
+    if timer == nil { return }
+    timer?.cancel()
+    state.withLock { state in
+      if state.isShown { Console.write("\r\u{1B}[K", to: .standardError) }
+      state.isEnded = true
+    }
+  }
+
+  private func draw() {
+    let passed = ContinuousClock.now - start
+    state.withLock { state in
+      guard !state.isEnded else { return }
+      state.isShown = true
+      Console.write("\r\(Self.text(state.stage, state.fraction, after: passed))\u{1B}[K", to: .standardError)
+    }
+  }
+
+  /// Such as "latents 45 %, 3 s left".
+  static func text(_ stage: String, _ fraction: Double, after passed: Duration) -> String {
+    let percent = Int((min(max(fraction, 0), 1) * 100).rounded(.down))
+    // Too little is known of the speed before a twentieth is done.
+    guard fraction >= 0.05 else { return "\(stage) \(percent) %" }
+    let seconds = Double(passed.components.seconds) + 1e-18 * Double(passed.components.attoseconds)
+    let left = Int((seconds * (1 - fraction) / fraction).rounded(.up))
+    return "\(stage) \(percent) %, \(left < 60 ? "\(left) s" : "\(left / 60) min \(left % 60) s") left"
+  }
+}

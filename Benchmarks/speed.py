@@ -1,8 +1,9 @@
 """Times whole commands of nccodec beside CompressAI's mbt2018-mean. See speed.sh.
 
     speed.py run RELEASE_FOLDER KODAK_FOLDER [options]
-    speed.py peer PICTURE       answers a line "encode" or "decode" with the seconds that one call took
-    speed.py mosaic FOLDER OUT  a 4000x3000 PNG of the folder's pictures side by side
+    speed.py peer PICTURE STREAM   answers a line "encode" or "decode" with one call's wall and CPU seconds
+    speed.py peer-decode STREAM OUT  the peer's whole command: a pickled stream to a PNG
+    speed.py mosaic FOLDER OUT     a 4000x3000 PNG of the folder's pictures side by side
 
 The first form imports nothing large: Linux counts the memory of the process that starts a command as the command's.
 """
@@ -11,6 +12,7 @@ import datetime
 import json
 import os
 import pathlib
+import pickle
 import platform
 import statistics
 import subprocess
@@ -22,37 +24,55 @@ import time
 TARGETS = {"decode": 100, "encode": 200, "memory": 200, "large memory": 1500, "ratio": 10}
 
 
-def peer(path):
-    """mbt2018-mean of qualities 1 to 4 (N=128, M=192) with random weights, on every core, model loaded and warm."""
-    start = time.perf_counter()
+def peer_model():
+    """mbt2018-mean of qualities 1 to 4 (N=128, M=192) with random weights, always the same, on every core."""
     import warnings
 
     warnings.filterwarnings("ignore")
-    import compressai
-    import numpy
     import torch
     from compressai.models import MeanScaleHyperprior
-    from PIL import Image
 
     torch.set_num_threads(os.cpu_count())
     torch.manual_seed(1)
     model = MeanScaleHyperprior(128, 192).eval()
     model.update()
+    return model
+
+
+def peer_decode(stream, out):
+    import numpy
+    model = peer_model()
+    import torch
+    from PIL import Image
+
+    with torch.inference_mode():
+        x = model.decompress(**pickle.loads(pathlib.Path(stream).read_bytes()))["x_hat"]
+    picture = (x[0].permute(1, 2, 0) * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+    Image.fromarray(numpy.ascontiguousarray(picture)).save(out, compress_level=1)
+
+
+def peer(path, out):
+    model = peer_model()
+    import compressai
+    import numpy
+    import torch
+    from PIL import Image
+
     picture = numpy.asarray(Image.open(path).convert("RGB"))
     x = torch.from_numpy(picture.astype(numpy.float32) / 255).permute(2, 0, 1)[None]
     with torch.inference_mode():
         stream = model.compress(x)
         model.decompress(**stream)
-        first = time.perf_counter() - start
-        print(json.dumps({"torch": torch.__version__, "compressai": compressai.__version__, "first": first,
-                          "bytes": sum(len(s[0]) for s in stream["strings"])}), flush=True)
+        pathlib.Path(out).write_bytes(pickle.dumps(stream))
+        print(json.dumps({"torch": torch.__version__, "compressai": compressai.__version__, "bytes":
+                          sum(len(s[0]) for s in stream["strings"])}), flush=True)
         for line in sys.stdin:
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), time.process_time()
             if line.strip() == "encode":
                 model.compress(x)
             else:
                 model.decompress(**stream)
-            print(time.perf_counter() - start, flush=True)
+            print(time.perf_counter() - start, time.process_time() - cpu, flush=True)
 
 
 def mosaic(folder, out):
@@ -99,26 +119,25 @@ class Command:
 
 
 class Peer:
-    def __init__(self, picture):
-        start = time.perf_counter()
-        self.process = subprocess.Popen([sys.executable, __file__, "peer", picture], text=True, bufsize=1,
+    def __init__(self, picture, stream):
+        self.process = subprocess.Popen([sys.executable, __file__, "peer", picture, stream], text=True, bufsize=1,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.about = json.loads(self.process.stdout.readline() or "null")
         if self.about is None:
             raise RuntimeError("CompressAI did not start")
-        self.about["start_seconds"] = time.perf_counter() - start
         self.seconds = {"encode": [], "decode": []}
 
     def run(self, task):
         self.process.stdin.write(task + "\n")
-        self.seconds[task].append(float(self.process.stdout.readline()))
+        self.seconds[task].append([float(word) for word in self.process.stdout.readline().split()])
 
     def finish(self):
         self.process.stdin.close()
         _, _, usage = os.wait4(self.process.pid, 0)
         self.about["peak_mb"] = usage.ru_maxrss * 1024 / 1e6
         for task, seconds in self.seconds.items():
-            self.about[f"{task}_ms"] = statistics.median(seconds) * 1e3
+            for name, values in zip(("ms", "cpu_ms"), zip(*seconds)):
+                self.about[f"{task}_{name}"] = statistics.median(values) * 1e3
         return self.about
 
 
@@ -159,8 +178,9 @@ def show(report):
         p = report["peer"]
         print(f"\nCompressAI {p['compressai']} (torch {p['torch']}) mbt2018-mean, N=128, M=192, random weights, warm, "
               "only the call, no start-up and no PNG:")
-        print(f"  compress {p['encode_ms']:.0f} ms, decompress {p['decode_ms']:.0f} ms, peak {p['peak_mb']:.0f} MB; "
-              f"{p['start_seconds']:.1f} s from the start of Python to the first decoded picture")
+        print(f"  compress {p['encode_ms']:.0f} ms (CPU {p['encode_cpu_ms']:.0f}), decompress {p['decode_ms']:.0f} ms "
+              f"(CPU {p['decode_cpu_ms']:.0f}), peak {p['peak_mb']:.0f} MB")
+        line("its whole decode command", p["whole"])
     print("\nStages in one process, ms: first run, then median of the others")
     for table in report["stages"]:
         print(f"  {table['task']}, {table['threads']} threads, peak {table['peakMiB']:.0f} MiB")
@@ -168,7 +188,8 @@ def show(report):
             print(f"    {s['stage']:24} {s['first']:8.2f} {s['median']:8.2f}")
     print("\nTargets")
     for name, value, limit, met in report["targets"]:
-        print(f"  {name:58} {value:8.1f} ({limit})  {'met' if met else 'MISSED'}")
+        verdict = "" if limit == "no target" else "met" if met else "MISSED"
+        print(f"  {name:58} {value:8.1f} ({limit})  {verdict}")
 
 
 def run(options):
@@ -183,7 +204,7 @@ def run(options):
         for command in ours:
             command.run(counted=False)
         # In turn, so that both meet the same noise.
-        neighbour = None if options.no_peer else Peer(str(picture))
+        neighbour = None if options.no_peer else Peer(str(picture), scratch / "peer.pickle")
         for _ in range(options.runs):
             for command in ours:
                 command.run()
@@ -192,6 +213,10 @@ def run(options):
         report["kodak"] = {c.name: c.summary() for c in ours}
         if neighbour:
             report["peer"] = neighbour.finish()
+            whole = Command("peer decode", [sys.executable, __file__, "peer-decode", scratch / "peer.pickle", scratch / "peer.png"])
+            for _ in range(2):
+                whole.run()
+            report["peer"]["whole"] = whole.summary()
         if not options.no_large:
             large = scratch / "large.png"
             subprocess.run([sys.executable, __file__, "mosaic", folder, large], check=True)
@@ -214,10 +239,15 @@ def run(options):
         value = max(s["peak_mb"] for s in report["large"].values())
         binding.append(("peak memory, 4000x3000, MB", value, f"at most {TARGETS['large memory']}", value <= TARGETS["large memory"]))
     if "peer" in report:
-        value = report["peer"]["decode_ms"] / kodak["decode"]["median_ms"]
-        binding.append(("peer's decode call / our whole decode command", value, f"at least {TARGETS['ratio']}", value >= TARGETS["ratio"]))
-        value = report["peer"]["start_seconds"] * 1e3 / kodak["decode"]["median_ms"]
-        targets.append(("peer from its start, encode and decode / our decode command", value, "no target", True))
+        peer_ms, whole_ms = report["peer"]["decode_ms"], report["peer"]["whole"]["median_ms"]
+        # The decoding call inside a warm process: all but what reads and writes files.
+        warm = next(t for t in report["stages"] if t["task"] == "decode" and t["threads"] == 2)
+        call_ms = warm["total"]["median"] - sum(s["median"] for s in warm["stages"] if s["stage"] == "write PNG")
+        for name, value in [("warm decoding call, peer / ours", peer_ms / call_ms),
+                            ("whole decode command, peer / ours", whole_ms / kodak["decode"]["median_ms"])]:
+            binding.append((name, value, f"at least {TARGETS['ratio']}", value >= TARGETS["ratio"]))
+        targets.append(("peer's warm call / our whole command with start-up and PNG", peer_ms / kodak["decode"]["median_ms"],
+                        "no target", True))
     targets += binding
     show(report)
     if options.json:
@@ -227,7 +257,9 @@ def run(options):
 
 def main():
     if sys.argv[1:2] == ["peer"]:
-        return peer(sys.argv[2])
+        return peer(sys.argv[2], sys.argv[3])
+    if sys.argv[1:2] == ["peer-decode"]:
+        return peer_decode(sys.argv[2], sys.argv[3])
     if sys.argv[1:2] == ["mosaic"]:
         return mosaic(sys.argv[2], sys.argv[3])
     parser = argparse.ArgumentParser()

@@ -60,7 +60,7 @@ struct Timing: ParsableCommand {
     options.progress = { watch.lap($0.stage) }
     let image = try ImageDecoder(options: options).decode(bytes)
     watch.lap("write PNG")
-    let png = try PNGWriter.write(image)
+    let png = try PNGWriter.write(image, options: .init(compressionLevel: 1))  // nccodec's default
     watch.lap("done")
     return (png, watch.laps)
   }

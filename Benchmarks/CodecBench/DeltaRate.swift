@@ -8,9 +8,9 @@ struct DeltaRate: ParsableCommand {
     commandName: "bd",
     abstract: "BD-rate of one curve against others, read as JSON from the standard input.",
     discussion: """
-      Input: {"test": {"bpp": [...], "psnr": [...]}, "anchors": {NAME: {"bpp": [...], "psnr": [...]}}}. Output: for each \
-      anchor the BD-rate in percent (PCHIP over log rate, VCEG-M33 and JCTVC-L1100), and the PSNR interval that it is \
-      the mean over.
+      Input: {"test": CURVE, "anchors": {NAME: CURVE}}, where CURVE is {"bpp": [...], "psnr": [...]}. Output: for each \
+      anchor the BD-rate in percent (PCHIP over log rate, VCEG-M33 and JCTVC-L1100), and the PSNR interval that it \
+      is the mean over.
       """)
 
   struct Curve: Decodable {

@@ -12,13 +12,13 @@ struct RateDistortion: ParsableCommand {
     commandName: "rd",
     abstract: "Rate and distortion of every PNG of a folder, as JSON.",
     discussion: """
-      Each picture is really decoded; its PSNR must be the one that the encoder measured, to the last bit. Pictures are \
-      worked on side by side, each by one thread.
+      Each picture is really decoded; its PSNR must be the one that the encoder measured, to the last bit. Pictures \
+      are worked on side by side, each by one thread.
       """)
 
   @Argument(help: "Folder of PNG files.") var folder: String
   @Option(help: "Qualities, 0 to 100, separated by commas.") var qualities = "0,10,20,30,40,50,60,70,80,90,100"
-  @Option(help: "Names of the pictures to take, without .png, separated by commas; all by default.") var pictures: String?
+  @Option(help: "Pictures to take, without .png, separated by commas; all by default.") var pictures: String?
   @Option(help: "Pictures at a time; one per core by default.") var workers: Int?
 
   func run() throws {

@@ -13,7 +13,8 @@ let package = Package(
   ],
   targets: [
     // Layer 0: system libraries, native kernels, embedded weights.
-    .systemLibrary(name: "CLibAV", pkgConfig: "libavformat libavcodec libswscale libavutil"),
+    // No pkgConfig, which would link: libav is loaded when a picture needs it.
+    .systemLibrary(name: "CLibAV"),
     .systemLibrary(name: "CLibPNG", pkgConfig: "libpng"),
     // libpng's setjmp cannot be called from Swift, so a few C functions stand between.
     .target(name: "CPNGShim", dependencies: ["CLibPNG"]),
@@ -74,7 +75,12 @@ let package = Package(
     .testTarget(name: "BitstreamTests", dependencies: ["Bitstream"]),
     .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Media", "CZlib"]),
     .testTarget(name: "ImageCodecTests", dependencies: ["NeuralCodecs", "Metrics", "LatentCoding", "Networks"]),
+    .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),
+    .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "Networks", "Bitstream", "Media"]),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"], exclude: ["reference.py"]),
+    // Runs the nccodec that `swift test` builds beside it.
+    .testTarget(name: "CLITests", dependencies: ["Bitstream", "Media", "MediaIO", "Metrics"]),
+    .testTarget(name: "LayeringTests"),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17

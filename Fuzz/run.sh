@@ -3,8 +3,8 @@
 #
 # Fuzz/NAME holds Swift files with one @_cdecl("LLVMFuzzerTestOneInput"), and target.sh, which sets
 #   targets=(...)  Swift targets of Sources/ to compile with it, all as one module (their imports of each other go away)
-#   cxx=(...)      C++ files to compile along, if any
-#   maps=(...)     folders of Sources/ with a module.modulemap, if any (CKernels gets one of its own)
+#   cxx=(...)      C and C++ files to compile along, if any
+#   maps=(...)     folders of Sources/ with a module.modulemap, if any (CKernels and CModels get theirs here)
 #   link=(...)     linker flags, if any
 # The corpus is kept in .build-fuzz/NAME/corpus; Fuzz/NAME/seeds, if there, is read besides. A crash leaves its input in
 # .build-fuzz/NAME and ends with a non-zero status.
@@ -16,9 +16,13 @@ targets=() cxx=() maps=() link=()
 source "Fuzz/$name/target.sh"
 
 build=.build-fuzz/$name
-rm -rf "$build/src" && mkdir -p "$build/src" "$build/modules/CKernels" "$build/corpus"
-printf 'module CKernels {\n  umbrella "%s"\n  export *\n}\n' "$PWD/Sources/CKernels/include" \
-  > "$build/modules/CKernels/module.modulemap"
+rm -rf "$build/src" && mkdir -p "$build/src" "$build/corpus"
+includes=()
+for m in CKernels CModels; do
+  mkdir -p "$build/modules/$m"
+  printf 'module %s {\n  umbrella "%s"\n  export *\n}\n' "$m" "$PWD/Sources/$m/include" > "$build/modules/$m/module.modulemap"
+  includes+=(-I "$build/modules/$m")
+done
 
 # One module: file names get their target's name in front, and imports of targets go away.
 strip=()
@@ -33,10 +37,10 @@ for f in Fuzz/"$name"/*.swift; do sed "${strip[@]}" "$f" > "$build/src/$name-$(b
 objects=()
 for f in "${cxx[@]}"; do
   o=$build/$(basename "$f").o
-  clang++ -std=c++17 -O1 -g -fsanitize=address -ISources/CKernels/include -c "$f" -o "$o"
+  case $f in *.cpp) compiler=(clang++ -std=c++17) ;; *) compiler=(clang) ;; esac
+  "${compiler[@]}" -O1 -g -fsanitize=address -I"$(dirname "$f")" -I"$(dirname "$f")/include" -c "$f" -o "$o"
   objects+=("$o")
 done
-includes=(-I "$build/modules/CKernels")
 for m in "${maps[@]}"; do includes+=(-I "Sources/$m"); done
 swiftc -O -g -swift-version 6 -sanitize=fuzzer,address -parse-as-library -module-name "$name" -package-name fuzz \
   "${includes[@]}" "$build"/src/*.swift "${objects[@]}" "${link[@]}" -lstdc++ -o "$build/$name"

@@ -7,6 +7,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 if ! command -v aarch64-linux-gnu-g++ >/dev/null || ! command -v qemu-aarch64 >/dev/null; then
   sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+  $sudo apt-get update -qq
   $sudo apt-get install -y --no-install-recommends g++-aarch64-linux-gnu qemu-user >/dev/null
 fi
 # The x86 package's Highway headers serve both; nothing links to its library, as one target leaves nothing to choose.

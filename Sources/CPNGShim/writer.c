@@ -57,7 +57,7 @@ static void write_metadata(png_structp png, png_infop info, const cpng_metadata 
 }
 
 int cpng_write(uint32_t width, uint32_t height, int colour_samples, const uint8_t *colour, const uint8_t *alpha,
-               const cpng_metadata *metadata, int level, uint8_t **out, size_t *out_size, char *warning,
+               const cpng_metadata *metadata, int level, int filter, uint8_t **out, size_t *out_size, char *warning,
                cpng_error *error) {
   // The sink lives on the heap, so that longjmp cannot leave its fields undefined.
   png_sink *sink = calloc(1, sizeof *sink);
@@ -86,6 +86,9 @@ int cpng_write(uint32_t width, uint32_t height, int colour_samples, const uint8_
   png_set_benign_errors(png, 1);
   png_set_option(png, PNG_SKIP_sRGB_CHECK_PROFILE, PNG_OPTION_ON);
   png_set_compression_level(png, level);
+  if (filter == CPNG_FILTER_AVERAGE) png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_AVG);
+  // By default every 8 KiB become an IDAT chunk of their own.
+  png_set_compression_buffer_size(png, 1 << 16);
   int type = colour_samples == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY;
   if (alpha) type |= PNG_COLOR_MASK_ALPHA;
   png_set_IHDR(png, info, width, height, 8, type, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,

@@ -68,7 +68,7 @@ extension DecodedFrame {
         let strides = UnsafeRawPointer(linesize).assumingMemoryBound(to: Int32.self)
         var line = [UInt16](repeating: 0, count: width)
         for y in 0..<height {
-          av_read_image_line2(&line, planes, strides, descriptor, 0, Int32(y), Int32(index), Int32(width), 0, 2)
+          av.readLine(&line, planes, strides, descriptor, 0, Int32(y), Int32(index), Int32(width), 0, 2)
           let to = out + y * width * step
           for x in 0..<width { to[x * step] = scaled[Int(line[x]) & top] }
         }

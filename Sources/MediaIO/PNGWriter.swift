@@ -7,8 +7,23 @@ package enum PNGWriter {
   package struct Options: Sendable {
     /// zlib's level, 0 (stored) to 9 (smallest).
     package var compressionLevel: Int
+    package var filter: Filter
 
-    package init(compressionLevel: Int = 6) { self.compressionLevel = compressionLevel }
+    package init(compressionLevel: Int = 6, filter: Filter = .adaptive) {
+      self.compressionLevel = compressionLevel
+      self.filter = filter
+    }
+
+    /// On decoded Kodak pictures about a seventh of the default's time, for files about 5 % larger.
+    package static let fast = Options(compressionLevel: 1, filter: .average)
+  }
+
+  /// How samples are predicted before they are deflated (PNG 3, 9.2).
+  package enum Filter: Sendable {
+    /// Each row's own, chosen by libpng.
+    case adaptive
+    /// The average of left and above throughout: on photographs nearly as small as choosing, without trying five.
+    case average
   }
 
   /// The PNG file's bytes. Metadata that libpng refuses (a damaged profile, say) is left out. Throws `MediaIOError`.
@@ -36,13 +51,14 @@ package enum PNGWriter {
           fields.has_chroma = 1
           fields.chroma = (c.whiteX, c.whiteY, c.redX, c.redY, c.greenX, c.greenY, c.blueX, c.blueY)
         }
-        return try write(image, fields, level: options.compressionLevel)
+        return try write(image, fields, options)
       }
     }
   }
 
-  private static func write(_ image: Image, _ fields: cpng_metadata, level: Int) throws -> [UInt8] {
+  private static func write(_ image: Image, _ fields: cpng_metadata, _ options: Options) throws -> [UInt8] {
     var fields = fields
+    let filter = options.filter == .adaptive ? CPNG_FILTER_ADAPTIVE : CPNG_FILTER_AVERAGE
     var failure = cpng_error()
     var out: UnsafeMutablePointer<UInt8>?
     var size = 0
@@ -51,7 +67,7 @@ package enum PNGWriter {
       image.withUnsafeAlpha { alpha in
         cpng_write(
           UInt32(image.width), UInt32(image.height), Int32(image.channels), samples.baseAddress!, alpha?.baseAddress,
-          &fields, Int32(level), &out, &size, &warning, &failure)
+          &fields, Int32(options.compressionLevel), Int32(filter), &out, &size, &warning, &failure)
       }
     }
     guard code == Int32(CPNG_OK), let out else { throw MediaIOError(failure, at: "PNG writer") }

@@ -55,11 +55,9 @@ package enum StillReader {
   }
 }
 
-/// libav prints to stderr by default; errors travel as values here.
-private let silenceLibAV: Void = av_log_set_level(AV_LOG_QUIET)
-
 /// One frame from libavcodec. Owns the AVFrame.
 final class DecodedFrame {
+  let av: LibAV
   let frame: UnsafeMutablePointer<AVFrame>
   let descriptor: UnsafePointer<AVPixFmtDescriptor>
 
@@ -71,26 +69,26 @@ final class DecodedFrame {
 
   /// Decodes a file's first picture. The whole file is one packet: each of these decoders reads its own container.
   init(_ bytes: [UInt8], codec id: AVCodecID, format: ImageFormat, limits: ImageLimits) throws {
-    _ = silenceLibAV
+    let av = try LibAV.load()
     func fail(_ code: Int32) -> MediaIOError {
       var text = [CChar](repeating: 0, count: 128)
-      av_strerror(code, &text, text.count)
+      _ = av.errorText(code, &text, text.count)
       let reason = text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
       return MediaIOError(code == -ENOMEM ? .outOfMemory : .damaged, at: "\(format) pixels", "libav: \(reason)")
     }
     guard bytes.count <= Int(Int32.max) - 64 else {
       throw MediaIOError(.tooLarge, at: "\(format)", "\(bytes.count) bytes")
     }
-    guard let codec = avcodec_find_decoder(id) else {
+    guard let codec = av.findDecoder(id) else {
       throw MediaIOError(.unsupported, at: "\(format)", "this libavcodec was built without its decoder")
     }
-    var context = avcodec_alloc_context3(codec)
-    var packet = av_packet_alloc()
-    var frame = av_frame_alloc()
+    var context = av.allocateContext(codec)
+    var packet = av.allocatePacket()
+    var frame = av.allocateFrame()
     defer {
-      avcodec_free_context(&context)
-      av_packet_free(&packet)
-      av_frame_free(&frame)
+      av.freeContext(&context)
+      av.freePacket(&packet)
+      av.freeFrame(&frame)
     }
     guard let context, let packet, let decoded = frame else { throw fail(-ENOMEM) }
     // Decoders ask for sides rounded up to blocks, at most 64; the exact limit is checked before or after them.
@@ -98,27 +96,28 @@ final class DecodedFrame {
     context.pointee.thread_count = 1
     // Concealed damage would be coded as if it were the picture.
     context.pointee.err_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER | AV_EF_EXPLODE
-    var status = avcodec_open2(context, codec, nil)
+    var status = av.open(context, codec, nil)
     guard status >= 0 else { throw fail(status) }
-    status = av_new_packet(packet, Int32(bytes.count))
+    status = av.newPacket(packet, Int32(bytes.count))
     guard status >= 0 else { throw fail(status) }
     bytes.withUnsafeBufferPointer { packet.pointee.data.update(from: $0.baseAddress!, count: $0.count) }
     packet.pointee.flags |= AV_PKT_FLAG_KEY
 
-    status = avcodec_send_packet(context, packet)
-    if status >= 0 { status = avcodec_receive_frame(context, decoded) }
+    status = av.sendPacket(context, packet)
+    if status >= 0 { status = av.receiveFrame(context, decoded) }
     if status == -EAGAIN {
-      avcodec_send_packet(context, nil)
-      status = avcodec_receive_frame(context, decoded)
+      _ = av.sendPacket(context, nil)
+      status = av.receiveFrame(context, decoded)
     }
     guard status >= 0 else { throw fail(status) }
     guard decoded.pointee.decode_error_flags == 0, decoded.pointee.flags & AV_FRAME_FLAG_CORRUPT == 0 else {
       throw MediaIOError(.damaged, at: "\(format) pixels", "libav concealed damage")
     }
     try limits.check(width: Int(decoded.pointee.width), height: Int(decoded.pointee.height), format: format)
-    guard let descriptor = av_pix_fmt_desc_get(AVPixelFormat(rawValue: decoded.pointee.format)) else {
+    guard let descriptor = av.pixelFormat(AVPixelFormat(rawValue: decoded.pointee.format)) else {
       throw MediaIOError(.unsupported, at: "\(format) pixels", "pixel format \(decoded.pointee.format)")
     }
+    self.av = av
     self.descriptor = descriptor
     self.frame = decoded
     frame = nil  // now ours
@@ -126,7 +125,7 @@ final class DecodedFrame {
 
   deinit {
     var frame: UnsafeMutablePointer<AVFrame>? = frame
-    av_frame_free(&frame)
+    av.freeFrame(&frame)
   }
 }
 

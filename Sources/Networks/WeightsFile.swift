@@ -107,24 +107,29 @@ package struct WeightsFile: Sendable {
 
   /// The int16 tensor `name`, which must have `shape` (nil matches any length of an axis).
   package func int16(_ name: String, _ shape: Int?...) throws(WeightsError) -> [Int16] {
-    try values(name, .int16, shape) { Int16(truncatingIfNeeded: $0) }
+    try integers(name, .int16, shape)
   }
 
   package func int32(_ name: String, _ shape: Int?...) throws(WeightsError) -> [Int32] {
-    try values(name, .int32, shape) { Int32(truncatingIfNeeded: $0) }
+    try integers(name, .int32, shape)
   }
 
   package func uint8(_ name: String, _ shape: Int?...) throws(WeightsError) -> [UInt8] {
-    try values(name, .uint8, shape) { UInt8(truncatingIfNeeded: $0) }
+    try integers(name, .uint8, shape)
   }
 
-  /// A float16 tensor, widened.
+  /// A float16 tensor, widened; its values are finite.
   package func float(_ name: String, _ shape: Int?...) throws(WeightsError) -> [Float] {
-    try values(name, .float16, shape) { Float(Float16(bitPattern: UInt16(truncatingIfNeeded: $0))) }
+    let halves: [UInt16] = try integers(name, .float16, shape)
+    return halves.map { half in
+      // Exponent and fraction in float's places, then the difference of the two biases; exact for subnormals too.
+      let magnitude = Float(bitPattern: UInt32(half & 0x7FFF) << 13) * 0x1p112
+      return half & 0x8000 == 0 ? magnitude : -magnitude
+    }
   }
 
-  private func values<T>(
-    _ name: String, _ type: ElementType, _ shape: [Int?], _ convert: (UInt32) -> T
+  private func integers<T: FixedWidthInteger>(
+    _ name: String, _ type: ElementType, _ shape: [Int?]
   ) throws(WeightsError) -> [T] {
     guard let entry = entries[name] else { throw WeightsError(.missing, name, "the model lacks it") }
     guard entry.type == type, entry.shape.count == shape.count,
@@ -133,19 +138,11 @@ package struct WeightsFile: Sendable {
       throw WeightsError(.wrongShape, name, "\(entry.type) \(entry.shape), expected \(type) \(shape.map { $0 ?? 0 })")
     }
     let count = entry.shape.reduce(1, *)
-    let size = type.size
     return bytes.withUnsafeBytes { raw in
       [T](unsafeUninitializedCapacity: count) { out, initialised in
-        for i in 0..<count {
-          let at = entry.offset + i * size
-          let value: UInt32 =
-            switch size {
-            case 1: UInt32(raw[at])
-            case 2: UInt32(UInt16(littleEndian: raw.loadUnaligned(fromByteOffset: at, as: UInt16.self)))
-            default: UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: at, as: UInt32.self))
-            }
-          out.initializeElement(at: i, to: convert(value))
-        }
+        UnsafeMutableRawBufferPointer(out).copyMemory(
+          from: UnsafeRawBufferPointer(rebasing: raw[entry.offset..<entry.offset + count * type.size]))
+        for i in 0..<count { out[i] = T(littleEndian: out[i]) }
         initialised = count
       }
     }

@@ -53,15 +53,15 @@ struct DecodeCommand: ParsableCommand {
     try Console.refuseTerminal(output, suffix: "png")
     let progress = ProgressLine(quiet: quiet, stage: "reading")
     defer { progress.end() }
-    let bytes = try Failure.about(source) { try FileIO.read(input) }
     // Opened now, so that a target that cannot be written is known before the work.
     var file: AtomicFile
     do { file = try AtomicFile(output, overwrite: force) } catch { throw Failure(error, at: target) }
+    let bytes = try Failure.about(source) { try FileIO.read(input) }
     var options = ImageDecoder.Options()
     options.threads = threads
     options.progress = progress.handler
     let image = try Failure.about(source) { try ImageDecoder(options: options).decode(bytes) }
-    progress.update("writing", 1)
+    progress.update("writing", ProgressLine.codecShare)
     let png: [UInt8]
     do {
       png = try PNGWriter.write(image, options: pngOptions)
@@ -75,5 +75,5 @@ struct DecodeCommand: ParsableCommand {
     }
   }
 
-  private var pngOptions: PNGWriter.Options { PNGWriter.Options(compressionLevel: pngLevel ?? 1) }
+  private var pngOptions: PNGWriter.Options { pngLevel.map { PNGWriter.Options(compressionLevel: $0) } ?? .fast }
 }

@@ -71,13 +71,13 @@ struct EncodeCommand: ParsableCommand {
     try Console.refuseTerminal(output, suffix: "ncb")
     let progress = ProgressLine(quiet: quiet, stage: "reading")
     defer { progress.end() }
-    let bytes = try Failure.about(source) { try FileIO.read(input) }
     // Opened now, so that a target that cannot be written is known before the work.
     var file: AtomicFile
     do { file = try AtomicFile(output, overwrite: force) } catch { throw Failure(error, at: target) }
+    let bytes = try Failure.about(source) { try FileIO.read(input) }
     let picture = try read(bytes, source)
     let encoded = try Failure.about(source) { try encoder(progress).encode(picture.image) }
-    progress.update("writing", 1)
+    progress.update("writing", ProgressLine.codecShare)
     do {
       try file.write(encoded.bytes)
       try file.commit()

@@ -1,3 +1,4 @@
+import Glibc
 import MediaIO
 import NeuralCodecs
 
@@ -14,6 +15,10 @@ struct Failure: Error, CustomStringConvertible {
     case let error as MediaIOError:
       let where_ = place.map { error.location == $0 ? "" : "\($0): " } ?? ""
       self.init(where_ + Self.sentence(error.description) + Self.advice(error))
+    case let error as CodecError where error.code == .limitExceeded:
+      // Its last sentence is about the library's options, which the command does not offer.
+      let what = error.description.prefix(before: ". Raise ")
+      self.init("\(place.map { "\($0): " } ?? "")\(what). Larger pictures need the library, whose limits are options.")
     case is CancellationError: self.init("\(place.map { "\($0): " } ?? "")cancelled")
     default: self.init("\(place.map { "\($0): " } ?? "")\(Self.sentence("\(error)"))")
     }
@@ -34,7 +39,30 @@ struct Failure: Error, CustomStringConvertible {
     case .tooLarge: " Make it smaller, or cut it into parts."
     case .outOfMemory: " Free some memory, or make the picture smaller."
     case .exists: " Give --force to overwrite it, or another name."
-    case .system: " Check the name, that its folder exists, and the permissions."
+    case .system: advice(system: error.reason)
     }
+  }
+
+  private static func advice(system reason: String) -> String {
+    switch reason {
+    case String(cString: strerror(ENOENT)): " Check the name, and that the folder exists."
+    case String(cString: strerror(EACCES)), String(cString: strerror(EPERM)), String(cString: strerror(EROFS)):
+      " Check the permissions, or use another folder."
+    case String(cString: strerror(ENOSPC)), String(cString: strerror(EDQUOT)): " Free some space, or use another disk."
+    case "is a directory": " Give the name of a file."
+    default: ""
+    }
+  }
+}
+
+extension String {
+  /// What stands before `separator`; all of it where that does not occur.
+  fileprivate func prefix(before separator: String) -> Substring {
+    var start = startIndex
+    while start < endIndex {
+      if self[start...].hasPrefix(separator) { return self[..<start] }
+      start = index(after: start)
+    }
+    return self[...]
   }
 }

@@ -13,6 +13,9 @@ final class ProgressLine: Sendable {
     var isEnded = false
   }
 
+  /// Of the whole work, what the codec does; reading and writing files are the rest.
+  static let codecShare = 0.9
+
   private static let patience = Duration.seconds(1)
   private let start = ContinuousClock.now
   private let state: Mutex<State>
@@ -37,7 +40,7 @@ final class ProgressLine: Sendable {
   /// What the codec's options take; nil where nothing would be shown.
   var handler: (@Sendable (CodingProgress) -> Void)? {
     if timer == nil { return nil }
-    return { [self] in update($0.stage, $0.fraction) }
+    return { [self] in update($0.stage, Self.codecShare * $0.fraction) }
   }
 
   func update(_ stage: String, _ fraction: Double) {

@@ -17,6 +17,11 @@ enum {
   CPNG_NO_MEMORY = 4,
 };
 
+enum {
+  CPNG_FILTER_ADAPTIVE = 0,  // libpng tries all five on each row
+  CPNG_FILTER_AVERAGE = 1,   // the average of left and above on every row
+};
+
 typedef struct {
   int code;
   char message[200];
@@ -67,10 +72,10 @@ const char *cpng_first_warning(const cpng_reader *reader);
 void cpng_close(cpng_reader *reader);
 
 // Writes an 8-bit PNG of [height, width, colour_samples] samples and an alpha plane [height, width] or NULL.
-// level is zlib's, 0...9. On success *out is malloc'ed and the caller's to free(). Metadata that libpng will not write
+// level is zlib's, 0...9; filter is one of CPNG_FILTER_*. On success *out is malloc'ed and the caller's to free(). Metadata that libpng will not write
 // is left out and named in `warning` (200 bytes).
 int cpng_write(uint32_t width, uint32_t height, int colour_samples, const uint8_t *colour, const uint8_t *alpha,
-               const cpng_metadata *metadata, int level, uint8_t **out, size_t *out_size, char *warning,
+               const cpng_metadata *metadata, int level, int filter, uint8_t **out, size_t *out_size, char *warning,
                cpng_error *error);
 
 #endif

@@ -151,7 +151,7 @@ private struct ImageTrial {
     let bytes = try file(payload.serialised(), quality: quality)
     return EncodedImage(
       bytes: bytes, quality: quality, bitsPerPixel: 8 * Double(bytes.count) / Double(image.pixelCount),
-      psnr: measuring ? psnr(of: predictor) : nil)
+      psnr: measuring ? measured(predictor) : nil)
   }
 
   private func hyperSymbols(quality: Int) -> [Int16] {
@@ -176,7 +176,7 @@ private struct ImageTrial {
   }
 
   /// Decodes what the predictor holds, as the decoder would, and compares.
-  private func psnr(of predictor: HyperpriorPredictor) -> Double {
+  private func measured(_ predictor: HyperpriorPredictor) -> Double {
     var rgb = [UInt8](repeating: 0, count: 3 * image.pixelCount)
     rgb.withUnsafeMutableBufferPointer {
       predictor.synthesise(predictor.latents(), width: image.width, height: image.height, into: $0)
@@ -184,6 +184,6 @@ private struct ImageTrial {
     let samples = image.colour == .grey ? ImageDecoder.grey(rgb) : rgb
     // Sizes are those of `image`, so the decoded picture can be made.
     let decoded = try! Image(width: image.width, height: image.height, colour: image.colour, samples: samples)
-    return try! Metrics.psnr(image, decoded)
+    return try! psnr(image, decoded)
   }
 }

@@ -1,5 +1,5 @@
 import EntropyCoding
-import Foundation
+import Glibc
 import Tensors
 
 /// Chooses each symbol by rate and distortion: for a latent whose residual to the predicted mean is v bins, the nearest

@@ -1,0 +1,3 @@
+targets=(Bitstream)
+maps=(CZlib)
+link=(-lz)

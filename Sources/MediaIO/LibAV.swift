@@ -1,0 +1,84 @@
+import CLibAV
+import Glibc
+
+/// libavcodec and libavutil, loaded when the first picture needs them.
+///
+/// Linked, they would be loaded with every start of the program, and more than a hundred libraries with them: about 40
+/// ms, more than decoding a picture takes. Pictures in PNG do without. Structures are those of the headers that this was
+/// compiled with, so exactly their major versions are loaded.
+struct LibAV: Sendable {
+  let findDecoder: @Sendable @convention(c) (AVCodecID) -> UnsafePointer<AVCodec>?
+  let allocateContext: @Sendable @convention(c) (UnsafePointer<AVCodec>?) -> UnsafeMutablePointer<AVCodecContext>?
+  let freeContext: @Sendable @convention(c) (UnsafeMutablePointer<UnsafeMutablePointer<AVCodecContext>?>?) -> Void
+  let open: @Sendable @convention(c) (
+    UnsafeMutablePointer<AVCodecContext>?, UnsafePointer<AVCodec>?, UnsafeMutablePointer<OpaquePointer?>?
+  ) -> Int32
+  let sendPacket: @Sendable @convention(c) (UnsafeMutablePointer<AVCodecContext>?, UnsafePointer<AVPacket>?) -> Int32
+  let receiveFrame: @Sendable @convention(c) (
+    UnsafeMutablePointer<AVCodecContext>?, UnsafeMutablePointer<AVFrame>?
+  ) -> Int32
+  let allocatePacket: @Sendable @convention(c) () -> UnsafeMutablePointer<AVPacket>?
+  let newPacket: @Sendable @convention(c) (UnsafeMutablePointer<AVPacket>?, Int32) -> Int32
+  let freePacket: @Sendable @convention(c) (UnsafeMutablePointer<UnsafeMutablePointer<AVPacket>?>?) -> Void
+  let allocateFrame: @Sendable @convention(c) () -> UnsafeMutablePointer<AVFrame>?
+  let freeFrame: @Sendable @convention(c) (UnsafeMutablePointer<UnsafeMutablePointer<AVFrame>?>?) -> Void
+  let pixelFormat: @Sendable @convention(c) (AVPixelFormat) -> UnsafePointer<AVPixFmtDescriptor>?
+  let readLine: @Sendable @convention(c) (
+    UnsafeMutableRawPointer?, UnsafeMutablePointer<UnsafePointer<UInt8>?>?, UnsafePointer<Int32>?,
+    UnsafePointer<AVPixFmtDescriptor>?, Int32, Int32, Int32, Int32, Int32, Int32
+  ) -> Void
+  let errorText: @Sendable @convention(c) (Int32, UnsafeMutablePointer<CChar>?, Int) -> Int32
+
+  private static let loaded = Result { () throws(MediaIOError) in try LibAV() }
+
+  /// Throws `MediaIOError` (unsupported) where the libraries are not installed.
+  static func load() throws(MediaIOError) -> LibAV { try loaded.get() }
+
+  private init() throws(MediaIOError) {
+    let util = try Library("libavutil.so.\(LIBAVUTIL_VERSION_MAJOR)")
+    let codec = try Library("libavcodec.so.\(LIBAVCODEC_VERSION_MAJOR)")
+    findDecoder = try codec["avcodec_find_decoder"]
+    allocateContext = try codec["avcodec_alloc_context3"]
+    freeContext = try codec["avcodec_free_context"]
+    open = try codec["avcodec_open2"]
+    sendPacket = try codec["avcodec_send_packet"]
+    receiveFrame = try codec["avcodec_receive_frame"]
+    allocatePacket = try codec["av_packet_alloc"]
+    newPacket = try codec["av_new_packet"]
+    freePacket = try codec["av_packet_free"]
+    allocateFrame = try util["av_frame_alloc"]
+    freeFrame = try util["av_frame_free"]
+    pixelFormat = try util["av_pix_fmt_desc_get"]
+    readLine = try util["av_read_image_line2"]
+    errorText = try util["av_strerror"]
+    // It prints to stderr by default; errors travel as values here.
+    let setLogLevel: @convention(c) (Int32) -> Void = try util["av_log_set_level"]
+    setLogLevel(AV_LOG_QUIET)
+  }
+
+  /// A shared library that stays loaded for the life of the process.
+  private struct Library {
+    private let name: String
+    private let handle: UnsafeMutableRawPointer
+
+    init(_ name: String) throws(MediaIOError) {
+      guard let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) else { throw Self.failure(name) }
+      self.name = name
+      self.handle = handle
+    }
+
+    /// The function of that name, as the type that its header declares.
+    subscript<Function>(function: String) -> Function {
+      get throws(MediaIOError) {
+        guard let address = dlsym(handle, function) else { throw Self.failure(name) }
+        return unsafeBitCast(address, to: Function.self)
+      }
+    }
+
+    private static func failure(_ name: String) -> MediaIOError {
+      let reason = dlerror().map { String(cString: $0) } ?? "it cannot be loaded"
+      return MediaIOError(
+        .unsupported, at: name, "needed for pictures other than PNG (Debian: apt install libavcodec-dev): \(reason)")
+    }
+  }
+}

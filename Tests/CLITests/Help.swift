@@ -1,0 +1,146 @@
+/// What `--help` prints, to the letter.
+enum Help {
+  static let root = """
+    OVERVIEW: Small pictures from learned codecs that decode to the same bits on
+    every machine.
+
+    Pictures go in as PNG, JPEG, WebP, BMP, TIFF, QOI or PNM and become .ncb files;
+    those come back as PNG. The file name - means standard input or standard
+    output.
+
+    Examples:
+      nccodec encode photo.png photo.ncb
+      nccodec decode photo.ncb back.png
+      nccodec info photo.ncb
+      nccodec verify photo.ncb
+
+    Exit codes:
+      0  success
+      1  failure: one line on standard error says why, and no output is left behind
+      2  usage: the command line makes no sense
+
+    USAGE: nccodec <subcommand>
+
+    OPTIONS:
+      --version               Show the version.
+      -h, --help              Show help information.
+
+    SUBCOMMANDS:
+      encode                  Encode a picture as .ncb.
+      decode                  Decode an .ncb file to PNG.
+      info                    Show what is in an .ncb file.
+      verify                  Check an .ncb file: its checksums, and that it
+                              decodes.
+
+      See 'nccodec help <subcommand>' for detailed help.
+
+    """
+
+  static let encode = """
+    OVERVIEW: Encode a picture as .ncb.
+
+    Reads PNG, JPEG, WebP, BMP, TIFF, QOI and PNM. Grey stays grey; alpha is kept
+    losslessly; ICC profile, gamma and EXIF are kept. More than 8 bits a sample are
+    rounded to 8. --bpp and --psnr take the nearest point that a quality reaches,
+    and say what was reached.
+
+    Examples:
+      nccodec encode photo.png photo.ncb
+      nccodec encode --quality 80 photo.jpg photo.ncb
+      nccodec encode --bpp 0.25 --force photo.png photo.ncb
+      nccodec encode --psnr 35 --json photo.png photo.ncb
+      cat photo.png | nccodec encode - - > photo.ncb
+
+    USAGE: nccodec encode <in> <out.ncb> [--codec <codec>] [--quality <0...100>] [--bpp <bits>] [--psnr <dB>] [--threads <n>] [--force] [--quiet] [--json]
+
+    ARGUMENTS:
+      <in>                    The picture; - for standard input.
+      <out.ncb>               The file to write; - for standard output.
+
+    OPTIONS:
+      --codec <codec>         The codec. (values: hyperprior; default: hyperprior)
+      --quality <0...100>     0 (smallest) to 100 (best). (default: 50)
+      --bpp <bits>            Aim for that many bits per pixel, the whole file
+                              counted.
+      --psnr <dB>             Aim for that PSNR, of the decoded picture in 8 bits.
+      --threads <n>           Threads to use. (default: one per core)
+      --force                 Overwrite the output if it exists.
+      --quiet                 Print errors only.
+      --json                  Report as JSON.
+      --version               Show the version.
+      -h, --help              Show help information.
+
+    """
+
+  static let decode = """
+    OVERVIEW: Decode an .ncb file to PNG.
+
+    The samples are the same on every machine. Without --png-level, PNG is written
+    fast; higher levels write smaller files and take longer, with the same samples.
+
+    Examples:
+      nccodec decode photo.ncb photo.png
+      nccodec decode --force --png-level 9 photo.ncb photo.png
+      cat photo.ncb | nccodec decode - - > photo.png
+
+    USAGE: nccodec decode <in.ncb> <out.png> [--threads <n>] [--png-level <0...9>] [--force] [--quiet]
+
+    ARGUMENTS:
+      <in.ncb>                The file to decode; - for standard input.
+      <out.png>               The PNG file to write; - for standard output.
+
+    OPTIONS:
+      --threads <n>           Threads to use. (default: one per core)
+      --png-level <0...9>     zlib's compression level of the PNG. (default: fast)
+      --force                 Overwrite the output if it exists.
+      --quiet                 Print errors only.
+      --version               Show the version.
+      -h, --help              Show help information.
+
+    """
+
+  static let info = """
+    OVERVIEW: Show what is in an .ncb file.
+
+    Shows the picture's size, codec, model and quality, the bytes of each section,
+    and every field of every header. Checksums are checked, nothing is decoded.
+
+    Examples:
+      nccodec info photo.ncb
+      nccodec info --json photo.ncb
+
+    USAGE: nccodec info <file> [--json]
+
+    ARGUMENTS:
+      <file>                  The file to show; - for standard input.
+
+    OPTIONS:
+      --json                  Report as JSON.
+      --version               Show the version.
+      -h, --help              Show help information.
+
+    """
+
+  static let verify = """
+    OVERVIEW: Check an .ncb file: its checksums, and that it decodes.
+
+    Prints the CRC-32 of the decoded samples (rows from the top, then the alpha
+    plane), which is the same on every machine. Nothing is written.
+
+    Examples:
+      nccodec verify photo.ncb
+      nccodec verify --quiet photo.ncb && echo intact
+
+    USAGE: nccodec verify <file> [--threads <n>] [--quiet]
+
+    ARGUMENTS:
+      <file>                  The file to check; - for standard input.
+
+    OPTIONS:
+      --threads <n>           Threads to use. (default: one per core)
+      --quiet                 Print errors only.
+      --version               Show the version.
+      -h, --help              Show help information.
+
+    """
+}

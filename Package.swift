@@ -64,6 +64,13 @@ let package = Package(
     .executableTarget(name: "kernelbench", dependencies: ["Tensors"]),
     // Times the entropy coders; Benchmarks/entropy.sh runs it beside constriction.
     .executableTarget(name: "entropybench", dependencies: ["EntropyCoding"], path: "Benchmarks/EntropyBench"),
+    // Measures the image codec for Benchmarks/rd.sh and Benchmarks/speed.sh.
+    .executableTarget(
+      name: "codecbench",
+      dependencies: [
+        "NeuralCodecs", "MediaIO", "Metrics", "Bitstream",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Benchmarks/CodecBench"),
 
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
     .testTarget(name: "EntropyCodingTests", dependencies: ["EntropyCoding"]),

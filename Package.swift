@@ -18,16 +18,14 @@ let package = Package(
     .systemLibrary(name: "CLibPNG", pkgConfig: "libpng"),
     // libpng's setjmp cannot be called from Swift, so a few C functions stand between.
     .target(name: "CPNGShim", dependencies: ["CLibPNG"]),
-    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas"),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
     .target(
       name: "CKernels",
-      cxxSettings: [.headerSearchPath(".")],  // a kernel source includes itself once per SIMD level
-      linkerSettings: [.linkedLibrary("hwy")]),
+      cxxSettings: [.headerSearchPath(".")]),  // a kernel source includes itself once per SIMD level
     .target(name: "CModels", exclude: ["Weights"]),
 
     // Layer 1: values and integer machinery.
-    .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"]),
+    .target(name: "Tensors", dependencies: ["CKernels"]),
     .target(name: "EntropyCoding", dependencies: ["CKernels"]),
     .target(name: "Bitstream", dependencies: ["CZlib"]),
     .target(name: "Media"),

@@ -96,9 +96,6 @@ def main():
             missed.append(f"{name}: {peer / real:.2f} of PyTorch's speed, wanted {wanted}")
         if real / fixed < 1.5:
             missed.append(f"{name}: fixed point {real / fixed:.2f} times the float, wanted 1.5")
-    for name in ("conv1x1", "conv3x3"):
-        blas = ours[f"{name}.blas"]
-        print(f"{name}: float through OpenBLAS {blas / 1e3:.0f} us, OpenBLAS/ours {ours[name + '.float'] / blas:.2f} in speed")
     print(f"1x1 pair 192-384-192: float {ours['pair.float'] / 1e3:.0f} us, fixed {ours['pair.fixed'] / 1e3:.0f} us")
     for line in missed:
         print("MISSED", line)

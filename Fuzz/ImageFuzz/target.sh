@@ -1,4 +1,4 @@
 targets=(EntropyCoding Bitstream Tensors Media Networks Metrics LatentCoding ImageCodec)
 cxx=(Sources/CKernels/*.cpp Sources/CModels/models.c)
-maps=(CZlib COpenBLAS)
-link=(-lhwy -lz -lopenblas)
+maps=(CZlib)
+link=(-lz)

@@ -67,7 +67,7 @@ void Conv1x1(const nc_kernels* k, const typename Kind::Conv* conv, const T* x, s
 
 template <class Kind, class T = typename Kind::T>
 void Pair1x1(const nc_kernels* k, const typename Kind::Conv* first, const typename Kind::Conv* second, const T* x,
-             size_t x_stride, T* y, size_t y_stride, size_t positions) {
+             size_t x_stride, const T* residual, size_t residual_stride, T* y, size_t y_stride, size_t positions) {
   const size_t hidden = first->out_channels;
   const size_t tile = TileFor(hidden * sizeof(T), 20 << 10);
   std::unique_ptr<T[]> scratch(new T[tile * hidden]);
@@ -75,15 +75,17 @@ void Pair1x1(const nc_kernels* k, const typename Kind::Conv* first, const typena
   T* mid[kMaxTile];
   const T* mid_rows[kMaxTile];
   T* out[kMaxTile];
+  const T* trunk[kMaxTile];
   for (size_t p = 0; p < tile; p++) mid_rows[p] = mid[p] = scratch.get() + p * hidden;
   for (size_t begin = 0; begin < positions; begin += tile) {
     const size_t n = std::min(tile, positions - begin);
     for (size_t p = 0; p < n; p++) {
       rows[p] = x + (begin + p) * x_stride;
       out[p] = y + (begin + p) * y_stride;
+      trunk[p] = residual + (begin + p) * residual_stride;
     }
     Kind::Run(k, first, rows, mid, nullptr, n, NC_EPILOGUE_LEAKY);
-    Kind::Run(k, second, mid_rows, out, rows, n, NC_EPILOGUE_ADD);
+    Kind::Run(k, second, mid_rows, out, trunk, n, NC_EPILOGUE_ADD);
   }
 }
 
@@ -130,13 +132,15 @@ void nc_conv1x1_f32(const nc_kernels* k, const nc_conv_f32* conv, const float* x
 }
 
 void nc_pair1x1_i16(const nc_kernels* k, const nc_conv_i16* first, const nc_conv_i16* second, const int16_t* x,
-                    size_t x_stride, int16_t* y, size_t y_stride, size_t positions) {
-  nc::Pair1x1<nc::Kind16>(k, first, second, x, x_stride, y, y_stride, positions);
+                    size_t x_stride, const int16_t* residual, size_t residual_stride, int16_t* y, size_t y_stride,
+                    size_t positions) {
+  nc::Pair1x1<nc::Kind16>(k, first, second, x, x_stride, residual, residual_stride, y, y_stride, positions);
 }
 
 void nc_pair1x1_f32(const nc_kernels* k, const nc_conv_f32* first, const nc_conv_f32* second, const float* x,
-                    size_t x_stride, float* y, size_t y_stride, size_t positions) {
-  nc::Pair1x1<nc::KindF>(k, first, second, x, x_stride, y, y_stride, positions);
+                    size_t x_stride, const float* residual, size_t residual_stride, float* y, size_t y_stride,
+                    size_t positions) {
+  nc::Pair1x1<nc::KindF>(k, first, second, x, x_stride, residual, residual_stride, y, y_stride, positions);
 }
 
 void nc_conv3x3_i16(const nc_kernels* k, const nc_conv_i16* conv, const int16_t* x, size_t height, size_t width,

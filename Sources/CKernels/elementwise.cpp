@@ -22,12 +22,6 @@ inline uint8_t ToU8(int16_t x, int32_t shift) {
   return static_cast<uint8_t>(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
-inline float Finish(float v, float bias, float residual, int32_t epilogue) {
-  v += bias;
-  if (epilogue == NC_EPILOGUE_LEAKY) v = Leaky(v);
-  return epilogue == NC_EPILOGUE_ADD ? residual + v : v;
-}
-
 inline void ScaleI16(const int16_t* x, const int16_t* m, int32_t shift, int16_t* y, size_t positions, size_t channels) {
   for (size_t p = 0; p < positions; p++)
     for (size_t c = 0; c < channels; c++) y[p * channels + c] = Scale(x[p * channels + c], m[c], shift);
@@ -43,14 +37,6 @@ inline void LeakyI16(const int16_t* x, int16_t* y, size_t count) {
 
 inline void LeakyF32(const float* x, float* y, size_t count) {
   for (size_t i = 0; i < count; i++) y[i] = Leaky(x[i]);
-}
-
-inline void BiasF32(float* y, size_t y_stride, const float* bias, const float* residual, size_t residual_stride,
-                    size_t positions, size_t channels, int32_t epilogue) {
-  for (size_t p = 0; p < positions; p++)
-    for (size_t c = 0; c < channels; c++)
-      y[p * y_stride + c] = Finish(y[p * y_stride + c], bias[c],
-                                   epilogue == NC_EPILOGUE_ADD ? residual[p * residual_stride + c] : 0, epilogue);
 }
 
 inline void ToU8Cells(const int16_t* x, size_t stride, size_t cells, size_t run, int32_t shift, uint8_t* out) {
@@ -114,23 +100,6 @@ void LeakyF32(const float* x, float* y, size_t count) {
   scalar::LeakyF32(x + i, y + i, count - i);
 }
 
-void BiasF32(float* y, size_t y_stride, const float* bias, const float* residual, size_t residual_stride,
-             size_t positions, size_t channels, int32_t epilogue) {
-  const hn::ScalableTag<float> d;
-  constexpr size_t n = hn::MaxLanes(decltype(d)());
-  for (size_t p = 0; p < positions; p++, y += y_stride) {
-    const float* trunk = epilogue == NC_EPILOGUE_ADD ? residual + p * residual_stride : nullptr;
-    size_t c = 0;
-    for (; c + n <= channels; c += n) {
-      auto v = hn::LoadU(d, y + c) + hn::LoadU(d, bias + c);
-      if (epilogue == NC_EPILOGUE_LEAKY) v = hn::Max(v, v * hn::Set(d, 0.25f));
-      if (trunk != nullptr) v = hn::LoadU(d, trunk + c) + v;
-      hn::StoreU(v, d, y + c);
-    }
-    for (; c < channels; c++) y[c] = scalar::Finish(y[c], bias[c], trunk ? trunk[c] : 0, epilogue);
-  }
-}
-
 void ToU8Cells(const int16_t* x, size_t stride, size_t cells, size_t run, int32_t shift, uint8_t* out) {
   const hn::CappedTag<int16_t, 8> d;  // runs are multiples of 8 values, most of them 24
   const hn::Rebind<uint8_t, decltype(d)> d8;
@@ -153,7 +122,6 @@ void Install(nc_kernels* table) {
   table->add_i16 = AddI16;
   table->leaky_i16 = LeakyI16;
   table->leaky_f32 = LeakyF32;
-  table->bias_f32 = BiasF32;
   table->to_u8 = ToU8Cells;
 }
 }  // namespace
@@ -170,7 +138,6 @@ void InstallElementwiseScalar(nc_kernels* table) {
   table->add_i16 = scalar::AddI16;
   table->leaky_i16 = scalar::LeakyI16;
   table->leaky_f32 = scalar::LeakyF32;
-  table->bias_f32 = scalar::BiasF32;
   table->to_u8 = scalar::ToU8Cells;
 }
 

@@ -2,10 +2,9 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "cpu.h"
 #include "rans.h"
 
-// One level each for SSE4, AVX2 and AVX-512; the others would only add code.
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL)
 #undef HWY_TARGET_INCLUDE
 // Relative to include/, the one folder that is on the search path.
 #define HWY_TARGET_INCLUDE "../rans_decode.cpp"
@@ -104,7 +103,7 @@ size_t DecodeScalar32(
 
 // The kernel for `level`, and which level it really is.
 Decode Pick(int level, int *picked) {
-  const auto supported = hwy::SupportedTargets();
+  const auto supported = nc::SupportedTargets();
   (void)supported;
 #if HWY_TARGETS & HWY_AVX3
   if (level >= rans_avx512 && (supported & HWY_AVX3)) return *picked = rans_avx512, nccodec::N_AVX3::DecodeRans32;

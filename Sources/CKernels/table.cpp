@@ -2,8 +2,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "cpu.h"
 #include "internal.h"
-#include "targets.h"
 #include <hwy/highway.h>
 
 namespace nc {
@@ -28,7 +28,7 @@ struct Tables {
   const nc_kernels* current;
 
   Tables() {
-    const int64_t supported = HWY_SUPPORTED_TARGETS & HWY_TARGETS;
+    const int64_t supported = SupportedTargets();
     for (int32_t level = 0; level < NC_LEVELS; level++) {
       const int64_t target = TargetOf(level);
       present[level] = level == NC_LEVEL_SCALAR || (supported & target) != 0;

@@ -30,8 +30,8 @@ extension WeightsFile {
       let first = try pointwise("\(name).a", in: channels, out: nil)
       blocks.append(
         FixedPointBlock(
-          depthwise: try depthwise("\(name).depthwise", channels: channels), first: first,
-          second: try pointwise("\(name).b", in: first.outChannels, out: channels)))
+          depthwise: try depthwise("\(name).depthwise", channels: channels),
+          pair: FixedPointPair(first, try pointwise("\(name).b", in: first.outChannels, out: channels))))
     }
     return FixedPointBlocks(blocks: blocks)
   }
@@ -41,8 +41,8 @@ extension WeightsFile {
 // bitstream-spec 8.2
 package struct FixedPointBlock: Sendable {
   let depthwise: FixedPointDepthwise3x3
-  let first: FixedPointPointwise
-  let second: FixedPointPointwise
+  /// `first` and `second`.
+  let pair: FixedPointPair
 }
 
 /// A stage: blocks one after the other.
@@ -53,8 +53,7 @@ package struct FixedPointBlocks: Sendable {
   package func apply(_ x: Tensor<Int16>, scratch: FixedPointScratch, threads: Int) {
     for block in blocks {
       block.depthwise.apply(x, into: scratch.spatial, threads: threads)
-      block.first.apply(scratch.spatial, into: scratch.hidden, epilogue: .leaky, threads: threads)
-      block.second.apply(scratch.hidden, into: x, addingTo: x, threads: threads)
+      block.pair.apply(scratch.spatial, into: x, addingTo: x, threads: threads)
     }
   }
 }
@@ -62,7 +61,6 @@ package struct FixedPointBlocks: Sendable {
 /// Memory that the stages of one decoding share.
 package final class FixedPointScratch: Sendable {
   let spatial = Tensor<Int16>(uninitialized: Shape(0, 0, 0))
-  let hidden = Tensor<Int16>(uninitialized: Shape(0, 0, 0))
 
   package init() {}
 }

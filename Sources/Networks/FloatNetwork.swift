@@ -21,7 +21,7 @@ extension WeightsFile {
           depthwise: try FloatDepthwise3x3(
             channels: channels, weights: float("\(name).depthwise.weight", channels, 9),
             bias: float("\(name).depthwise.bias", channels), name: name),
-          first: first, second: try floatPointwise("\(name).b", in: first.outChannels, out: channels)))
+          pair: FloatPair(first, try floatPointwise("\(name).b", in: first.outChannels, out: channels))))
     }
     return FloatBlocks(blocks: blocks)
   }
@@ -29,29 +29,24 @@ extension WeightsFile {
 
 struct FloatBlock: Sendable {
   let depthwise: FloatDepthwise3x3
-  let first: FloatPointwise
-  let second: FloatPointwise
+  let pair: FloatPair
 }
 
 package struct FloatBlocks: Sendable {
   let blocks: [FloatBlock]
 
-  /// Runs the stage on `x`, which becomes another tensor: a float layer cannot add to the tensor that it writes.
-  package func apply(_ x: inout Tensor<Float>, scratch: FloatScratch, threads: Int) {
+  /// Runs the stage on `x` in place.
+  package func apply(_ x: Tensor<Float>, scratch: FloatScratch, threads: Int) {
     for block in blocks {
       block.depthwise.apply(x, into: scratch.spatial, threads: threads)
-      block.first.apply(scratch.spatial, into: scratch.hidden, epilogue: .leaky, threads: threads)
-      block.second.apply(scratch.hidden, into: scratch.output, addingTo: x, threads: threads)
-      swap(&x, &scratch.output)
+      block.pair.apply(scratch.spatial, into: x, addingTo: x, threads: threads)
     }
   }
 }
 
 /// Memory that the stages of one encoding share.
-package final class FloatScratch {
+package final class FloatScratch: Sendable {
   let spatial = Tensor<Float>(uninitialized: Shape(0, 0, 0))
-  let hidden = Tensor<Float>(uninitialized: Shape(0, 0, 0))
-  var output = Tensor<Float>(uninitialized: Shape(0, 0, 0))
 
   package init() {}
 }

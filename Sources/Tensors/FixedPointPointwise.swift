@@ -84,7 +84,7 @@ package struct FixedPointPointwise: Sendable {
   }
 }
 
-/// `y = sat16(x + second(leaky(first(x))))`, C -> kC -> C, over tiles of positions small enough that the hidden
+/// `y = sat16(residual + second(leaky(first(x))))`, C -> kC -> C, over tiles of positions small enough that the hidden
 /// channels stay in cache. The integers are those of the two layers applied one after the other.
 package struct FixedPointPair: Sendable {
   package let first: FixedPointPointwise
@@ -96,11 +96,14 @@ package struct FixedPointPair: Sendable {
     (self.first, self.second) = (first, second)
   }
 
-  /// `x` is [H, W, C], `y` becomes the same shape and may be `x`.
-  package func apply(_ x: Tensor<Int16>, into y: Tensor<Int16>, threads: Int, kernels: Kernels = .current) {
+  /// `x` and `residual` are [H, W, C], `y` becomes the same shape and may be either.
+  package func apply(
+    _ x: Tensor<Int16>, into y: Tensor<Int16>, addingTo residual: Tensor<Int16>, threads: Int,
+    kernels: Kernels = .current
+  ) {
     let channels = first.inChannels
-    precondition(x.shape.channels == channels, "\(x.shape) into \(channels) channels")
-    if y !== x { y.reshape(to: x.shape) }
+    precondition(x.shape.channels == channels && residual.shape == x.shape, "\(x.shape) into \(channels) channels")
+    if y !== x && y !== residual { y.reshape(to: x.shape) }
     let bands = Bands.positions(x.shape.positions)
     parallelFor(bands.number, threads: threads) { band in
       let range = bands.range(band)
@@ -108,7 +111,7 @@ package struct FixedPointPair: Sendable {
       var b = second.weights.convolution
       nc_pair1x1_i16(
         kernels.table, &a, &b, x.pointer + range.lowerBound * channels, channels,
-        y.pointer + range.lowerBound * channels, channels, range.count)
+        residual.pointer + range.lowerBound * channels, channels, y.pointer + range.lowerBound * channels, channels, range.count)
     }
   }
 }

@@ -21,26 +21,25 @@ package struct FloatPointwise: Sendable {
 
   /// Applies the layer at every position. `x` is [H, W, in], `y` becomes [H, W, out]; they must be two tensors.
   package func apply(
-    _ x: Tensor<Float>, into y: Tensor<Float>, epilogue: Epilogue = .none, threads: Int, kernels: Kernels = .current,
-    backend: FloatBackend = .standard
+    _ x: Tensor<Float>, into y: Tensor<Float>, epilogue: Epilogue = .none, threads: Int, kernels: Kernels = .current
   ) {
     y.reshape(to: x.shape.with(channels: outChannels))
-    run(x, y, residual: nil, epilogue.code, threads, kernels, backend)
+    run(x, y, residual: nil, epilogue.code, threads, kernels)
   }
 
   /// The same, then `y = residual + y`; `residual` is [H, W, out] and must not be `y`.
   package func apply(
     _ x: Tensor<Float>, into y: Tensor<Float>, addingTo residual: Tensor<Float>, threads: Int,
-    kernels: Kernels = .current, backend: FloatBackend = .standard
+    kernels: Kernels = .current
   ) {
     precondition(residual !== y && residual.shape == x.shape.with(channels: outChannels), "residual's shape")
     y.reshape(to: residual.shape)
-    run(x, y, residual: residual, Int32(NC_EPILOGUE_ADD), threads, kernels, backend)
+    run(x, y, residual: residual, Int32(NC_EPILOGUE_ADD), threads, kernels)
   }
 
   private func run(
     _ x: Tensor<Float>, _ y: Tensor<Float>, residual: Tensor<Float>?, _ epilogue: Int32, _ threads: Int,
-    _ kernels: Kernels, _ backend: FloatBackend
+    _ kernels: Kernels
   ) {
     precondition(x !== y && x.shape.channels == inChannels, "\(x.shape) into \(inChannels) channels")
     let bands = Bands.positions(x.shape.positions)
@@ -49,20 +48,14 @@ package struct FloatPointwise: Sendable {
       let from = x.pointer + range.lowerBound * inChannels
       let to = y.pointer + range.lowerBound * outChannels
       let trunk = residual.map { UnsafePointer($0.pointer + range.lowerBound * outChannels) }
-      switch backend {
-      case .blas:
-        weights.multiply(
-          from, rows: range.count, into: to, residual: trunk, epilogue: epilogue, kernels: kernels)
-      case .kernels:
-        var conv = weights.convolution
-        nc_conv1x1_f32(
-          kernels.table, &conv, from, inChannels, to, outChannels, trunk, outChannels, range.count, epilogue)
-      }
+      var conv = weights.convolution
+      nc_conv1x1_f32(
+        kernels.table, &conv, from, inChannels, to, outChannels, trunk, outChannels, range.count, epilogue)
     }
   }
 }
 
-/// `y = x + second(leaky(first(x)))`, C -> kC -> C, over tiles of positions. `FixedPointPair` is its fixed-point twin.
+/// `y = residual + second(leaky(first(x)))`, C -> kC -> C, over tiles of positions. `FixedPointPair` is its fixed-point twin.
 package struct FloatPair: Sendable {
   package let first: FloatPointwise
   package let second: FloatPointwise
@@ -73,33 +66,23 @@ package struct FloatPair: Sendable {
     (self.first, self.second) = (first, second)
   }
 
-  /// `x` is [H, W, C]; `y` becomes the same shape and must be another tensor.
+  /// `x` and `residual` are [H, W, C]; `y` becomes the same shape and may be either.
   package func apply(
-    _ x: Tensor<Float>, into y: Tensor<Float>, threads: Int, kernels: Kernels = .current,
-    backend: FloatBackend = .standard
+    _ x: Tensor<Float>, into y: Tensor<Float>, addingTo residual: Tensor<Float>, threads: Int,
+    kernels: Kernels = .current
   ) {
     let channels = first.inChannels
-    precondition(x !== y && x.shape.channels == channels, "\(x.shape) into \(channels) channels")
-    y.reshape(to: x.shape)
+    precondition(x.shape.channels == channels && residual.shape == x.shape, "\(x.shape) into \(channels) channels")
+    if y !== x && y !== residual { y.reshape(to: x.shape) }
     let bands = Bands(count: x.shape.positions, size: 192)
     parallelFor(bands.number, threads: threads) { band in
       let range = bands.range(band)
       let from = x.pointer + range.lowerBound * channels
       let to = y.pointer + range.lowerBound * channels
-      switch backend {
-      case .blas:
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: range.count * first.outChannels) { hidden in
-          let mid = hidden.baseAddress!
-          first.weights.multiply(
-            from, rows: range.count, into: mid, residual: nil, epilogue: Int32(NC_EPILOGUE_LEAKY), kernels: kernels)
-          second.weights.multiply(
-            mid, rows: range.count, into: to, residual: from, epilogue: Int32(NC_EPILOGUE_ADD), kernels: kernels)
-        }
-      case .kernels:
-        var a = first.weights.convolution
-        var b = second.weights.convolution
-        nc_pair1x1_f32(kernels.table, &a, &b, from, channels, to, channels, range.count)
-      }
+      let trunk = residual.pointer + range.lowerBound * channels
+      var a = first.weights.convolution
+      var b = second.weights.convolution
+      nc_pair1x1_f32(kernels.table, &a, &b, from, channels, trunk, channels, to, channels, range.count)
     }
   }
 }

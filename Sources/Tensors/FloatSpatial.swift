@@ -31,7 +31,7 @@ package struct FloatConv3x3: Sendable {
   /// added after the sum; it excludes the leaky epilogue and must not be `y`.
   package func apply(
     _ x: Tensor<Float>, into y: Tensor<Float>, epilogue: Epilogue = .none, addingTo residual: Tensor<Float>? = nil,
-    threads: Int, kernels: Kernels = .current, backend: FloatBackend = .standard
+    threads: Int, kernels: Kernels = .current
   ) {
     precondition(x !== y && x.shape.channels == inChannels, "\(x.shape) into \(inChannels) channels")
     y.reshape(to: outputShape(for: x.shape))
@@ -39,50 +39,13 @@ package struct FloatConv3x3: Sendable {
       precondition(residual !== y && residual.shape == y.shape && epilogue == .none, "residual's shape or epilogue")
     }
     let code = residual == nil ? epilogue.code : Int32(NC_EPILOGUE_ADD)
-    switch backend {
-    case .kernels:
-      let bands = Bands.rows(y.shape.height, width: y.shape.width)
-      parallelFor(bands.number, threads: threads) { band in
-        let range = bands.range(band)
-        var conv = weights.convolution
-        nc_conv3x3_f32(
-          kernels.table, &conv, x.pointer, x.shape.height, x.shape.width, stride, y.pointer, residual?.pointer,
-          range.lowerBound, range.upperBound, code)
-      }
-    case .blas:
-      let bands = Bands(count: y.shape.positions, size: 128)
-      parallelFor(bands.number, threads: threads) { band in
-        gatherAndMultiply(x, y, bands.range(band), residual, code, kernels)
-      }
-    }
-  }
-
-  /// Copies the neighbourhoods of the output positions `range` into rows of [9][in], then multiplies.
-  private func gatherAndMultiply(
-    _ x: Tensor<Float>, _ y: Tensor<Float>, _ range: Range<Int>, _ residual: Tensor<Float>?, _ code: Int32,
-    _ kernels: Kernels
-  ) {
-    let (height, width, channels) = (x.shape.height, x.shape.width, inChannels)
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: range.count * 9 * channels) { patches in
-      var to = patches.baseAddress!
-      for position in range {
-        let row = position / y.shape.width * stride
-        let column = position % y.shape.width * stride
-        for dy in -1...1 {
-          for dx in -1...1 {
-            if row + dy >= 0, row + dy < height, column + dx >= 0, column + dx < width {
-              to.update(from: x.row(row + dy, column: column + dx), count: channels)
-            } else {
-              to.update(repeating: 0, count: channels)
-            }
-            to += channels
-          }
-        }
-      }
-      let offset = range.lowerBound * outChannels
-      weights.multiply(
-        patches.baseAddress!, rows: range.count, into: y.pointer + offset,
-        residual: residual.map { UnsafePointer($0.pointer + offset) }, epilogue: code, kernels: kernels)
+    let bands = Bands.rows(y.shape.height, width: y.shape.width)
+    parallelFor(bands.number, threads: threads) { band in
+      let range = bands.range(band)
+      var conv = weights.convolution
+      nc_conv3x3_f32(
+        kernels.table, &conv, x.pointer, x.shape.height, x.shape.width, stride, y.pointer, residual?.pointer,
+        range.lowerBound, range.upperBound, code)
     }
   }
 }

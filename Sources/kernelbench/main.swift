@@ -63,13 +63,10 @@ let fullFloat = try FloatConv3x3(
 
 print("level", Kernels.current.name)
 time("conv1x1.fixed") { point.apply(x, into: y, threads: threads) }
-time("conv1x1.blas") { pointFloat.apply(xf, into: yf, threads: threads, backend: .blas) }
-time("conv1x1.float") { pointFloat.apply(xf, into: yf, threads: threads, backend: .kernels) }
-time("pair.fixed") { pair.apply(x, into: y, threads: threads) }
-time("pair.blas") { pairFloat.apply(xf, into: yf, threads: threads, backend: .blas) }
-time("pair.float") { pairFloat.apply(xf, into: yf, threads: threads, backend: .kernels) }
+time("conv1x1.float") { pointFloat.apply(xf, into: yf, threads: threads) }
+time("pair.fixed") { pair.apply(x, into: y, addingTo: x, threads: threads) }
+time("pair.float") { pairFloat.apply(xf, into: yf, addingTo: xf, threads: threads) }
 time("depthwise.fixed") { depth.apply(x, into: y, threads: threads) }
 time("depthwise.float") { depthFloat.apply(xf, into: yf, threads: threads) }
 time("conv3x3.fixed") { full.apply(u, into: v, threads: threads) }
-time("conv3x3.blas") { fullFloat.apply(uf, into: vf, threads: threads, backend: .blas) }
-time("conv3x3.float") { fullFloat.apply(uf, into: vf, threads: threads, backend: .kernels) }
+time("conv3x3.float") { fullFloat.apply(uf, into: vf, threads: threads) }

@@ -48,10 +48,10 @@ void FusedPair(const nc_kernels* k, size_t in, size_t hidden, size_t positions, 
   const auto mid = SpecConv(a, x, 1, positions, 1, nullptr, NC_EPILOGUE_LEAKY);
   const auto want = SpecConv(b, mid, 1, positions, 1, &x, NC_EPILOGUE_ADD);
   std::vector<int16_t> y(positions * in);
-  nc_pair1x1_i16(k, &first, &second, x.data(), in, y.data(), in, positions);
+  nc_pair1x1_i16(k, &first, &second, x.data(), in, x.data(), in, y.data(), in, positions);
   tally.Same(Name(k, "pair", {in, hidden, positions}), y.data(), want.data(), want.size() * 2);
   y = x;
-  nc_pair1x1_i16(k, &first, &second, y.data(), in, y.data(), in, positions);
+  nc_pair1x1_i16(k, &first, &second, y.data(), in, y.data(), in, y.data(), in, positions);
   tally.Same(Name(k, "pair in place", {in, hidden, positions}), y.data(), want.data(), want.size() * 2);
 }
 

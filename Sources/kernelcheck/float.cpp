@@ -48,7 +48,7 @@ void FusedPair(const nc_kernels* k, size_t in, size_t hidden, size_t positions, 
   std::vector<float> mid(positions * hidden), want(positions * in), y(positions * in);
   nc_conv1x1_f32(k, &first, x.data(), in, mid.data(), hidden, nullptr, 0, positions, NC_EPILOGUE_LEAKY);
   nc_conv1x1_f32(k, &second, mid.data(), hidden, want.data(), in, x.data(), in, positions, NC_EPILOGUE_ADD);
-  nc_pair1x1_f32(k, &first, &second, x.data(), in, y.data(), in, positions);
+  nc_pair1x1_f32(k, &first, &second, x.data(), in, x.data(), in, y.data(), in, positions);
   tally.Same(Name(k, "float pair", {in, hidden, positions}), y.data(), want.data(), y.size() * 4);
 }
 
@@ -85,17 +85,11 @@ void Depthwise(const nc_kernels* k, size_t channels, size_t height, size_t width
 void Elementwise(const nc_kernels* k, size_t channels, size_t positions, Tally& tally) {
   Random random(channels * 29 + positions);
   const size_t n = channels * positions;
-  const auto x = RandomFloats(random, n), r = RandomFloats(random, n), bias = RandomFloats(random, channels);
+  const auto x = RandomFloats(random, n);
   std::vector<float> y(n), want(n);
   k->leaky_f32(x.data(), y.data(), n);
   Scalar()->leaky_f32(x.data(), want.data(), n);
   tally.Same(Name(k, "float leaky", {n}), y.data(), want.data(), n * 4);
-  for (int32_t epilogue : {NC_EPILOGUE_NONE, NC_EPILOGUE_LEAKY, NC_EPILOGUE_ADD}) {
-    y = want = x;
-    k->bias_f32(y.data(), channels, bias.data(), r.data(), channels, positions, channels, epilogue);
-    Scalar()->bias_f32(want.data(), channels, bias.data(), r.data(), channels, positions, channels, epilogue);
-    tally.Same(Name(k, "float bias", {channels, positions, size_t(epilogue)}), y.data(), want.data(), n * 4);
-  }
 }
 
 }  // namespace

@@ -92,8 +92,8 @@ void PrintTimes(const char* only) {
   const nc_conv_i16 uc = up.View(), dc = down.View();
   const nc_conv_f32 uf = up_f.View(), df = down_f.View();
   Print(only, {"pair 192-384-192 64x96", double(n) * c * c * 4,
-         [&](auto* k, size_t b) { nc_pair1x1_i16(k, &uc, &dc, at(x, b), c, at(y, b), c, part); },
-         [&](auto* k, size_t b) { nc_pair1x1_f32(k, &uf, &df, at(xf, b), c, at(yf, b), c, part); }});
+         [&](auto* k, size_t b) { nc_pair1x1_i16(k, &uc, &dc, at(x, b), c, at(x, b), c, at(y, b), c, part); },
+         [&](auto* k, size_t b) { nc_pair1x1_f32(k, &uf, &df, at(xf, b), c, at(xf, b), c, at(yf, b), c, part); }});
 
   const Layer16 depth(random, 1, c, 9, Data::kUsual, true);
   const LayerF depth_f(random, 1, c, 9, true);

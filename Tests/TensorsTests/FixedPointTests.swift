@@ -91,10 +91,10 @@ import Testing
       first.apply(x, into: mid, epilogue: .leaky, threads: 1, kernels: kernels)
       second.apply(mid, into: want, addingTo: x, threads: 1, kernels: kernels)
       for threads in [1, 2, 3] {
-        FixedPointPair(first, second).apply(x, into: fused, threads: threads, kernels: kernels)
+        FixedPointPair(first, second).apply(x, into: fused, addingTo: x, threads: threads, kernels: kernels)
         #expect(fused.values == want.values)
         let inPlace = Tensor(shape, x.values)
-        FixedPointPair(first, second).apply(inPlace, into: inPlace, threads: threads, kernels: kernels)
+        FixedPointPair(first, second).apply(inPlace, into: inPlace, addingTo: inPlace, threads: threads, kernels: kernels)
         #expect(inPlace.values == want.values)
       }
     }
@@ -113,7 +113,7 @@ import Testing
       layer.apply(x, into: whole, threads: 1)
       let grids = (0..<4).map { Positions.grid(row: $0 / 2, column: $0 % 2, step: 2) }
       for parts in [[Positions.checkerboard(parity: 0), .checkerboard(parity: 1)], grids, [.all]] {
-        let y = Tensor<Int16>(whole.shape, repeating: 0)
+        let y = Tensor<Int16>(zeros: whole.shape)
         for (i, part) in parts.enumerated() {
           layer.apply(x, at: part, into: y, at: part, threads: 2)
           if i == 0, parts.count > 1, height * width > 1 { #expect(y.values != whole.values) }
@@ -121,7 +121,7 @@ import Testing
         #expect(y.values == whole.values)
       }
       // From a sub-grid into a dense tensor.
-      let dense = Tensor<Int16>(Shape((height + 1) / 2, (width + 1) / 2, 7), repeating: 0)
+      let dense = Tensor<Int16>(zeros: Shape((height + 1) / 2, (width + 1) / 2, 7))
       layer.apply(x, at: .grid(row: 0, column: 0, step: 2), into: dense, at: .all, threads: 1)
       #expect(dense[dense.shape.height - 1, dense.shape.width - 1, 6] == whole[(height - 1) / 2 * 2, (width - 1) / 2 * 2, 6])
     }

@@ -25,17 +25,15 @@ import Testing
         added.append(Float(a + Double(residual.pointer[p * 21 + o])))
       }
     }
-    for backend in [FloatBackend.blas, .kernels] {
-      var single: [Float] = []
-      for threads in [1, 2, 3] {
-        layer.apply(x, into: y, epilogue: .leaky, threads: threads, backend: backend)
-        if threads == 1 { single = y.values }
-        #expect(y.values == single)
-      }
-      #expect(Self.near(single, leaky))
-      layer.apply(x, into: y, addingTo: residual, threads: 2, backend: backend)
-      #expect(Self.near(y.values, added))
+    var single: [Float] = []
+    for threads in [1, 2, 3] {
+      layer.apply(x, into: y, epilogue: .leaky, threads: threads)
+      if threads == 1 { single = y.values }
+      #expect(y.values == single)
     }
+    #expect(Self.near(single, leaky))
+    layer.apply(x, into: y, addingTo: residual, threads: 2)
+    #expect(Self.near(y.values, added))
   }
 
   @Test(arguments: [Shape(1, 1, 3), Shape(11, 23, 5)], [1, 2]) func conv3x3(_ shape: Shape, stride: Int) throws {
@@ -61,13 +59,11 @@ import Testing
         }
       }
     }
-    for backend in [FloatBackend.blas, .kernels] {
-      layer.apply(x, into: y, threads: 1, backend: backend)
-      let single = y.values
-      #expect(Self.near(single, want))
-      layer.apply(x, into: y, threads: 3, backend: backend)
-      #expect(y.values == single)
-    }
+    layer.apply(x, into: y, threads: 1)
+    let single = y.values
+    #expect(Self.near(single, want))
+    layer.apply(x, into: y, threads: 3)
+    #expect(y.values == single)
   }
 
   @Test func depthwiseAndPair() throws {
@@ -86,12 +82,10 @@ import Testing
         inChannels: c, outChannels: 2 * c, weights: random.floats(2 * c * c), bias: random.floats(2 * c))
       let second = try FloatPointwise(
         inChannels: 2 * c, outChannels: c, weights: random.floats(2 * c * c), bias: random.floats(c))
-      for backend in [FloatBackend.blas, .kernels] {
-        first.apply(x, into: mid, epilogue: .leaky, threads: 1, backend: backend)
-        second.apply(mid, into: want, addingTo: x, threads: 1, backend: backend)
-        FloatPair(first, second).apply(x, into: y, threads: 2, backend: backend)
-        #expect(Self.near(y.values, want.values))
-      }
+      first.apply(x, into: mid, epilogue: .leaky, threads: 1)
+      second.apply(mid, into: want, addingTo: x, threads: 1)
+      FloatPair(first, second).apply(x, into: y, addingTo: x, threads: 2)
+      #expect(Self.near(y.values, want.values))
     }
   }
 }

@@ -75,9 +75,6 @@ typedef struct nc_kernels {
   void (*add_i16)(const int16_t* a, const int16_t* b, int16_t* y, size_t count);  // sat16(a + b)
   void (*leaky_i16)(const int16_t* x, int16_t* y, size_t count);
   void (*leaky_f32)(const float* x, float* y, size_t count);
-  // y = epilogue(y + bias) on [positions, channels] with row strides, for sums made by a GEMM library.
-  void (*bias_f32)(float* y, size_t y_stride, const float* bias, const float* residual, size_t residual_stride,
-                   size_t positions, size_t channels, int32_t epilogue);
   // out[i] = clamp((x[i] + 2^(shift-1)) >> shift, 0, 255), shift in 0...15 (0: no rounding term). `cells` runs of
   // `run` values, `stride` elements apart in x, end to end in out.
   void (*to_u8)(const int16_t* x, size_t stride, size_t cells, size_t run, int32_t shift, uint8_t* out);
@@ -106,11 +103,13 @@ void nc_conv1x1_f32(const nc_kernels* k, const nc_conv_f32* conv, const float* x
                     size_t y_stride, const float* residual, size_t residual_stride, size_t positions,
                     int32_t epilogue);
 
-// y = x + second(leaky(first(x))), tile by tile; equal to the two separate calls. y may be x.
+// y = residual + second(leaky(first(x))), tile by tile; equal to the two separate calls. y may be residual or x.
 void nc_pair1x1_i16(const nc_kernels* k, const nc_conv_i16* first, const nc_conv_i16* second, const int16_t* x,
-                    size_t x_stride, int16_t* y, size_t y_stride, size_t positions);
+                    size_t x_stride, const int16_t* residual, size_t residual_stride, int16_t* y, size_t y_stride,
+                    size_t positions);
 void nc_pair1x1_f32(const nc_kernels* k, const nc_conv_f32* first, const nc_conv_f32* second, const float* x,
-                    size_t x_stride, float* y, size_t y_stride, size_t positions);
+                    size_t x_stride, const float* residual, size_t residual_stride, float* y, size_t y_stride,
+                    size_t positions);
 
 // 3x3 on dense [height, width, in], stride 1 or 2; writes rows [row_begin, row_end) of the dense output
 // [ceil(height/stride), ceil(width/stride), out]. residual is dense like y.

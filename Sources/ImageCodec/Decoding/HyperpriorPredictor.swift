@@ -24,7 +24,7 @@ final class HyperpriorPredictor {
     self.quality = quality
     self.threads = threads
     order = QuadTreeOrder(height: height, width: width, channels: model.latents)
-    context = Tensor(Shape(height, width, model.width + model.latents), repeating: 0)
+    context = Tensor(zeros: Shape(height, width, model.width + model.latents))
   }
 
   /// [ceil(h/4), ceil(w/4), hyper-latents].

@@ -56,20 +56,20 @@ struct AnalysisModel: Sendable {
     let y = Tensor<Float>(uninitialized: Shape(0, 0, 0))
     stem.apply(Self.blocks(of: image, threads: threads), into: x, threads: threads)
     try Task.checkCancellation()
-    analysis8.apply(&x, scratch: scratch, threads: threads)
+    analysis8.apply(x, scratch: scratch, threads: threads)
     try Task.checkCancellation()
     x.unshuffle(by: 2, into: y, threads: threads)
     down.apply(y, into: x, threads: threads)
-    analysis16.apply(&x, scratch: scratch, threads: threads)
+    analysis16.apply(x, scratch: scratch, threads: threads)
     let latents = x
     try Task.checkCancellation()
 
     x = Tensor(uninitialized: Shape(0, 0, 0))
     hyperIn.apply(latents.zeroPadded(toMultipleOf: 4), into: x, epilogue: .leaky, threads: threads)
-    hyperBlocks16.apply(&x, scratch: scratch, threads: threads)
+    hyperBlocks16.apply(x, scratch: scratch, threads: threads)
     x.unshuffle(by: 2, into: y, threads: threads)
     hyperDown32.apply(y, into: x, epilogue: .leaky, threads: threads)
-    hyperBlocks32.apply(&x, scratch: scratch, threads: threads)
+    hyperBlocks32.apply(x, scratch: scratch, threads: threads)
     x.unshuffle(by: 2, into: y, threads: threads)
     hyperDown64.apply(y, into: x, threads: threads)
     return Latents(latents: latents, hyperLatents: x)
@@ -110,7 +110,7 @@ extension Tensor where Element == Float {
     let height = (shape.height + n - 1) / n * n
     let width = (shape.width + n - 1) / n * n
     if height == shape.height && width == shape.width { return self }
-    let out = Tensor(Shape(height, width, shape.channels), repeating: 0)
+    let out = Tensor(zeros: Shape(height, width, shape.channels))
     for row in 0..<shape.height {
       let count = shape.width * shape.channels
       (out.pointer + row * width * shape.channels).update(from: pointer + row * count, count: count)

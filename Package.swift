@@ -34,19 +34,21 @@ let package = Package(
 
     // Layer 2: networks, files, metrics.
     .target(name: "Networks", dependencies: ["Tensors", "Bitstream"]),
-    .target(name: "MediaIO", dependencies: ["Media", "CPNGShim", "CLibAV", "CZlib"]),
+    .target(name: "MediaIO", dependencies: ["Media", "CPNGShim", "CLibAV"]),
     .target(name: "Metrics", dependencies: ["Media"]),
 
     // Layer 3: latents to bytes.
-    .target(name: "LatentCoding", dependencies: ["EntropyCoding", "Tensors", "Media"]),
+    .target(name: "LatentCoding", dependencies: ["EntropyCoding"]),
 
     // Layer 4: codecs.
     .target(
       name: "ImageCodec",
-      dependencies: ["LatentCoding", "Networks", "Bitstream", "Media", "Metrics", "Tensors", "CModels"]),
+      dependencies: [
+        "LatentCoding", "Networks", "Metrics", "EntropyCoding", "Bitstream", "Media", "Tensors", "CModels",
+      ]),
 
     // Layer 5: the public library.
-    .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "Media", "Bitstream"]),
+    .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "Media"]),
 
     // Layer 6: the command.
     .executableTarget(
@@ -67,7 +69,7 @@ let package = Package(
     .testTarget(name: "EntropyCodingTests", dependencies: ["EntropyCoding"]),
     .testTarget(name: "BitstreamTests", dependencies: ["Bitstream"]),
     .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Media", "CZlib"]),
-    .testTarget(name: "ImageCodecTests", dependencies: ["NeuralCodecs", "Metrics", "LatentCoding", "Networks"]),
+    .testTarget(name: "ImageCodecTests", dependencies: ["NeuralCodecs", "Media", "Metrics"]),
     .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),
     .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "Networks", "Bitstream", "Media"]),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"], exclude: ["reference.py"]),

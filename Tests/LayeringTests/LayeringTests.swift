@@ -119,16 +119,11 @@ struct LayeringTests {
 
   /// The checks above are only as good as what they read.
   @Test func readersReadWhatTheyShould() throws {
-    let text = """
-      import A
-      @_exported public import B
-      internal import struct C.Thing
-      // import D
-        import E.F
-      let x = "import G"
-      /* Float */ struct H { struct I {} } // Double
-      final class J {}
-      """
+    // Put together from lines, or this very file would seem to import them.
+    let text = [
+      "import A", "@_exported public import B", "internal import struct C.Thing", "// import D", "  import E.F",
+      "let x = \"import G\"", "/* Float */", "struct H { struct I {} } // Double", "final class J {}",
+    ].joined(separator: "\n")
     let file = SourceFile(path: "", target: "", text: text)
     #expect(file.imports == ["A", "B", "C", "E"])
     #expect(file.declaredTypes == ["H", "J"])

@@ -64,12 +64,19 @@ let package = Package(
     .executableTarget(name: "kernelbench", dependencies: ["Tensors"]),
     // Times the entropy coders; Benchmarks/entropy.sh runs it beside constriction.
     .executableTarget(name: "entropybench", dependencies: ["EntropyCoding"], path: "Benchmarks/EntropyBench"),
+    // Measures the image codec for Benchmarks/rd.sh and Benchmarks/speed.sh.
+    .executableTarget(
+      name: "codecbench",
+      dependencies: [
+        "NeuralCodecs", "MediaIO", "Metrics", "Bitstream",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Benchmarks/CodecBench"),
 
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
     .testTarget(name: "EntropyCodingTests", dependencies: ["EntropyCoding"]),
     .testTarget(name: "BitstreamTests", dependencies: ["Bitstream"]),
     .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Media", "CZlib"]),
-    .testTarget(name: "ImageCodecTests", dependencies: ["NeuralCodecs", "Media", "Metrics"]),
+    .testTarget(name: "ImageCodecTests", dependencies: ["NeuralCodecs", "Metrics", "Media"]),
     .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),
     .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "Networks", "Bitstream", "Media"]),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"], exclude: ["reference.py"]),

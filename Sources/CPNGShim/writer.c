@@ -87,6 +87,8 @@ int cpng_write(uint32_t width, uint32_t height, int colour_samples, const uint8_
   png_set_option(png, PNG_SKIP_sRGB_CHECK_PROFILE, PNG_OPTION_ON);
   png_set_compression_level(png, level);
   if (filter == CPNG_FILTER_AVERAGE) png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_AVG);
+  // With filters libpng would choose Z_FILTERED, which was measured slower and, above level 3, larger on photographs.
+  png_set_compression_strategy(png, 0);
   // By default every 8 KiB become an IDAT chunk of their own.
   png_set_compression_buffer_size(png, 1 << 16);
   int type = colour_samples == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY;

@@ -108,16 +108,26 @@ package struct AtomicFile: ~Copyable {
   package static func removeTemporaries() { TemporaryNames.unlinkAll() }
 
   /// Makes SIGINT, SIGTERM and SIGHUP remove the temporaries before they end the process, for programs that do not
-  /// handle them otherwise.
+  /// handle them otherwise. A signal that is ignored stays so, as under nohup; one that is blocked is let through, as
+  /// children of threads that block signals inherit that.
   package static func removeTemporariesOnSignals() {
     TemporaryNames.prepare()
+    var through = sigset_t()
+    sigemptyset(&through)
     for number in [SIGINT, SIGTERM, SIGHUP] {
+      var before = sigaction()
+      sigaction(number, nil, &before)
+      if unsafeBitCast(before.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) {
+        continue
+      }
       signal(number) { number in
         AtomicFile.removeTemporaries()
         signal(number, SIG_DFL)
         raise(number)
       }
+      sigaddset(&through, number)
     }
+    pthread_sigmask(SIG_UNBLOCK, &through, nil)
   }
 
   private static func directory(of path: String) -> String {

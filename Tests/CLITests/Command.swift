@@ -57,6 +57,7 @@ struct Command {
     process.standardOutput = stdout
     process.standardError = stderr
     try process.run()
+    limit(process)
     let errors = Mutex(Data())
     let group = DispatchGroup()
     let errorHandle = stderr.fileHandleForReading
@@ -77,6 +78,12 @@ struct Command {
     return Outcome(
       status: process.terminationStatus, isKilled: process.terminationReason == .uncaughtSignal,
       output: Array(output), errors: String(decoding: errors.withLock { $0 }, as: UTF8.self))
+  }
+
+  /// Kills a process that has not ended after half a minute, so that no test waits for ever.
+  static func limit(_ process: Process) {
+    let identifier = process.processIdentifier
+    DispatchQueue.global().asyncAfter(deadline: .now() + 30) { if process.isRunning { kill(identifier, SIGKILL) } }
   }
 }
 

@@ -50,7 +50,7 @@ struct ErrorTests {
     ("no pixels", NCBBytes.file([NCBBytes.track(height: 0), NCBBytes.payload, NCBBytes.end]), ["height"]),
     ("model", NCBBytes.file([NCBBytes.track(model: 99), NCBBytes.payload, NCBBytes.end]), ["model 99", "Use the version"]),
     ("codec", NCBBytes.file([NCBBytes.track(codec: 77), NCBBytes.payload, NCBBytes.end]), ["codec 77", "newer version"]),
-    ("no payload", NCBBytes.file([NCBBytes.track(), NCBBytes.end]), ["0 payloads"]),
+    ("no payload", NCBBytes.file([NCBBytes.track(), NCBBytes.end]), ["track 0", "it has no payload"]),
     ("noise", NCBBytes.file([NCBBytes.track(), NCBBytes.payload, NCBBytes.end]), ["the picture's data is damaged"]),
   ]
 

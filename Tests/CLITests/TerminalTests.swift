@@ -11,6 +11,7 @@ struct TerminalTests {
     process.standardOutput = FileHandle.nullDevice
     process.standardError = errors
     try process.run()
+    Command.limit(process)
     let end = Date(timeIntervalSinceNow: 10)
     while folder.names.isEmpty, Date() < end { usleep(2000) }
     return (process, input)
@@ -53,6 +54,7 @@ struct TerminalTests {
       process.standardOutput = terminal.handle
       process.standardError = errors
       try process.run()
+      Command.limit(process)
       process.waitUntilExit()
       let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
       #expect(process.terminationStatus == 1 && text.hasPrefix("nccodec: standard output is a terminal"))

@@ -26,7 +26,7 @@ struct SourceFile {
 
   /// Modules that the file imports, submodules and single declarations counted as their module.
   var imports: Set<String> {
-    let pattern = #/^\s*(?:@[\w]+(?:\([^)]*\))?\s+)*(?:(?:public|package|internal|fileprivate|private)\s+)?import\s+(?:(?:struct|class|enum|protocol|func|var|let|typealias)\s+)?(\w+)/#
+    let pattern = #/^[ \t]*(?:@[\w]+(?:\([^)]*\))?\s+)*(?:(?:public|package|internal|fileprivate|private)\s+)?import\s+(?:(?:struct|class|enum|protocol|func|var|let|typealias)\s+)?(\w+)/#
       .anchorsMatchLineEndings()
     return Set(text.matches(of: pattern).map { String($0.1) })
   }
@@ -45,7 +45,7 @@ struct SourceFile {
 
   /// Names of the types that the file declares outside of other types.
   var declaredTypes: Set<Substring> {
-    let pattern = #/^(?:@\w+\s+)*(?:(?:public|package|internal|final|indirect)\s+)*(?:struct|class|enum|actor|protocol)\s+(\w+)/#
+    let pattern = #/^[ ]?(?:@\w+\s+)*(?:(?:public|package|internal|final|indirect)\s+)*(?:struct|class|enum|actor|protocol)\s+(\w+)/#
       .anchorsMatchLineEndings()
     return Set(code.matches(of: pattern).map(\.1))
   }

@@ -4,18 +4,17 @@ import Media
 /// What a picture file says beside its samples, as the container's optional chunks and back.
 // bitstream-spec 8.8
 extension ImageMetadata {
-  private static let intentKey = "png:sRGB"
   private static let chromaticitiesKey = "png:cHRM"
 
-  /// The inverse is `chunks(track:)`. Chunks of other tracks and unknown keys are ignored.
-  init(_ chunks: [Metadatum], track: UInt32) {
+  /// The inverses are `chunks(track:)` and `sRGB`. Chunks of other tracks and unknown keys are ignored.
+  init(_ chunks: [Metadatum], sRGB: ImageConfiguration.SRGB, track: UInt32) {
     self.init()
+    sRGBIntent = sRGB == .unstated ? nil : sRGB.rawValue - 1
     for chunk in chunks {
       switch chunk {
       case .colourProfile(let profile, track): iccProfile = Array(profile)
       case .gamma(let exponent, track): gamma = exponent
       case .exif(let data, track): exif = Array(data)
-      case .text(Self.intentKey, let value): sRGBIntent = UInt8(value).flatMap { $0 <= 3 ? $0 : nil }
       case .text(Self.chromaticitiesKey, let value):
         let v = value.split(separator: " ").compactMap { UInt32($0) }
         guard v.count == 8, v.allSatisfy({ $0 <= 1_000_000 }) else { continue }
@@ -26,12 +25,16 @@ extension ImageMetadata {
     }
   }
 
+  /// The rendering intent as the configuration has it; intents that PNG does not know are left out.
+  var sRGB: ImageConfiguration.SRGB {
+    sRGBIntent.flatMap { $0 < 4 ? ImageConfiguration.SRGB(rawValue: $0 + 1) : nil } ?? .unstated
+  }
+
   func chunks(track: UInt32) -> [Metadatum] {
     var chunks: [Metadatum] = []
     if let iccProfile, !iccProfile.isEmpty { chunks.append(.colourProfile(iccProfile[...], track: track)) }
     if let gamma, Gamma.range.contains(gamma) { chunks.append(.gamma(gamma, track: track)) }
     if let exif, !exif.isEmpty { chunks.append(.exif(exif[...], track: track)) }
-    if let sRGBIntent { chunks.append(.text(key: Self.intentKey, value: String(sRGBIntent))) }
     if let c = chromaticities {
       let values = [c.whiteX, c.whiteY, c.redX, c.redY, c.greenX, c.greenY, c.blueX, c.blueY]
       chunks.append(.text(key: Self.chromaticitiesKey, value: values.map(String.init).joined(separator: " ")))

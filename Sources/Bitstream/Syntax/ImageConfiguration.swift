@@ -2,7 +2,7 @@
 ///
 ///     width    varint, 1...65535, pixels
 ///     height   varint, 1...65535, pixels
-///     samples  1 byte: bits 0...3 colour, bit 4 alpha, bits 5...7 zero
+///     samples  1 byte: bits 0...3 colour, bit 4 alpha, bits 5...7 sRGB
 ///     quality  1 byte, 0...100
 // bitstream-spec 4.5
 package struct ImageConfiguration: BitstreamStructure, Equatable, Sendable {
@@ -21,18 +21,41 @@ package struct ImageConfiguration: BitstreamStructure, Equatable, Sendable {
     package var channels: Int { self == .grey ? 1 : 3 }
   }
 
+  /// Whether the source says that its samples are sRGB, and with which rendering intent.
+  package enum SRGB: UInt8, FieldEnumeration {
+    case unstated = 0
+    case perceptual = 1
+    case relative = 2
+    case saturation = 3
+    case absolute = 4
+
+    package var label: String {
+      switch self {
+      case .unstated: "unstated"
+      case .perceptual: "perceptual"
+      case .relative: "relative colorimetric"
+      case .saturation: "saturation"
+      case .absolute: "absolute colorimetric"
+      }
+    }
+  }
+
   package var width: UInt16
   package var height: UInt16
   package var colour: Colour
   /// Whether the payload includes a losslessly coded alpha plane.
   package var hasAlpha: Bool
+  package var sRGB: SRGB
   package var quality: UInt8
 
-  package init(width: UInt16, height: UInt16, colour: Colour, hasAlpha: Bool = false, quality: UInt8) {
+  package init(
+    width: UInt16, height: UInt16, colour: Colour, hasAlpha: Bool = false, sRGB: SRGB = .unstated, quality: UInt8
+  ) {
     self.width = width
     self.height = height
     self.colour = colour
     self.hasAlpha = hasAlpha
+    self.sRGB = sRGB
     self.quality = quality
   }
 
@@ -53,6 +76,7 @@ package struct ImageConfiguration: BitstreamStructure, Equatable, Sendable {
     try visitor.packed("samples") { samples in
       samples.enumeration("colour", &colour, bits: 4)
       samples.flag("alpha", &hasAlpha)
+      samples.enumeration("sRGB", &sRGB, bits: 3)
     }
     try visitor.unsigned("quality", &quality, in: 0...100)
   }

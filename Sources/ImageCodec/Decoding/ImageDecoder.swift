@@ -84,7 +84,7 @@ public struct ImageDecoder: Sendable {
     let grey = configuration.colour == .grey
     return try Image(
       width: width, height: height, colour: grey ? .grey : .rgb, samples: grey ? Self.grey(rgb) : rgb, alpha: alpha,
-      metadata: ImageMetadata(container.metadata, track: UInt32(number)))
+      metadata: ImageMetadata(container.metadata, sRGB: configuration.sRGB, track: UInt32(number)))
   }
 
   /// floor((R + G + B + 1) / 3) of each pixel.

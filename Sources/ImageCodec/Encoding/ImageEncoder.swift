@@ -142,7 +142,7 @@ private struct ImageTrial {
     for pass in 0..<QuadTreeOrder.passes {
       try Task.checkCancellation()
       predictor.run(pass: pass) { prediction in
-        let symbols = quantiser.symbols(for: prediction, of: latents.latents)
+        let symbols = quantiser.symbols(for: prediction, of: latents.latents, threads: threads)
         writer.append(symbols, indices: prediction.indices)
         return symbols
       }
@@ -166,7 +166,7 @@ private struct ImageTrial {
   private func file(_ payload: [UInt8], quality: Int) throws -> [UInt8] {
     let configuration = ImageConfiguration(
       width: UInt16(image.width), height: UInt16(image.height), colour: image.colour == .grey ? .grey : .rgb,
-      hasAlpha: alpha != nil, quality: UInt8(quality))
+      hasAlpha: alpha != nil, sRGB: image.metadata.sRGB, quality: UInt8(quality))
     let track = TrackHeader(
       modality: .image, codec: CodecID.hyperpriorImage, model: model.modelID,
       configuration: try configuration.serialised()[...])

@@ -26,20 +26,25 @@ struct LatentQuantiser {
   }
 
   /// Symbols of a part from the picture's latents [h, w, latents].
-  func symbols(for prediction: HyperpriorPredictor.Prediction, of latents: Tensor<Float>) -> [Int16] {
+  func symbols(
+    for prediction: HyperpriorPredictor.Prediction, of latents: Tensor<Float>, threads: Int
+  ) -> [Int16] {
     let part = prediction.part
     let size = latents.shape.channels / 4
     var symbols = [Int16](repeating: 0, count: prediction.means.count)
     let bits = BitTable.gaussian
-    for row in 0..<part.rows {
-      for column in 0..<part.columns {
-        let position = (part.row + 2 * row) * latents.shape.width + part.column + 2 * column
-        let values = latents.pointer + position * latents.shape.channels
-        let base = (row * part.columns + column) * size
-        for i in 0..<size {
-          let c = part.group * size + i
-          let v = values[c] * gain[c] - Float(prediction.means[base + i]) * meanGain[c]
-          symbols[base + i] = choose(v, weight: weight[c], table: Int(prediction.indices[base + i]), bits)
+    symbols.withUnsafeMutableBufferPointer { symbols in
+      nonisolated(unsafe) let symbols = symbols
+      parallelFor(part.rows, threads: threads) { row in
+        for column in 0..<part.columns {
+          let position = (part.row + 2 * row) * latents.shape.width + part.column + 2 * column
+          let values = latents.pointer + position * latents.shape.channels
+          let base = (row * part.columns + column) * size
+          for i in 0..<size {
+            let c = part.group * size + i
+            let v = values[c] * gain[c] - Float(prediction.means[base + i]) * meanGain[c]
+            symbols[base + i] = choose(v, weight: weight[c], table: Int(prediction.indices[base + i]), bits)
+          }
         }
       }
     }
@@ -49,7 +54,8 @@ struct LatentQuantiser {
   @inline(__always)
   private func choose(_ v: Float, weight: Float, table: Int, _ bits: BitTable) -> Int16 {
     // Half of Int16's range keeps clear of the escape's edge; NaN and infinities cannot come from 8-bit pictures.
-    let nearest = min(max(v.rounded(), -16384), 16384)
+    // Adding 1.5 * 2^23 rounds to the nearest integer; the library's function is a call.
+    let nearest = (min(max(v, -16384), 16384) + 0x1.8p23) - 0x1.8p23
     if nearest == 0 { return 0 }
     func cost(_ r: Float) -> Float { weight * (v - r) * (v - r) + bits[table, Int(r.magnitude)] }
     var best = nearest

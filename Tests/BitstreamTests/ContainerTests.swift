@@ -170,6 +170,7 @@ import Testing
               height: 512 pixels
               colour: RGB
               alpha: no
+              sRGB: unstated
               quality: 60
           [payload]
             chunk: payload

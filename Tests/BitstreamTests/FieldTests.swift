@@ -279,7 +279,7 @@ private func readBack<S: BitstreamStructure & Equatable>(_ value: S, blank: S) t
     #expect(try ImageConfiguration(parsing: large[...], limits: limits).width == 65535)
     let broken: [(bytes: [UInt8], element: String)] = [
       ([0, 1, 0, 0], "width"), ([1, 0, 0, 0], "height"), ([0x80, 0x80, 4, 1, 0, 0], "width"), ([1, 1, 2, 0], "colour"),
-      ([1, 1, 0x20, 0], "reserved bits"), ([1, 1, 0, 101], "quality"), ([1, 1, 0, 100, 0], ""), ([1, 1, 0], "quality"),
+      ([1, 1, 0xA0, 0], "sRGB"), ([1, 1, 0xE1, 0], "sRGB"), ([1, 1, 0, 101], "quality"), ([1, 1, 0, 100, 0], ""), ([1, 1, 0], "quality"),
     ]
     for (bytes, element) in broken {
       let error = failure { _ = try ImageConfiguration(parsing: bytes[...]) }

@@ -2,6 +2,8 @@
 // Include before hwy/foreach_target.h. SSSE3 is left out: every CPU that has it and matters has SSE4 too.
 #pragma once
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
+// Without its assertions, nothing here needs Highway's library (cpu.h says why that matters), in debug builds too.
+#define HWY_IS_DEBUG_BUILD 0
 #include <hwy/detect_targets.h>
 
 #if HWY_TARGETS & HWY_SSE4

@@ -14,12 +14,12 @@ package struct RatePoint: Sendable, Hashable {
 
   /// The mean rate and mean quality of several pictures' points at one setting.
   package static func mean(of points: [RatePoint]) -> RatePoint {
-    RatePoint(rate: Metrics.mean(points.map(\.rate)), quality: Metrics.mean(points.map(\.quality)))
+    RatePoint(rate: arithmeticMean(points.map(\.rate)), quality: arithmeticMean(points.map(\.quality)))
   }
 }
 
 /// The arithmetic mean; NaN for nothing.
-package func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }
+package func arithmeticMean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }
 
 /// Bjontegaard delta rate in percent: how much more rate `test` needs for `anchor`'s quality, negative when it saves.
 ///

@@ -261,11 +261,16 @@ def main():
     ap.add_argument("--encoder", required=True)
     ap.add_argument("--data", nargs="+", default=["../../../shared/data/train-images-small", "../../../shared/data/train-images"])
     ap.add_argument("--cache")
+    ap.add_argument("--slim", metavar="FILE", help="also write the averaged weights in fp16, for train.py --from-average --resume")
     ap.add_argument("--model-id", type=int, default=1, help="number of the model in the registry of spec 8.1")
     args = ap.parse_args()
     train, held = data.load(args.data, args.cache)
+    saved = torch.load(args.checkpoint, map_location="cpu", weights_only=True)
+    if args.slim:
+        keep = {k: saved[k] for k in ("entropy_only", "samples", "seconds", "log")}
+        torch.save(keep | {"average": {k: v.half() for k, v in saved["average"].items()}}, args.slim)
     model = HyperpriorCodec()
-    model.load_state_dict(torch.load(args.checkpoint, map_location="cpu", weights_only=True)["average"])
+    model.load_state_dict(saved["average"])
     model.eval()
     ranges = Ranges(model)
     with torch.no_grad():

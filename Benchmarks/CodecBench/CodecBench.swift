@@ -6,7 +6,7 @@ import ArgumentParser
 struct CodecBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "codecbench", abstract: "Measures the image codec.",
-    subcommands: [RateDistortion.self, DeltaRate.self, Timing.self])
+    subcommands: [RateDistortion.self, DeltaRate.self, Timing.self, Counts.self])
 }
 
 /// Why a measurement could not be made.

@@ -1,16 +1,16 @@
 import EntropyCoding
 
-/// Writes the symbols of latents, each under a Gaussian of its scale index, into one payload. Inverse: `LatentReader`.
-// bitstream-spec 8.5
+/// Writes the symbols of latents, each under the table of its scale index, into one payload. Inverse: `LatentReader`.
+// bitstream-spec 8.3
 package struct LatentWriter: ~Copyable {
   private var encoder = RANSEncoder()
 
   package init() {}
 
   /// `indices[i]` in 0...63 is the scale of `symbols[i]`.
-  package mutating func append(_ symbols: [Int16], indices: [UInt8]) {
-    // Scale tables have an escape, so every symbol can be coded.
-    try! encoder.append(symbols, indices: indices, tables: Scale.gaussian)
+  package mutating func append(_ symbols: [Int16], indices: [UInt8], tables: SymmetricTables) {
+    // The tables have escapes, so every symbol can be coded.
+    try! encoder.append(symbols, indices: indices, tables: tables.set)
   }
 
   package consuming func finish() -> [UInt8] { encoder.finish() }
@@ -24,8 +24,8 @@ package struct LatentReader: ~Copyable {
   package init(_ payload: [UInt8]) throws { decoder = try RANSDecoder(payload) }
 
   /// Throws `EntropyError` for damage that shows here; the rest shows in `finish`.
-  package mutating func read(indices: [UInt8]) throws -> [Int16] {
-    try decoder.decode(Scale.gaussian, indices: indices)
+  package mutating func read(indices: [UInt8], tables: SymmetricTables) throws -> [Int16] {
+    try decoder.decode(tables.set, indices: indices)
   }
 
   /// Throws `EntropyError` unless the payload ends exactly here.

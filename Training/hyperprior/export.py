@@ -9,6 +9,7 @@ what the integers cost in PSNR and bits is printed.
 """
 
 import argparse
+import json
 import math
 import struct
 import zlib
@@ -18,6 +19,7 @@ import torch
 
 import data
 import integer
+import reference
 from model import LATENTS, PIXEL_SCALE, SCALE_UNIT, SCALES, Block, HyperpriorCodec, gaussian_bits, lagrangian
 
 QUALITIES = torch.arange(101) / 100.0
@@ -173,6 +175,35 @@ def decoder_tensors(model, ranges):
     return t
 
 
+COLUMNS = 300  # of the table tensors: 0, magnitudes, escape
+
+
+def tables(counts=None):
+    """[64, COLUMNS] int32 of spec 8.1: widths of 0, of each of +-k, and of the escape. `counts` [64, COLUMNS] are magnitudes
+    seen in coding, the last column all larger ones; a scale's normal table (spec 5.3) weighs as much as 400 of them."""
+    out = np.zeros((SCALES, COLUMNS), np.int64)
+    for i, s in enumerate(reference.S):
+        reach, rows = reference.table(s)
+        normal = np.zeros(COLUMNS)
+        for _, width, value in rows:
+            if value is None:
+                normal[-1] = width
+            elif value >= 0:
+                normal[value] = width * (1 if value == 0 else 2)
+        p = normal / 65536
+        if counts is not None:
+            c = np.array(counts[i], float)
+            c[-1] += c[reach + 1 : -1].sum()
+            c[reach + 1 : -1] = 0
+            p = (c + 400 * p) / (c.sum() + 400)
+        w = np.maximum(1, np.round(p * 65536 / np.where(np.arange(COLUMNS) % (COLUMNS - 1) == 0, 1, 2))).astype(np.int64)
+        w[reach + 1 : -1] = 0
+        w[0] += 65536 - w[0] - 2 * w[1:-1].sum() - w[-1]  # what rounding left over goes to the largest interval or near it
+        assert w[0] >= 1 and w[-1] >= 1
+        out[i] = w
+    return torch.from_numpy(out).to(torch.int32)
+
+
 def encoder_tensors(model, sensitivity):
     """fp16; the encoder may change freely, no file depends on it."""
     t = {}
@@ -261,6 +292,7 @@ def main():
     ap.add_argument("--encoder", required=True)
     ap.add_argument("--data", nargs="+", default=["../../../shared/data/train-images-small", "../../../shared/data/train-images"])
     ap.add_argument("--cache")
+    ap.add_argument("--counts", metavar="JSON", help="magnitudes by scale index, from `codecbench counts` on training crops")
     ap.add_argument("--slim", metavar="FILE", help="also write the averaged weights in fp16, for train.py --from-average --resume")
     ap.add_argument("--model-id", type=int, default=1, help="number of the model in the registry of spec 8.1")
     args = ap.parse_args()
@@ -278,6 +310,9 @@ def main():
             x = data.to_tensor(train[i * 40 : i * 40 + 8], "cpu")
             model(x, torch.linspace(0, 1, len(x)), "hard")
     tensors = decoder_tensors(model, ranges)
+    counts = json.load(open(args.counts)) if args.counts else {}
+    tensors["latent.tables"] = tables(counts.get("latents"))
+    tensors["hyper.tables"] = tables(counts.get("hyper"))
     sensitivity = latent_sensitivity(model, train[100:102, 64:192, 64:192])
     size = write(args.decoder, 1, args.model_id, tensors)
     encoder_size = write(args.encoder, 1, args.model_id, encoder_tensors(model, sensitivity))

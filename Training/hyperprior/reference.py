@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 import integer
-from export import read
 
 M62 = 62
 
@@ -105,7 +104,7 @@ def tail(k, s):
 
 
 def table(s):
-    """-> (R, [(start, width, value)] in order of start, escape last with value None)."""
+    """The normal table of scale s: -> (R, [(start, width, value)] in order of start, escape last with value None)."""
     reach = 1
     while tail(reach, s) >= 1 << 17:
         reach += 1
@@ -123,8 +122,26 @@ def table(s):
     return reach, rows
 
 
-TABLES = [table(s) for s in S]
-STARTS = [np.array([r[0] for r in rows]) for _, rows in TABLES]
+class Tables:
+    """Spec 8.1: a model's tables from their tensor [64, columns]."""
+
+    def __init__(self, widths):
+        self.reach, self.starts, self.values = [], [], []
+        for row in widths.tolist():
+            reach = row.index(0, 1) - 1 if 0 in row[1:-1] else len(row) - 2
+            values = [0] + [v for k in range(1, reach + 1) for v in (-k, k)] + [None]
+            each = [row[0]] + [row[k] for k in range(1, reach + 1) for _ in (0, 1)] + [row[-1]]
+            start = np.cumsum([0] + each)
+            assert start[-1] == 65536
+            self.reach.append(reach)
+            self.starts.append(start[:-1])
+            self.values.append((values, each))
+
+    def find(self, index, slot):
+        """-> reach, start, width, value or None"""
+        i = int(np.searchsorted(self.starts[index], slot, "right")) - 1
+        values, each = self.values[index]
+        return self.reach[index], int(self.starts[index][i]), each[i], values[i]
 
 
 class RANS:
@@ -164,11 +181,10 @@ class RANS:
         self.advance(j, value * width, width)
         return value
 
-    def value(self, index):
+    def value(self, tables, index):
         j = self.step % self.lanes
         self.step += 1
-        reach, rows = TABLES[index]
-        start, width, value = rows[np.searchsorted(STARTS[index], self.x[j] & 65535, "right") - 1]
+        reach, start, width, value = tables.find(index, self.x[j] & 65535)
         self.advance(j, start, width)
         if value is None:
             head = self.bypass(j, 6)
@@ -241,10 +257,11 @@ def decode(data, model):
     if flags & 16:
         alpha = alpha_plane(p.take(p.varint()), width, height)
     rans = RANS(p.rest())
+    hyper, latent = Tables(model["hyper.tables"]), Tables(model["latent.tables"])
     h, w = (height + 15) // 16, (width + 15) // 16
     scales = model["hyper.scale"][quality].tolist()
     hz, wz = (h + 3) // 4, (w + 3) // 4
-    z = np.array([[[rans.value(s) for s in scales] for _ in range(wz)] for _ in range(hz)])
+    z = np.array([[[rans.value(hyper, s) for s in scales] for _ in range(wz)] for _ in range(hz)])
 
     def symbols(k, mean, index, mask):
         r = torch.zeros_like(mean)
@@ -254,7 +271,7 @@ def decode(data, model):
             for y in range(parity >> 1, h, 2):
                 for x in range(parity & 1, w, 2):
                     for c in range(g * size, (g + 1) * size):
-                        r[c, y, x] = rans.value(int(index[c, y, x]))
+                        r[c, y, x] = rans.value(latent, int(index[c, y, x]))
         return r
 
     rgb = integer.decode(model, torch.from_numpy(z).permute(2, 0, 1), symbols, quality, h, w)[:height, :width].numpy()
@@ -269,6 +286,8 @@ def main():
     ap.add_argument("files", nargs="+")
     ap.add_argument("--weights", default="../../Sources/CModels/Weights/hyperprior-1.ncw")
     args = ap.parse_args()
+    from export import read  # which needs this module for its tables
+
     model = read(args.weights)
     for name in args.files:
         samples, alpha = decode(open(name, "rb").read(), model)

@@ -17,6 +17,7 @@ struct HyperpriorModel: Sendable {
   let hyperStep: QualityTable<Int16>
   let hyperStepShift: Int
   let hyperScale: QualityTable<UInt8>
+  let hyperTables: SymmetricTables
   let hyperIn: FixedPointPointwise
   let hyperBlocks64: FixedPointBlocks
   let hyperUp32: FixedPointPointwise
@@ -37,6 +38,7 @@ struct HyperpriorModel: Sendable {
   let latentStep: QualityTable<Int16>
   let latentStepShift: Int
   let latentScale: QualityTable<Int16>
+  let latentTables: SymmetricTables
 
   // Synthesis, from 1/16 to pixels.
   let synthesis16: FixedPointBlocks
@@ -47,7 +49,7 @@ struct HyperpriorModel: Sendable {
   let head: FixedPointPointwise
   let pixelShift: Int
 
-  /// Throws `WeightsError` or `TensorError` where the file is not a model of codec 1.
+  /// Throws `WeightsError`, `TensorError` or `EntropyError` where the file is not a model of codec 1.
   init(_ file: WeightsFile) throws {
     guard file.codec == 1 else { throw WeightsError(.unsupported, "codec", "\(file.codec) is not the image codec's 1") }
     modelID = file.modelID
@@ -63,6 +65,7 @@ struct HyperpriorModel: Sendable {
     guard hyperScale.values.allSatisfy({ $0 < 64 }) else {
       throw WeightsError(.outOfRange, "hyper.scale", "a scale index is above 63")
     }
+    hyperTables = try Self.tables(file, "hyper.tables")
     hyperIn = try file.pointwise("hyper.in", in: hyperLatents, out: nil)
     width = hyperIn.outChannels
     hyperBlocks64 = try file.fixedPointBlocks("hyper.blocks64", channels: width)
@@ -77,6 +80,7 @@ struct HyperpriorModel: Sendable {
       throw WeightsError(.outOfRange, "latent.step", "\(latents) latent channels beside \(width)")
     }
     latentScale = try QualityTable(file.int16("latent.scale", Self.qualities, latents))
+    latentTables = try Self.tables(file, "latent.tables")
     passes = try (0..<QuadTreeOrder.passes).map { [width, latents] in
       try Self.contextPass(file, "context.\($0)", width: width, latents: latents)
     }
@@ -89,6 +93,11 @@ struct HyperpriorModel: Sendable {
     synthesisGain = try QualityTable(file.int16("synthesis.gain", Self.qualities, up.outChannels / 4))
     synthesis8 = try file.fixedPointBlocks("synthesis8", channels: up.outChannels / 4)
     head = try file.pointwise("synthesis.head", in: up.outChannels / 4, out: 192)
+  }
+
+  private static func tables(_ file: WeightsFile, _ name: String) throws -> SymmetricTables {
+    let widths = try file.int32(name, SymmetricTables.count, nil)
+    return try SymmetricTables(widths: widths, columns: widths.count / SymmetricTables.count)
   }
 
   /// The file's `out` layer has all means, then all scales; positions need one group's only.

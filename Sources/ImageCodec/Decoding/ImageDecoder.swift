@@ -67,10 +67,10 @@ public struct ImageDecoder: Sendable {
       threads: Threads.resolve(options.threads))
     try progress.at(0, "hyper-latents")
     var reader = try LatentReader(Array(payload.latents))
-    predictor.setHyperLatents(try reader.read(indices: predictor.hyperIndices))
+    predictor.setHyperLatents(try reader.read(indices: predictor.hyperIndices, tables: model.hyperTables))
     for pass in 0..<QuadTreeOrder.passes {
       try progress.at(0.05 + 0.1 * Double(pass), "latents")
-      try predictor.run(pass: pass) { try reader.read(indices: $0.indices) }
+      try predictor.run(pass: pass) { try reader.read(indices: $0.indices, tables: model.latentTables) }
     }
     try reader.finish()
     let alpha = try payload.alpha.map { try PlaneCoder.decode(Array($0), width: width, height: height) }

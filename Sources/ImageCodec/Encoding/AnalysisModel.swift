@@ -18,6 +18,7 @@ struct AnalysisModel: Sendable {
   /// Quantiser bins per unit of latent and hyper-latent, for each quality.
   let latentGain: QualityTable<Float>
   let hyperGain: QualityTable<Float>
+  let latentBits: BitTable
   /// Lambda of the training loss, `lambda * MSE + bits per pixel` with MSE on 0...255, for each quality.
   let lambda: [Float]
   /// [latents]: squared error, summed over all samples of the picture, per squared unit of error in one latent.
@@ -38,6 +39,7 @@ struct AnalysisModel: Sendable {
     hyperDown64 = try file.floatPointwise("hyper.down64", in: 4 * width, out: decoder.hyperLatents)
     latentGain = try QualityTable(file.float("latent.gain", HyperpriorModel.qualities, latents))
     hyperGain = try QualityTable(file.float("hyper.gain", HyperpriorModel.qualities, decoder.hyperLatents))
+    latentBits = BitTable(decoder.latentTables)
     lambda = try file.float("lambda", HyperpriorModel.qualities)
     sensitivity = try file.float("latent.sensitivity", latents)
   }

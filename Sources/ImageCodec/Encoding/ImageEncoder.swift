@@ -44,15 +44,9 @@ public struct ImageEncoder: Sendable {
   /// Throws `CodecError` for options or pictures that cannot be, and `CancellationError`.
   public func encode(_ image: Image) throws -> EncodedImage {
     try check(image)
-    let model = try Models.current.get()
-    let analysis = try Models.analysis.get()
     let progress = ProgressReporter(report: options.progress)
     try progress.at(0, "analysis")
-    let threads = Threads.resolve(options.threads)
-    let trial = ImageTrial(
-      image: image, model: model, analysis: analysis, latents: try analysis.analyse(image, threads: threads),
-      alpha: image.withUnsafeAlpha { $0.map { PlaneCoder.encode($0, width: image.width, height: image.height) } },
-      threads: threads)
+    let trial = try trial(of: image)
     var steps = 0.0
     func step() throws {
       try progress.at(0.3 + 0.7 * steps / (steps + 3), "latents")
@@ -76,6 +70,30 @@ public struct ImageEncoder: Sendable {
     }
     try progress.at(1, "done")
     return result
+  }
+
+  /// How often each magnitude of symbol occurs under each scale index when `image` is coded at `quality`, [64, columns]
+  /// with all larger magnitudes in the last column, for latents and hyper-latents: what a model's tables are made from.
+  package func symbolCounts(of image: Image, quality: Int, columns: Int) throws -> (latents: [Int], hyper: [Int]) {
+    let trial = try trial(of: image)
+    var counts = (latents: [Int](repeating: 0, count: 64 * columns), hyper: [Int](repeating: 0, count: 64 * columns))
+    _ = try trial.encode(quality: quality, measuring: false) { symbols, indices, isHyper in
+      for (symbol, index) in zip(symbols, indices) {
+        let slot = Int(index) * columns + min(Int(symbol.magnitude), columns - 1)
+        if isHyper { counts.hyper[slot] += 1 } else { counts.latents[slot] += 1 }
+      }
+    }
+    return counts
+  }
+
+  private func trial(of image: Image) throws -> ImageTrial {
+    let threads = Threads.resolve(options.threads)
+    let analysis = try Models.analysis.get()
+    return ImageTrial(
+      image: image, model: try Models.current.get(), analysis: analysis,
+      latents: try analysis.analyse(image, threads: threads),
+      alpha: image.withUnsafeAlpha { $0.map { PlaneCoder.encode($0, width: image.width, height: image.height) } },
+      threads: threads)
   }
 
   private func check(_ image: Image) throws {
@@ -130,20 +148,25 @@ private struct ImageTrial {
   let alpha: [UInt8]?
   let threads: Int
 
-  func encode(quality: Int, measuring: Bool) throws -> EncodedImage {
+  /// `observe` sees every batch of symbols with their scale indices: hyper-latents, then the parts of the passes.
+  func encode(
+    quality: Int, measuring: Bool, observe: ((_ symbols: [Int16], _ indices: [UInt8], _ isHyper: Bool) -> Void)? = nil
+  ) throws -> EncodedImage {
     let grid = latents.latents.shape
     let predictor = HyperpriorPredictor(
       model: model, quality: quality, height: grid.height, width: grid.width, threads: threads)
     let quantiser = LatentQuantiser(model: model, analysis: analysis, quality: quality)
     var writer = LatentWriter()
     let hyper = hyperSymbols(quality: quality)
-    writer.append(hyper, indices: predictor.hyperIndices)
+    writer.append(hyper, indices: predictor.hyperIndices, tables: model.hyperTables)
+    observe?(hyper, predictor.hyperIndices, true)
     predictor.setHyperLatents(hyper)
     for pass in 0..<QuadTreeOrder.passes {
       try Task.checkCancellation()
       predictor.run(pass: pass) { prediction in
         let symbols = quantiser.symbols(for: prediction, of: latents.latents, threads: threads)
-        writer.append(symbols, indices: prediction.indices)
+        writer.append(symbols, indices: prediction.indices, tables: model.latentTables)
+        observe?(symbols, prediction.indices, false)
         return symbols
       }
     }

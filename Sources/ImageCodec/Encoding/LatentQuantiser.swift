@@ -1,27 +1,35 @@
 import EntropyCoding
 import Glibc
+import LatentCoding
 import Tensors
 
 /// Chooses each symbol by rate and distortion: for a latent whose residual to the predicted mean is v bins, the nearest
 /// integer, its neighbour towards zero and zero compete on
 ///
-///     J(r) = lambda / 3 * sensitivity * (step * (v - r))^2 + bits(r)
+///     J(r) = care * lambda / 3 * sensitivity * (step * (v - r))^2 + bits(r)
 ///
-/// (greedy, one symbol at a time; what a choice does to later contexts is not seen).
+/// One symbol at a time. What a choice does to later predictions, and to a synthesis that was trained on plain rounding,
+/// is not seen; `care` stands for it.
 struct LatentQuantiser {
-  /// lambda / 3 * sensitivity * step^2, [latents].
+  /// On 37 training crops (`codecbench rd`), BD-rate against care 1: -2.4 % at 1.4, -4.4 % at 2.5, -4.8 % at 4, -4.3 % at 7,
+  /// -0.6 % with plain rounding.
+  private static let care: Float = 4
+
+  /// care * lambda / 3 * sensitivity * step^2, [latents].
   private let weight: [Float]
   /// Bins per unit of latent; bins per unit of the predictor's mean.
   private let gain: [Float]
   private let meanGain: [Float]
+  private let bits: BitTable
 
   init(model: HyperpriorModel, analysis: AnalysisModel, quality: Int) {
     // The decoder's step is in units of 2^-(latentStepShift) of the latent's integer format, whose own unit is 1/128.
     let unit = 1 / (128 * Float(1 << model.latentStepShift))
     let steps = model.latentStep[quality].map { max(Float($0), 1) * unit }
     gain = Array(analysis.latentGain[quality])
+    bits = analysis.latentBits
     meanGain = steps.map { 1 / (128 * $0) }
-    let lambda = analysis.lambda[quality]
+    let lambda = Self.care * analysis.lambda[quality]
     weight = zip(steps, analysis.sensitivity).map { lambda / 3 * $1 * $0 * $0 }
   }
 
@@ -32,7 +40,7 @@ struct LatentQuantiser {
     let part = prediction.part
     let size = latents.shape.channels / 4
     var symbols = [Int16](repeating: 0, count: prediction.means.count)
-    let bits = BitTable.gaussian
+    let bits = bits
     symbols.withUnsafeMutableBufferPointer { symbols in
       nonisolated(unsafe) let symbols = symbols
       parallelFor(part.rows, threads: threads) { row in
@@ -68,15 +76,15 @@ struct LatentQuantiser {
   }
 }
 
-/// Bits of a symbol's magnitude under each scale table, sign included.
+/// Bits of a symbol's magnitude under each table, sign included.
 struct BitTable: Sendable {
   private let values: [Float]
   private static let limit = 255
-  static let gaussian = BitTable(Scale.gaussian)
 
-  private init(_ tables: TableSet) {
-    values = (0..<tables.count).flatMap { index in
-      let table = tables[index]
+  init(_ tables: SymmetricTables) {
+    let set = tables.set
+    values = (0..<set.count).flatMap { index in
+      let table = set[index]
       let escape = table.interval(of: TableSet.Table.escapeSymbol)!
       return (0...Self.limit).map { magnitude -> Float in
         if let interval = table.interval(of: magnitude) { return 16 - log2f(Float(interval.width)) }

@@ -7,8 +7,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 venv=${NC_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/neural-codecs/venv}
 if ! "$venv/bin/python" -c "import torch" 2>/dev/null; then
   [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet numpy torch --index-url https://download.pytorch.org/whl/cpu ||
-    "$venv/bin/pip" install --quiet numpy torch
+  "$venv/bin/pip" install --quiet numpy torch
 fi
 build=${NC_BUILD:-$root/.build}
 swift build --package-path "$root" --scratch-path "$build" -c release --product kernelbench >&2

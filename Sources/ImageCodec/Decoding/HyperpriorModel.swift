@@ -128,4 +128,9 @@ struct QualityTable<Element: Sendable>: Sendable {
   init(_ values: [Element]) { self.values = values }
 
   subscript(quality: Int) -> ArraySlice<Element> { values[quality * channels..<(quality + 1) * channels] }
+
+  /// The part of the vector that belongs to a quarter of the channels.
+  subscript(quality: Int, group group: Int) -> [Element] {
+    Array(self[quality].dropFirst(group * (channels / 4)).prefix(channels / 4))
+  }
 }

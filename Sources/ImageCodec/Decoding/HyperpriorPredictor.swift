@@ -101,7 +101,7 @@ final class HyperpriorPredictor {
   private func resolved(_ part: QuadTreeOrder.Part) -> Prediction {
     let size = model.latents / 4
     let count = part.rows * part.columns * size
-    let shift = Array(model.latentScale[quality][(model.latentScale.channels * quality + part.group * size)...].prefix(size))
+    let shift = model.latentScale[quality, group: part.group]
     var means = [Int16](repeating: 0, count: count)
     var indices = [UInt8](repeating: 0, count: count)
     means.withUnsafeMutableBufferPointer { means in
@@ -126,7 +126,7 @@ final class HyperpriorPredictor {
   private func reconstruct(_ symbols: [Int16], _ prediction: Prediction) {
     let part = prediction.part
     let size = model.latents / 4
-    let step = Array(model.latentStep[quality][(model.latents * quality + part.group * size)...].prefix(size))
+    let step = model.latentStep[quality, group: part.group]
     let shift = Int32(model.latentStepShift)
     let half = Int32(1) << (shift - 1)
     precondition(symbols.count == prediction.means.count)

@@ -1,0 +1,4 @@
+targets=(Bitstream Tensors Networks)
+cxx=(Sources/CKernels/*.cpp)
+maps=(CZlib)
+link=(-lz)

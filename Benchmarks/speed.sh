@@ -14,10 +14,7 @@ case " $* " in
 *" --no-peer "*) wanted="numpy pillow" ;;
 *)
   wanted="numpy pillow compressai"
-  # CompressAI needs torch; the CPU build is a tenth of the size of the other.
-  "$python" -c "import torch" 2>/dev/null ||
-    "$venv/bin/pip" install --quiet torch torchvision --index-url https://download.pytorch.org/whl/cpu ||
-    "$venv/bin/pip" install --quiet torch torchvision
+  "$python" -c "import torch" 2>/dev/null || "$venv/bin/pip" install --quiet torch torchvision
   ;;
 esac
 for package in $wanted; do

@@ -33,7 +33,7 @@ def load(folders, cache=None):
 
 def to_tensor(batch, device):
     """uint8 [B, H, W, 3] -> float [B, 3, H, W], 0...255."""
-    x = torch.from_numpy(np.ascontiguousarray(batch)).to(device).permute(0, 3, 1, 2).float()
+    x = torch.from_numpy(np.array(batch)).to(device).permute(0, 3, 1, 2).float()
     return x.contiguous(memory_format=torch.channels_last)
 
 

@@ -5,7 +5,7 @@ import Bitstream
 ///     alpha length  varint, if the configuration has alpha
 ///     alpha         a coded plane, that many bytes
 ///     latents       a rANS payload, to the end
-// bitstream-spec 8.2
+// bitstream-spec 8.3
 struct ImagePayload: BitstreamStructure, Equatable {
   /// Nil without alpha.
   var alpha: ArraySlice<UInt8>?

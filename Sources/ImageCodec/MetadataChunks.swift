@@ -2,7 +2,7 @@ import Bitstream
 import Media
 
 /// What a picture file says beside its samples, as the container's optional chunks and back.
-// bitstream-spec 8.8
+// bitstream-spec 8.7
 extension ImageMetadata {
   private static let chromaticitiesKey = "png:cHRM"
 

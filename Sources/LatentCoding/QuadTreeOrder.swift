@@ -3,7 +3,7 @@
 /// The channels fall into four groups of C/4. In pass k, positions of parity p = 2 * (row mod 2) + column mod 2 code
 /// group `p XOR mask(k)`, so that every pass sees, around and at each position, what earlier passes left there (Li et
 /// al., 2302.14402, section 3.3).
-// bitstream-spec 8.4
+// bitstream-spec 8.3
 package struct QuadTreeOrder: Sendable {
   package static let passes = 4
   package static let parities = 4

@@ -6,7 +6,7 @@ import Tensors
 /// next ones, in integers, so that both predict the same.
 ///
 /// One picture, one use: give it the hyper-latents, then run pass 0 to 3.
-// bitstream-spec 8.3, 8.4
+// bitstream-spec 8.4
 final class HyperpriorPredictor {
   let model: HyperpriorModel
   let quality: Int

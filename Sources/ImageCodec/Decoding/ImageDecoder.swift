@@ -88,7 +88,7 @@ public struct ImageDecoder: Sendable {
   }
 
   /// floor((R + G + B + 1) / 3) of each pixel.
-  // bitstream-spec 8.7
+  // bitstream-spec 8.5
   static func grey(_ rgb: [UInt8]) -> [UInt8] {
     rgb.withUnsafeBufferPointer { rgb in
       [UInt8](unsafeUninitializedCapacity: rgb.count / 3) { out, count in

@@ -35,7 +35,7 @@ def dct_matrix(n):
     return m
 
 
-def transform_matrices(crops, rng):
+def transform_matrices(crops):
     """Orthonormal start: [STEM, 192] on unshuffled 8x8 RGB blocks, [LATENTS, 4*STEM] on 2x2 of those, and the
     standard deviations of the resulting channels over `crops` (uint8 [N, H, W, 3])."""
     colour = np.array([[1, 1, 1], [1, 0, -1], [-1, 2, -1]]) / np.sqrt([[3], [2], [6]])
@@ -150,7 +150,7 @@ class HyperpriorCodec(nn.Module):
             stem, down = np.zeros((STEM, 192)), np.zeros((LATENTS, 4 * STEM))
             s8, s16 = np.ones(STEM), np.ones(LATENTS)
         else:
-            stem, down, s8, s16 = transform_matrices(crops, np.random.default_rng(1))
+            stem, down, s8, s16 = transform_matrices(crops)
         n8 = torch.tensor(1 / np.sqrt(1 + s8**2), dtype=torch.float32)
         n16 = torch.tensor(1 / np.sqrt(1 + s16**2), dtype=torch.float32)
         self.register_buffer("norm", n16.view(1, -1, 1, 1).clone())

@@ -31,6 +31,7 @@ let package = Package(
     .target(name: "Media"),
 
     // Layer 2: networks, files, metrics.
+    .target(name: "Autograd", dependencies: ["Tensors", "CKernels"]),
     .target(name: "Networks", dependencies: ["Tensors", "Bitstream"]),
     .target(name: "MediaIO", dependencies: ["Media", "CPNGShim", "CLibAV"]),
     .target(name: "Metrics", dependencies: ["Media"]),
@@ -70,6 +71,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Benchmarks/CodecBench"),
 
+    .testTarget(name: "AutogradTests", dependencies: ["Autograd", "Tensors"]),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
     .testTarget(name: "EntropyCodingTests", dependencies: ["EntropyCoding"]),
     .testTarget(name: "BitstreamTests", dependencies: ["Bitstream"]),

@@ -86,13 +86,13 @@ package final class Tape {
     let plan = self.plan ?? makePlan()
     begin(threads: threads, iteration: iteration, trains: true)
     for parameter in trained { parameter.zeroGradient() }
-    for (i, operation) in operations.enumerated() {
+    for i in operations.indices {
       plan.forward[i].apply(to: pass)
-      operation.forward(pass)
+      operations[i].forward(pass)
     }
-    for (i, operation) in operations.enumerated().reversed() {
+    for i in stride(from: operations.count - 1, through: 0, by: -1) {
       plan.backward[i].apply(to: pass)
-      operation.backward(pass)
+      operations[i].backward(pass)
     }
     return pass.loss
   }

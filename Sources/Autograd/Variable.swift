@@ -63,6 +63,10 @@ package final class Variable {
 
   package var count: Int { channels * height * width }
 
+  package func hasShape(of other: Variable) -> Bool {
+    channels == other.channels && height == other.height && width == other.width
+  }
+
   package func offset(channel: Int, row: Int) -> Int { channel * planeStride + row * pitch }
 
   package subscript(channel: Int, row: Int, column: Int) -> Float {

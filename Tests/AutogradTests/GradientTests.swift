@@ -1,0 +1,159 @@
+import Autograd
+import Tensors
+import Testing
+
+struct GradientTests {
+  @Test(arguments: [1, 2, 3, 4, 5, 8]) func upsampling(m: Int) {
+    for (k, (height, width)) in sizes.enumerated() where m == 4 || k % 2 == 0 {
+      var stream = Stream(UInt64(k))
+      let tape = Tape()
+      let x = Variable("x", channels: 2, height: (height + 1) / 2, width: (width + 1) / 2)
+      let joined = Variable("joined", channels: 3, height: height, width: width)
+      x.load(stream.array(x.count))
+      let w = Parameter("w", rows: 1, columns: m, values: stream.array(m))
+      tape.append(UpsampleByTwo(x, into: joined.view(1..<3), weights: w))
+      tape.append(Probe(joined, seed: 5))
+      checkGradients(tape, variables: [x], parameters: [w], step: 0.02, tolerance: 2e-4)
+      #expect(marginsAreZero(joined))
+    }
+  }
+
+  @Test(arguments: 1...5) func symmetricFilter(q: Int) {
+    for (k, (height, width)) in sizes.enumerated() {
+      var stream = Stream(UInt64(k))
+      let tape = Tape()
+      let x = Variable("x", channels: 2, height: height, width: width)
+      let y = Variable("y", channels: 2, height: height, width: width)
+      x.load(stream.array(x.count))
+      let w = Parameter("w", rows: 1, columns: q, values: stream.array(q))
+      tape.append(SymmetricFilter(x, into: y, weights: w))
+      tape.append(Probe(y, seed: 5))
+      checkGradients(tape, variables: [x], parameters: [w], step: 0.02, tolerance: 2e-4)
+      #expect(marginsAreZero(y))
+    }
+  }
+
+  @Test(arguments: [1, 2, 3, 4, 5, 7, 16]) func convolution(channels: Int) {
+    for (k, (height, width)) in sizes.enumerated() where channels == 3 || k % 3 == 0 {
+      for (residual, relu) in [(true, false), (false, false), (true, true)] {
+        var stream = Stream(UInt64(k))
+        let tape = Tape()
+        let x = Variable("x", channels: channels, height: height, width: width)
+        let y = Variable("y", channels: channels, height: height, width: width)
+        x.load(stream.array(x.count))
+        let w = Parameter("w", rows: channels, columns: channels * 9, values: stream.array(channels * channels * 9))
+        let b = Parameter("b", rows: 1, columns: channels, values: stream.array(channels))
+        tape.append(ResidualConv3x3(x, into: y, weights: w, bias: b, residual: residual, relu: relu))
+        tape.append(Probe(y, seed: 5))
+        // Small steps where the relu has kinks; then few elements cross one, and each counts little.
+        checkGradients(
+          tape, variables: [x], parameters: [w, b], step: relu ? 1e-3 : 0.02, tolerance: relu ? 2e-2 : 4e-4)
+        #expect(marginsAreZero(y))
+      }
+    }
+  }
+
+  @Test func nearestAndSum() {
+    for (k, (height, width)) in sizes.enumerated() {
+      var stream = Stream(UInt64(k))
+      let tape = Tape()
+      let x = Variable("x", channels: 2, height: (height + 1) / 2, width: (width + 1) / 2)
+      let b = Variable("b", channels: 2, height: height, width: width)
+      let y = Variable("y", channels: 2, height: height, width: width)
+      let z = Variable("z", channels: 2, height: height, width: width)
+      x.load(stream.array(x.count))
+      b.load(stream.array(b.count))
+      tape.append(NearestStack(x, into: y))
+      tape.append(Sum(y, b, into: z))
+      // y twice, so that both writers of its gradient are tried.
+      tape.append(Probe(y, seed: 4))
+      tape.append(Probe(z, seed: 5))
+      checkGradients(tape, variables: [x, b], parameters: [], step: 0.1, tolerance: 1e-4)
+      #expect(marginsAreZero(y) && marginsAreZero(z))
+    }
+  }
+
+  @Test func squaredError() {
+    for (k, (height, width)) in sizes.enumerated() {
+      var stream = Stream(UInt64(k))
+      let tape = Tape()
+      let x = Variable("x", channels: 2, height: height, width: width)
+      let t = Variable("t", channels: 2, height: height, width: width, hasGradient: false)
+      x.load(stream.array(x.count))
+      t.load(stream.array(t.count))
+      let error = tape.append(SquaredError(x, target: t, weight: 0.5))
+      tape.append(SquaredError(x.view(1..<2), target: t.view(0..<1), weight: 2))
+      tape.append(Probe(x, seed: 5))
+      checkGradients(tape, variables: [x], parameters: [], step: 0.02, tolerance: 1e-3)
+      let expected = zip(x.elements, t.elements).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
+      #expect(abs(error.squares - expected) < 1e-5 * expected)
+    }
+  }
+
+  @Test(arguments: [Float(0.1), 0.3, 1]) func softRounding(temperature: Float) {
+    for (k, (height, width)) in sizes.enumerated() {
+      var stream = Stream(UInt64(k))
+      let tape = Tape()
+      let x = Variable("x", channels: 2, height: height, width: width)
+      x.load(stream.array(x.count))
+      let round = tape.append(SoftRound(x, gain: 4, seed: 11))
+      round.temperature = temperature
+      round.sigma = 0.2
+      tape.append(Probe(round.y, seed: 5))
+      checkGradients(tape, variables: [x], parameters: [], step: 5e-4, tolerance: 5e-3)
+      #expect(marginsAreZero(round.y))
+    }
+  }
+
+  /// Hard rounding's value is the integer, its slope that of the soft function; plain rounding has none.
+  @Test func hardRounding() {
+    let x = Variable("x", channels: 1, height: 9, width: 21)
+    var stream = Stream(1)
+    x.load(stream.array(x.count, scale: 3))
+    let tape = Tape()
+    let round = tape.append(SoftRound(x, gain: 2, seed: 1))
+    round.temperature = 0.4
+    let probe = tape.append(Probe(round.y, seed: 5))
+    round.mode = .hard
+    tape.run(threads: 1, iteration: 0)
+    #expect(round.y.elements == x.elements.map { ($0 * 2).rounded(.toNearestOrEven) })
+    for (i, g) in x.gradientElements.enumerated() {
+      let v = Double(x.elements[i]) * 2, t = 0.4
+      let a = (v - v.rounded(.down) - 0.5) / t
+      let slope = 2 * (1 - tanhOf(a) * tanhOf(a)) / (2 * t * tanhOf(1 / (2 * t)))
+      #expect(abs(Double(g) - slope * Double(probe.coefficients[i])) < 1e-4)
+    }
+    round.mode = .plain
+    tape.run(threads: 1, iteration: 0)
+    #expect(round.y.elements == x.elements.map { ($0 * 2).rounded(.toNearestOrEven) })
+    #expect(x.gradientElements.allSatisfy { $0 == 0 })
+  }
+
+  /// Gradients reach variables and views in whatever order operations write them.
+  @Test func partlyWrittenGradients() {
+    let tape = Tape()
+    let whole = Variable("whole", channels: 3, height: 4, width: 9)
+    var stream = Stream(8)
+    whole.load(stream.array(whole.count))
+    let first = tape.append(Probe(whole, seed: 1))
+    let second = tape.append(Probe(whole.view(1..<2), seed: 2))
+    for _ in 0..<2 {
+      tape.run(threads: 1, iteration: 0)
+      var expected = first.coefficients
+      for i in 0..<36 { expected[36 + i] += second.coefficients[i] }
+      #expect(zip(expected, whole.gradientElements).allSatisfy { abs($0 - $1) < 1e-6 })
+    }
+  }
+}
+
+func tanhOf(_ x: Double) -> Double {
+  // Without Foundation: exp by its series on a halved argument.
+  var sum = 1.0, term = 1.0
+  let y = 2 * x / 64
+  for k in 1..<30 {
+    term *= y / Double(k)
+    sum += term
+  }
+  for _ in 0..<6 { sum *= sum }
+  return (sum - 1) / (sum + 1)
+}

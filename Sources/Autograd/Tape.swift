@@ -38,9 +38,13 @@ package final class Pass {
   package fileprivate(set) var loss = 0.0
   /// The kernels of this target's operators.
   let kernels: UnsafePointer<nc_planes>
+  let tiles: UnsafePointer<nc_tiles>
   fileprivate var flags: [Bool] = []
 
-  init(kernels: UnsafePointer<nc_planes>) { self.kernels = kernels }
+  init(level: Int32) {
+    kernels = nc_planes_at(level)
+    tiles = nc_tiles_at(level)
+  }
 
   /// Whether the gradient of target i (of `targets` in backward, `forwardTargets` in forward) already holds a part of
   /// the sum; if not, the operation stores instead of adding.
@@ -59,7 +63,7 @@ package final class Tape {
 
   /// - Parameter level: SIMD level of this target's own kernels, at most what the CPU has; nil for the best.
   package init(level: Kernels.Level? = nil) {
-    pass = Pass(kernels: nc_planes_at(level?.rawValue ?? nc_kernels_current().pointee.level))
+    pass = Pass(level: level?.rawValue ?? nc_kernels_current().pointee.level)
   }
 
   /// - Returns: the operation itself.

@@ -21,6 +21,9 @@ void DepthwiseScalarI16(const nc_depthwise_i16* conv, const int16_t* x, size_t h
 void DepthwiseScalarF32(const nc_depthwise_f32* conv, const float* x, size_t height, size_t width, float* y,
                         size_t row, size_t x0, size_t x1, size_t c0, size_t c1, bool leaky);
 
+// The Highway target of a level; 0 for scalar and for what this architecture lacks.
+int64_t TargetOf(int32_t level);
+
 void InstallScalar(nc_kernels* table);
 void InstallElementwiseScalar(nc_kernels* table);
 // Each replaces the entries it has code for at this Highway target.

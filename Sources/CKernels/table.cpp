@@ -7,7 +7,6 @@
 #include <hwy/highway.h>
 
 namespace nc {
-namespace {
 
 int64_t TargetOf(int32_t level) {
   switch (level) {
@@ -21,6 +20,8 @@ int64_t TargetOf(int32_t level) {
     default: return 0;
   }
 }
+
+namespace {
 
 struct Tables {
   nc_kernels at[NC_LEVELS];

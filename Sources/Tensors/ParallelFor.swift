@@ -43,11 +43,12 @@ package func parallelFor(
 }
 
 /// [0, count) cut into bands of `size`; the last may be shorter.
-struct Bands {
-  let count: Int
-  let size: Int
-  var number: Int { (count + size - 1) / size }
-  func range(_ i: Int) -> Range<Int> { i * size..<min((i + 1) * size, count) }
+package struct Bands {
+  package let count: Int
+  package let size: Int
+  package init(count: Int, size: Int) { (self.count, self.size) = (count, size) }
+  package var number: Int { (count + size - 1) / size }
+  package func range(_ i: Int) -> Range<Int> { i * size..<min((i + 1) * size, count) }
 
   /// Bands of positions for a pointwise layer: a few hundred, enough to repay a dispatch.
   static func positions(_ count: Int) -> Bands { Bands(count: count, size: 384) }

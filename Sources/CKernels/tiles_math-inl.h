@@ -1,0 +1,249 @@
+// Vector exp and log2 and the layers of a tile. Included once per target, inside it.
+#if defined(NC_TILES_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef NC_TILES_MATH_INL_H_
+#undef NC_TILES_MATH_INL_H_
+#else
+#define NC_TILES_MATH_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include "tiles.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace nc {
+namespace HWY_NAMESPACE {
+namespace {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// e^x, x in -87...87 (clamped); relative error below 3e-7.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Exp(D d, V x) {
+  const hn::RebindToSigned<D> di;
+  x = hn::Min(hn::Max(x, hn::Set(d, -87.0f)), hn::Set(d, 87.0f));
+  const V n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504f)));
+  V r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
+  r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
+  V p = hn::Set(d, 1.0f / 720);
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 120));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 24));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 6));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.5f));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
+  const auto scale = hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127)));
+  return hn::Mul(p, hn::BitCast(d, scale));
+}
+
+// log2(x), x normal and positive; absolute error below 1e-6.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Log2(D d, V x) {
+  const hn::RebindToSigned<D> di;
+  // Mantissa in [sqrt(1/2), sqrt(2)).
+  const auto bits = hn::BitCast(di, x);
+  const auto shifted = hn::Sub(bits, hn::Set(di, 0x3F3504F3));
+  const V e = hn::ConvertTo(d, hn::ShiftRight<23>(shifted));
+  const V m = hn::BitCast(d, hn::Add(hn::And(shifted, hn::Set(di, 0x007FFFFF)), hn::Set(di, 0x3F3504F3)));
+  // log2(m) = 2 / ln 2 * atanh(z), z = (m - 1) / (m + 1), |z| < 0.1716.
+  const V z = hn::Div(hn::Sub(m, hn::Set(d, 1.0f)), hn::Add(m, hn::Set(d, 1.0f)));
+  const V q = hn::Mul(z, z);
+  V p = hn::Set(d, 2.8853901f / 7);
+  p = hn::MulAdd(p, q, hn::Set(d, 2.8853901f / 5));
+  p = hn::MulAdd(p, q, hn::Set(d, 2.8853901f / 3));
+  p = hn::MulAdd(p, q, hn::Set(d, 2.8853901f));
+  return hn::MulAdd(p, z, e);
+}
+
+enum Tail { kPlain, kRelu, kResidualRelu };
+
+// out[o] = tail(bias[o] + sum over i of w[o][i] in[i]) for kR rows; rows are NC_TILE long. The residual is in[o].
+template <size_t kR, class D>
+HWY_INLINE void LinearRows(D d, const float* HWY_RESTRICT w, size_t ld, const float* bias, const float* HWY_RESTRICT in,
+                           size_t inputs, const float* residual, float* HWY_RESTRICT out, Tail tail) {
+  constexpr size_t kN = hn::MaxLanes(D());
+  for (size_t t = 0; t < NC_TILE; t += 3 * kN) {
+    hn::Vec<D> acc[kR][3];
+    HWY_UNROLL(4)
+    for (size_t r = 0; r < kR; r++) {
+      const auto b = hn::Set(d, bias ? bias[r] : 0.0f);
+      acc[r][0] = acc[r][1] = acc[r][2] = b;
+    }
+    for (size_t i = 0; i < inputs; i++) {
+      const float* x = in + i * NC_TILE + t;
+      const auto x0 = hn::Load(d, x), x1 = hn::Load(d, x + kN), x2 = hn::Load(d, x + 2 * kN);
+      HWY_UNROLL(4)
+      for (size_t r = 0; r < kR; r++) {
+        const auto k = hn::Set(d, w[r * ld + i]);
+        acc[r][0] = hn::MulAdd(k, x0, acc[r][0]);
+        acc[r][1] = hn::MulAdd(k, x1, acc[r][1]);
+        acc[r][2] = hn::MulAdd(k, x2, acc[r][2]);
+      }
+    }
+    HWY_UNROLL(4)
+    for (size_t r = 0; r < kR; r++) {
+      HWY_UNROLL(3)
+      for (size_t v = 0; v < 3; v++) {
+        auto y = acc[r][v];
+        if (tail == kResidualRelu) y = hn::Add(y, hn::Load(d, residual + r * NC_TILE + t + v * kN));
+        if (tail != kPlain) y = hn::Max(y, hn::Zero(d));
+        hn::Store(y, d, out + r * NC_TILE + t + v * kN);
+      }
+    }
+  }
+}
+
+template <class D>
+HWY_NOINLINE void Linear(D d, const float* w, const float* bias, const float* in, size_t inputs, float* out,
+                         size_t outputs, Tail tail) {
+  size_t o = 0;
+  for (; o + 4 <= outputs; o += 4)
+    LinearRows<4>(d, w + o * inputs, inputs, bias ? bias + o : nullptr, in, inputs, in + o * NC_TILE,
+                  out + o * NC_TILE, tail);
+  const float* b = bias ? bias + o : nullptr;
+  const float* wr = w + o * inputs;
+  float* y = out + o * NC_TILE;
+  const float* residual = in + o * NC_TILE;
+  switch (outputs - o) {
+    case 3: LinearRows<3>(d, wr, inputs, b, in, inputs, residual, y, tail); break;
+    case 2: LinearRows<2>(d, wr, inputs, b, in, inputs, residual, y, tail); break;
+    case 1: LinearRows<1>(d, wr, inputs, b, in, inputs, residual, y, tail); break;
+    default: break;
+  }
+}
+
+// gin[i] = (add ? gin[i] : 0) + sum over o of w[o][i] gout[o], for kR consecutive i.
+template <size_t kR, class D>
+HWY_INLINE void TransposedRows(D d, const float* HWY_RESTRICT w, size_t ld, const float* HWY_RESTRICT gout,
+                               size_t outputs, float* HWY_RESTRICT gin, bool add) {
+  constexpr size_t kN = hn::MaxLanes(D());
+  for (size_t t = 0; t < NC_TILE; t += 3 * kN) {
+    hn::Vec<D> acc[kR][3];
+    HWY_UNROLL(4)
+    for (size_t r = 0; r < kR; r++) {
+      HWY_UNROLL(3)
+      for (size_t v = 0; v < 3; v++)
+        acc[r][v] = add ? hn::Load(d, gin + r * NC_TILE + t + v * kN) : hn::Zero(d);
+    }
+    for (size_t o = 0; o < outputs; o++) {
+      const float* g = gout + o * NC_TILE + t;
+      const auto g0 = hn::Load(d, g), g1 = hn::Load(d, g + kN), g2 = hn::Load(d, g + 2 * kN);
+      HWY_UNROLL(4)
+      for (size_t r = 0; r < kR; r++) {
+        const auto k = hn::Set(d, w[o * ld + r]);
+        acc[r][0] = hn::MulAdd(k, g0, acc[r][0]);
+        acc[r][1] = hn::MulAdd(k, g1, acc[r][1]);
+        acc[r][2] = hn::MulAdd(k, g2, acc[r][2]);
+      }
+    }
+    HWY_UNROLL(4)
+    for (size_t r = 0; r < kR; r++) {
+      HWY_UNROLL(3)
+      for (size_t v = 0; v < 3; v++) hn::Store(acc[r][v], d, gin + r * NC_TILE + t + v * kN);
+    }
+  }
+}
+
+template <class D>
+HWY_NOINLINE void Transposed(D d, const float* w, const float* gout, size_t outputs, float* gin, size_t inputs,
+                             bool add) {
+  size_t i = 0;
+  for (; i + 4 <= inputs; i += 4) TransposedRows<4>(d, w + i, inputs, gout, outputs, gin + i * NC_TILE, add);
+  float* g = gin + i * NC_TILE;
+  switch (inputs - i) {
+    case 3: TransposedRows<3>(d, w + i, inputs, gout, outputs, g, add); break;
+    case 2: TransposedRows<2>(d, w + i, inputs, gout, outputs, g, add); break;
+    case 1: TransposedRows<1>(d, w + i, inputs, gout, outputs, g, add); break;
+    default: break;
+  }
+}
+
+// acc[o][i] (a vector each) += sum over the tile of gout[o] in[i], lane by lane.
+template <size_t kR, size_t kC, class D>
+HWY_INLINE void OuterBlock(D d, const float* HWY_RESTRICT gout, const float* HWY_RESTRICT in, float* HWY_RESTRICT acc,
+                           size_t ld) {
+  constexpr size_t kN = hn::MaxLanes(D());
+  hn::Vec<D> sum[kR][kC];
+  HWY_UNROLL(4)
+  for (size_t r = 0; r < kR; r++) {
+    HWY_UNROLL(3)
+    for (size_t c = 0; c < kC; c++) sum[r][c] = hn::Load(d, acc + (r * ld + c) * kN);
+  }
+  for (size_t t = 0; t < NC_TILE; t += kN) {
+    hn::Vec<D> x[kC];
+    HWY_UNROLL(3)
+    for (size_t c = 0; c < kC; c++) x[c] = hn::Load(d, in + c * NC_TILE + t);
+    HWY_UNROLL(4)
+    for (size_t r = 0; r < kR; r++) {
+      const auto g = hn::Load(d, gout + r * NC_TILE + t);
+      HWY_UNROLL(3)
+      for (size_t c = 0; c < kC; c++) sum[r][c] = hn::MulAdd(g, x[c], sum[r][c]);
+    }
+  }
+  HWY_UNROLL(4)
+  for (size_t r = 0; r < kR; r++) {
+    HWY_UNROLL(3)
+    for (size_t c = 0; c < kC; c++) hn::Store(sum[r][c], d, acc + (r * ld + c) * kN);
+  }
+}
+
+template <size_t kR, class D>
+HWY_INLINE void OuterRows(D d, const float* gout, const float* in, size_t inputs, float* acc) {
+  constexpr size_t kN = hn::MaxLanes(D());
+  size_t i = 0;
+  for (; i + 3 <= inputs; i += 3) OuterBlock<kR, 3>(d, gout, in + i * NC_TILE, acc + i * kN, inputs);
+  if (inputs - i == 2) OuterBlock<kR, 2>(d, gout, in + i * NC_TILE, acc + i * kN, inputs);
+  if (inputs - i == 1) OuterBlock<kR, 1>(d, gout, in + i * NC_TILE, acc + i * kN, inputs);
+}
+
+template <class D>
+HWY_NOINLINE void Outer(D d, const float* gout, size_t outputs, const float* in, size_t inputs, float* acc) {
+  constexpr size_t kN = hn::MaxLanes(D());
+  size_t o = 0;
+  for (; o + 4 <= outputs; o += 4) OuterRows<4>(d, gout + o * NC_TILE, in, inputs, acc + o * inputs * kN);
+  const float* g = gout + o * NC_TILE;
+  float* a = acc + o * inputs * kN;
+  switch (outputs - o) {
+    case 3: OuterRows<3>(d, g, in, inputs, a); break;
+    case 2: OuterRows<2>(d, g, in, inputs, a); break;
+    case 1: OuterRows<1>(d, g, in, inputs, a); break;
+    default: break;
+  }
+}
+
+// acc[o] (a vector each) += the tile's sum of gout[o], lane by lane.
+template <class D>
+HWY_INLINE void BiasSum(D d, const float* gout, size_t outputs, float* acc) {
+  constexpr size_t kN = hn::MaxLanes(D());
+  for (size_t o = 0; o < outputs; o++) {
+    auto sum = hn::Load(d, acc + o * kN);
+    for (size_t t = 0; t < NC_TILE; t += kN) sum = hn::Add(sum, hn::Load(d, gout + o * NC_TILE + t));
+    hn::Store(sum, d, acc + o * kN);
+  }
+}
+
+// g[o] = y[o] > 0 ? g[o] : 0
+template <class D>
+HWY_INLINE void ReluBackward(D d, const float* y, float* g, size_t rows) {
+  constexpr size_t kN = hn::MaxLanes(D());
+  for (size_t t = 0; t < rows * NC_TILE; t += kN) {
+    const auto mask = hn::Gt(hn::Load(d, y + t), hn::Zero(d));
+    hn::Store(hn::IfThenElseZero(mask, hn::Load(d, g + t)), d, g + t);
+  }
+}
+
+// Lanes to sums.
+template <class D>
+HWY_INLINE void SumLanes(D d, const float* acc, size_t count, float* out) {
+  constexpr size_t kN = hn::MaxLanes(D());
+  for (size_t i = 0; i < count; i++) {
+    float sum = 0;
+    for (size_t l = 0; l < kN; l++) sum += acc[i * kN + l];
+    out[i] = sum;
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace nc
+HWY_AFTER_NAMESPACE();
+#endif

@@ -50,6 +50,14 @@ package final class Pass {
   package func addLoss(_ term: Double) { loss += term }
 }
 
+/// This target's kernels of a level that the CPU must have; nil for the best.
+func planeKernels(_ level: Kernels.Level?) -> UnsafePointer<nc_planes> {
+  guard let table = nc_planes_at(level?.rawValue ?? nc_kernels_current().pointee.level) else {
+    preconditionFailure("this CPU lacks \(level!)")
+  }
+  return table
+}
+
 /// A static graph: operations in the order in which they run, made once and replayed for every iteration.
 package final class Tape {
   private var operations: [any Operation] = []
@@ -59,7 +67,7 @@ package final class Tape {
 
   /// - Parameter level: SIMD level of this target's own kernels, at most what the CPU has; nil for the best.
   package init(level: Kernels.Level? = nil) {
-    pass = Pass(kernels: nc_planes_at(level?.rawValue ?? nc_kernels_current().pointee.level))
+    pass = Pass(kernels: planeKernels(level))
   }
 
   /// - Returns: the operation itself.

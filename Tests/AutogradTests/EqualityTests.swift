@@ -13,9 +13,10 @@ private final class Network {
 
   init(height: Int, width: Int, level: Kernels.Level?) {
     var stream = Stream(17)
-    tape = Tape(level: level)
-    adam = Adam(level: level)
-    soap = SOAP(frequency: 1, level: level)
+    let tape = Tape(level: level), adam = Adam(level: level), soap = SOAP(frequency: 1, level: level)
+    self.tape = tape
+    self.adam = adam
+    self.soap = soap
     func grid(_ k: Int) -> Variable {
       let s = 1 << k
       let v = Variable("grid \(k)", channels: 1, height: (height + s - 1) / s, width: (width + s - 1) / s)
@@ -24,7 +25,8 @@ private final class Network {
     }
     let grids = (0...2).map(grid)
     variables = grids
-    rounds = grids.enumerated().map { k, v in SoftRound(v, gain: 2, seed: UInt64(k)) }
+    let rounds = grids.enumerated().map { k, v in SoftRound(v, gain: 2, seed: UInt64(k)) }
+    self.rounds = rounds
     for r in rounds {
       r.sigma = 0.25
       tape.append(r)

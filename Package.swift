@@ -63,6 +63,8 @@ let package = Package(
     .executableTarget(name: "kernelbench", dependencies: ["Tensors"]),
     // Times the entropy coders; Benchmarks/entropy.sh runs it beside constriction.
     .executableTarget(name: "entropybench", dependencies: ["EntropyCoding"], path: "Benchmarks/EntropyBench"),
+    // Times the operators of Autograd.
+    .executableTarget(name: "autogradbench", dependencies: ["Autograd", "Tensors"], path: "Benchmarks/AutogradBench"),
     // Measures the image codec for Benchmarks/rd.sh and Benchmarks/speed.sh.
     .executableTarget(
       name: "codecbench",

@@ -41,9 +41,9 @@ package final class Pass {
   let tiles: UnsafePointer<nc_tiles>
   fileprivate var flags: [Bool] = []
 
-  init(level: Int32) {
-    kernels = nc_planes_at(level)
-    tiles = nc_tiles_at(level)
+  init(kernels: UnsafePointer<nc_planes>) {
+    self.kernels = kernels
+    tiles = nc_tiles_at(kernels.pointee.level)
   }
 
   /// Whether the gradient of target i (of `targets` in backward, `forwardTargets` in forward) already holds a part of
@@ -52,6 +52,14 @@ package final class Pass {
 
   /// Adds a term to the loss.
   package func addLoss(_ term: Double) { loss += term }
+}
+
+/// This target's kernels of a level that the CPU must have; nil for the best.
+func planeKernels(_ level: Kernels.Level?) -> UnsafePointer<nc_planes> {
+  guard let table = nc_planes_at(level?.rawValue ?? nc_kernels_current().pointee.level) else {
+    preconditionFailure("this CPU lacks \(level!)")
+  }
+  return table
 }
 
 /// A static graph: operations in the order in which they run, made once and replayed for every iteration.
@@ -63,7 +71,7 @@ package final class Tape {
 
   /// - Parameter level: SIMD level of this target's own kernels, at most what the CPU has; nil for the best.
   package init(level: Kernels.Level? = nil) {
-    pass = Pass(level: level?.rawValue ?? nc_kernels_current().pointee.level)
+    pass = Pass(kernels: planeKernels(level))
   }
 
   /// - Returns: the operation itself.

@@ -120,19 +120,20 @@ struct Symmetric {
   static HWY_INLINE void Correlate(const float* g, const float* t, const float* h, const float* x, size_t width,
                                    size_t pitch, double* sums) {
     const D d;
-    V sum[Q];
-    for (size_t r = 0; r < Q; r++) sum[r] = hn::Zero(d);
+    V along[Q], across[Q];
+    for (size_t r = 0; r < Q; r++) along[r] = across[r] = hn::Zero(d);
     for (size_t c = 0; c < width; c += n) {
       const V a = hn::Load(d, g + c), b = hn::Load(d, h + c);
-      sum[0] = hn::MulAdd(a, hn::Load(d, t + c), hn::MulAdd(b, hn::Load(d, x + c), sum[0]));
+      along[0] = hn::MulAdd(a, hn::Load(d, t + c), along[0]);
+      across[0] = hn::MulAdd(b, hn::Load(d, x + c), across[0]);
       HWY_UNROLL(5)
       for (size_t r = 1; r < Q; r++) {
-        const V along = hn::Add(hn::LoadU(d, t + c - r), hn::LoadU(d, t + c + r));
-        const V across = hn::Add(hn::Load(d, x + c - r * pitch), hn::Load(d, x + c + r * pitch));
-        sum[r] = hn::MulAdd(a, along, hn::MulAdd(b, across, sum[r]));
+        along[r] = hn::MulAdd(a, hn::Add(hn::LoadU(d, t + c - r), hn::LoadU(d, t + c + r)), along[r]);
+        across[r] = hn::MulAdd(
+            b, hn::Add(hn::Load(d, x + c - r * pitch), hn::Load(d, x + c + r * pitch)), across[r]);
       }
     }
-    for (size_t r = 0; r < Q; r++) sums[r] += hn::GetLane(hn::SumOfLanes(d, sum[r]));
+    for (size_t r = 0; r < Q; r++) sums[r] += hn::GetLane(hn::SumOfLanes(d, hn::Add(along[r], across[r])));
   }
 };
 

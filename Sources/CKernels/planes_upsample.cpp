@@ -156,25 +156,27 @@ struct Doubling {
   static HWY_INLINE void Correlate(const float* ge, const float* go, const float* t, const float* h, const float* x,
                                    size_t height, size_t width, size_t pitch, size_t o, double* sums) {
     const D d;
-    V sum[M];
+    // Three sums a tap, or each would wait for its predecessor.
+    V even[M], odd[M], across[M];
     const float* rows[M];
     HWY_UNROLL(8)
     for (size_t i = 0; i < M; i++) {
       const ptrdiff_t shift = lo + static_cast<ptrdiff_t>(i);
       rows[i] = x + Clamp(static_cast<ptrdiff_t>(o / 2) + (o % 2 ? -shift : shift), height) * pitch;
-      sum[i] = hn::Zero(d);
+      even[i] = odd[i] = across[i] = hn::Zero(d);
     }
     for (size_t c = 0; c < width; c += n) {
       const V a = hn::Load(d, ge + c), b = hn::Load(d, go + c), v = hn::Load(d, h + c);
       HWY_UNROLL(8)
       for (size_t i = 0; i < M; i++) {
         const ptrdiff_t shift = lo + static_cast<ptrdiff_t>(i);
-        V s = hn::MulAdd(a, hn::LoadU(d, t + c + shift), sum[i]);
-        s = hn::MulAdd(b, hn::LoadU(d, t + c - shift), s);
-        sum[i] = hn::MulAdd(v, hn::Load(d, rows[i] + c), s);
+        even[i] = hn::MulAdd(a, hn::LoadU(d, t + c + shift), even[i]);
+        odd[i] = hn::MulAdd(b, hn::LoadU(d, t + c - shift), odd[i]);
+        across[i] = hn::MulAdd(v, hn::Load(d, rows[i] + c), across[i]);
       }
     }
-    for (size_t i = 0; i < M; i++) sums[i] += hn::GetLane(hn::SumOfLanes(d, sum[i]));
+    for (size_t i = 0; i < M; i++)
+      sums[i] += hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(even[i], odd[i]), across[i])));
   }
 
   static void Backward(const float* w, const float* x, float* gx, size_t in_height, size_t in_width, size_t x_pitch,

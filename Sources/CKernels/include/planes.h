@@ -21,9 +21,12 @@ enum {
   NC_ROUND_PLAIN = 2  // round(x * gain), slope untouched
 };
 
+// There softround is a step but for a few hundredths around its middle, and 2^(1.45 / T) fits a float.
+#define NC_MIN_TEMPERATURE 0.0125f
+
 typedef struct {
   int32_t mode;
-  float gain, temperature;  // temperature in 1e-4 or more
+  float gain, temperature;  // one below NC_MIN_TEMPERATURE counts as that
   float sigma;              // of the noise, in units of y
   uint64_t seed, iteration;
 } nc_soft_round;

@@ -21,7 +21,8 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
     .target(
       name: "CKernels",
-      cxxSettings: [.headerSearchPath(".")]),  // a kernel source includes itself once per SIMD level
+      cxxSettings: [.headerSearchPath(".")],  // a kernel source includes itself once per SIMD level
+      linkerSettings: [.linkedLibrary("m")]),
     .target(name: "CModels", exclude: ["Weights"]),
 
     // Layer 1: values and integer machinery.

@@ -1,5 +1,5 @@
 // Times each operator of Autograd at a picture's size, forward and backward, in ms per run: medians of interleaved
-// repetitions. `autogradbench [threads] [width height]`; 1 thread and 768 x 512 by default.
+// repetitions, and the smallest in brackets. `autogradbench [threads] [width height]`; 1 thread and 768 x 512 by default.
 import Autograd
 import Tensors
 
@@ -28,7 +28,11 @@ final class Timed: Operation {
 
 func milliseconds(_ body: () -> Void) -> Double { ContinuousClock().measure(body) / .milliseconds(1) }
 
-func median(_ values: [Double]) -> Double { values.isEmpty ? 0 : values.sorted()[values.count / 2] }
+/// The median, and the smallest in brackets.
+func summary(_ values: [Double]) -> String {
+  let sorted = values.sorted()
+  return "\(decimals(sorted[sorted.count / 2])) [\(decimals(sorted[0]))]"
+}
 
 func decimals(_ value: Double) -> String {
   let thousandths = Int((value * 1000).rounded())
@@ -96,7 +100,7 @@ for k in 0..<16 {
 }
 
 var totals: [Double] = [], adams: [Double] = [], soaps: [Double] = []
-let repetitions = 40
+let repetitions = 60
 for i in 0..<repetitions {
   totals.append(milliseconds { tape.run(threads: threads, iteration: i) })
   adams.append(milliseconds { adam.step(rate: 1e-6, threads: threads) })
@@ -107,10 +111,10 @@ print("\(width) x \(height), \(levels) latent grids, \(threads) thread(s), \(Ker
 for name in ["soft round", "nearest", "symmetric filter", "upsample by two", "conv 3x3", "squared error"] {
   // Summed over the operations of a kind, run by run.
   let kind = timed.filter { $0.name == name }
-  let f = median((0..<repetitions).map { i in kind.reduce(0) { $0 + $1.forwards[i] } })
-  let b = median((0..<repetitions).map { i in kind.reduce(0) { $0 + $1.backwards[i] } })
-  print("\(name): \(decimals(f)) + \(decimals(b))")
+  let f = (0..<repetitions).map { i in kind.reduce(0) { $0 + $1.forwards[i] } }
+  let b = (0..<repetitions).map { i in kind.reduce(0) { $0 + $1.backwards[i] } }
+  print("\(name): \(summary(f)) + \(summary(b))")
 }
-print("the tape in all: \(decimals(median(totals)))")
-print("Adam over the latents: \(decimals(median(adams)))")
+print("the tape in all: \(summary(totals))")
+print("Adam over the latents: \(summary(adams))")
 print("SOAP, 15 of 20 x 20 and one of 48 x 7, mean: \(decimals(soaps.dropFirst().reduce(0, +) / Double(repetitions - 1)))")

@@ -1,39 +1,46 @@
 import CKernels
 import Tensors
 
-/// A term of the loss: weight * sum of (x - target)^2. Its gradient is made in the forward pass.
+/// A term of the loss: weight * sum of (x + other - target)^2, other being optional. Its gradients are made in the
+/// forward pass.
 package final class SquaredError: Operation {
   package let x: Variable
+  /// A second part of the prediction, shaped as x; saves a Sum.
+  package let other: Variable?
   /// A constant, shaped as x.
   package let target: Variable
   /// May change between runs.
   package var weight: Double
   /// The sum of squares in the last run, without the weight.
   package private(set) var squares = 0.0
+  package let forwardTargets: [Variable]
   private let bands: RowBands
   private let sums: PartialSums
 
-  package init(_ x: Variable, target: Variable, weight: Double) {
-    precondition(x.hasShape(of: target), "a target for every element")
+  package init(_ x: Variable, plus other: Variable? = nil, target: Variable, weight: Double) {
+    precondition(x.hasShape(of: target) && other?.hasShape(of: x) ?? true, "a target for every element")
     self.x = x
+    self.other = other
     self.target = target
     self.weight = weight
+    forwardTargets = [x, other].compactMap { $0?.gradient == nil ? nil : $0 }
     bands = RowBands(x)
     sums = PartialSums(bands: bands.number, width: 1)
   }
 
   package var targets: [Variable] { [] }
-  package var forwardTargets: [Variable] { x.gradient == nil ? [] : [x] }
 
   package func forward(_ pass: Pass) {
-    let gradient = pass.trains ? x.gradient : nil
-    let adds = gradient != nil && pass.accumulates(0)
+    let gx = pass.trains ? x.gradient : nil, gOther = pass.trains ? other?.gradient : nil
+    let adds = gx != nil && pass.accumulates(0)
+    let addsOther = gOther != nil && pass.accumulates(gx == nil ? 0 : 1)
     let scale = Float(2 * weight)
     sums.clear()
     bands.forEach(threads: pass.threads) { i, c, rows in
       let at = x.offset(channel: c, row: rows.lowerBound)
       sums[i][0] = pass.kernels.pointee.squared_error(
-        x.value + at, target.value + at, gradient.map { $0 + at }, scale, x.pitch, x.width, rows.count, adds)
+        x.value + at, other.map { UnsafePointer($0.value + at) }, target.value + at, gx.map { $0 + at },
+        gOther.map { $0 + at }, scale, x.pitch, x.width, rows.count, adds, addsOther)
     }
     squares = sums.total(0)
     pass.addLoss(weight * squares)

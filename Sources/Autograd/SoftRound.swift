@@ -20,7 +20,7 @@ package final class SoftRound: Operation {
   package let y: Variable
   // These may change between runs.
   package var mode = Mode.soft
-  /// T, at least 1e-4; the smaller, the harder the rounding.
+  /// T: the smaller, the harder the rounding; below 1/80 as at 1/80.
   package var temperature: Float = 0.3
   /// Deviation of the noise, in units of y.
   package var sigma: Float = 0
@@ -49,7 +49,7 @@ package final class SoftRound: Operation {
     var options = nc_soft_round()
     options.mode = mode == .soft ? 0 : mode == .hard ? 1 : 2
     options.gain = gain
-    options.temperature = max(temperature, 1e-4)
+    options.temperature = temperature
     options.sigma = sigma
     options.seed = seed
     options.iteration = UInt64(truncatingIfNeeded: pass.iteration)

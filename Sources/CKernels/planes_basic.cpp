@@ -51,26 +51,24 @@ void PassOn(const float* a, float* y, size_t pitch, size_t width, size_t rows, b
 }
 
 template <class D>
-double SquaredError(const float* x, const float* t, float* g, float scale, size_t pitch, size_t width, size_t rows,
-                    bool accumulate) {
+double SquaredError(const float* x, const float* other, const float* t, float* g, float* g_other, float scale,
+                    size_t pitch, size_t width, size_t rows, bool accumulate, bool accumulate_other) {
   const D d;
   constexpr size_t n = hn::MaxLanes(D());
   const auto factor = hn::Set(d, scale);
   double total = 0;
-  for (size_t r = 0; r < rows; r++, x += pitch, t += pitch) {
+  for (size_t r = 0; r < rows; r++) {
     auto sum = hn::Zero(d);
-    for (size_t i = 0; i < width; i += n) {
-      // Both have zeros after the row's end.
-      const auto e = hn::Sub(hn::Load(d, x + i), hn::Load(d, t + i));
+    for (size_t i = r * pitch; i < r * pitch + width; i += n) {
+      // All have zeros after the row's end.
+      auto e = hn::Sub(hn::Load(d, x + i), hn::Load(d, t + i));
+      if (other) e = hn::Add(e, hn::Load(d, other + i));
       sum = hn::MulAdd(e, e, sum);
-      if (!g) continue;
-      if (accumulate)
-        hn::Store(hn::MulAdd(e, factor, hn::Load(d, g + i)), d, g + i);
-      else
-        hn::Store(hn::Mul(e, factor), d, g + i);
+      const auto slope = hn::Mul(e, factor);
+      if (g) hn::Store(accumulate ? hn::Add(slope, hn::Load(d, g + i)) : slope, d, g + i);
+      if (g_other) hn::Store(accumulate_other ? hn::Add(slope, hn::Load(d, g_other + i)) : slope, d, g_other + i);
     }
     total += hn::GetLane(hn::SumOfLanes(d, sum));
-    if (g) g += pitch;
   }
   return total;
 }

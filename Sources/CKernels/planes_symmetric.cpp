@@ -66,6 +66,31 @@ struct Symmetric {
     }
   }
 
+  // Along the whole row g into h, zeros behind. With t, the products of each tap, which are those of t with what the
+  // tap adds up of g just as those of g with what it adds up of t.
+  template <bool with_sums>
+  static HWY_INLINE void Adjoint(const V* taps, const float* g, const float* t, size_t width, float* h, double* sums) {
+    const D d;
+    V products[Q];
+    for (size_t r = 0; r < Q; r++) products[r] = hn::Zero(d);
+    for (size_t c = 0; c < width; c += n) {
+      const V value = with_sums ? hn::Load(d, t + c) : hn::Zero(d);  // zeros behind the row
+      const V middle = hn::Load(d, g + c);
+      V sum = hn::Mul(taps[0], middle);
+      if (with_sums) products[0] = hn::MulAdd(value, middle, products[0]);
+      HWY_UNROLL(5)
+      for (size_t r = 1; r < Q; r++) {
+        const V both = hn::Add(hn::LoadU(d, g + c - r), hn::LoadU(d, g + c + r));
+        sum = hn::MulAdd(taps[r], both, sum);
+        if (with_sums) products[r] = hn::MulAdd(value, both, products[r]);
+      }
+      if (c + n > width) sum = hn::IfThenElseZero(hn::FirstN(d, width - c), sum);
+      hn::Store(sum, d, h + c);
+    }
+    if (with_sums)
+      for (size_t r = 0; r < Q; r++) sums[r] += hn::GetLane(hn::SumOfLanes(d, products[r]));
+  }
+
   static void Backward(const float* w, const float* x, float* gx, const float* gy, size_t height, size_t width,
                        size_t pitch, size_t row_begin, size_t row_end, double* gw, bool accumulate) {
     const D d;
@@ -87,52 +112,40 @@ struct Symmetric {
           if (c + n > width) v = hn::IfThenElseZero(hn::FirstN(d, width - c), v);
           hn::Store(v, d, g + c);
         }
-        for (size_t c = 0; c < width; c += n) {
-          V v = Along(d, taps, g + c);
-          if (c + n > width) v = hn::IfThenElseZero(hn::FirstN(d, width - c), v);
-          hn::Store(v, d, to + c);
+        if (next >= row_begin && next < row_end) {
+          Across(taps, x, width, pitch, next, t);
+          Adjoint<true>(taps, g, t, width, to, sums);
+        } else {  // another band's
+          Adjoint<false>(taps, g, nullptr, width, to, nullptr);
         }
-        if (next < row_begin || next >= row_end) continue;  // another band's
-        Across(taps, x, width, pitch, next, t);
-        Correlate(g, t, to, x + next * pitch, width, pitch, sums);
       }
-      if (!gx) continue;
+      // Across the rows, with the products of x and what each tap adds up.
       const float *above[Q], *below[Q];
+      V products[Q];
       for (size_t r = 0; r < Q; r++) {
         above[r] = row >= r ? h + (row - r) % ring * stride : zeros;
         below[r] = row + r < height ? h + (row + r) % ring * stride : zeros;
+        products[r] = hn::Zero(d);
       }
-      const float* identity = gy + row * pitch;
-      float* to = gx + row * pitch;
+      const float *identity = gy + row * pitch, *values = x + row * pitch;
+      float* to = gx ? gx + row * pitch : nullptr;
       for (size_t c = 0; c < width; c += n) {
-        V sum = hn::MulAdd(taps[0], hn::Load(d, above[0] + c), hn::Load(d, identity + c));
+        const V value = hn::Load(d, values + c), middle = hn::Load(d, above[0] + c);
+        V sum = hn::MulAdd(taps[0], middle, hn::Load(d, identity + c));
+        products[0] = hn::MulAdd(value, middle, products[0]);
         HWY_UNROLL(5)
-        for (size_t r = 1; r < Q; r++)
-          sum = hn::MulAdd(taps[r], hn::Add(hn::Load(d, above[r] + c), hn::Load(d, below[r] + c)), sum);
+        for (size_t r = 1; r < Q; r++) {
+          const V both = hn::Add(hn::Load(d, above[r] + c), hn::Load(d, below[r] + c));
+          sum = hn::MulAdd(taps[r], both, sum);
+          products[r] = hn::MulAdd(value, both, products[r]);
+        }
+        if (!to) continue;
         if (accumulate) sum = hn::Add(sum, hn::Load(d, to + c));
         hn::Store(sum, d, to + c);
       }
+      for (size_t r = 0; r < Q; r++) sums[r] += hn::GetLane(hn::SumOfLanes(d, products[r]));
     }
     for (size_t r = 0; r < Q; r++) gw[Q - 1 - r] += sums[r];
-  }
-
-  // Adds a row's products: g with t along the row, h with x across.
-  static HWY_INLINE void Correlate(const float* g, const float* t, const float* h, const float* x, size_t width,
-                                   size_t pitch, double* sums) {
-    const D d;
-    V sum[Q];
-    for (size_t r = 0; r < Q; r++) sum[r] = hn::Zero(d);
-    for (size_t c = 0; c < width; c += n) {
-      const V a = hn::Load(d, g + c), b = hn::Load(d, h + c);
-      sum[0] = hn::MulAdd(a, hn::Load(d, t + c), hn::MulAdd(b, hn::Load(d, x + c), sum[0]));
-      HWY_UNROLL(5)
-      for (size_t r = 1; r < Q; r++) {
-        const V along = hn::Add(hn::LoadU(d, t + c - r), hn::LoadU(d, t + c + r));
-        const V across = hn::Add(hn::Load(d, x + c - r * pitch), hn::Load(d, x + c + r * pitch));
-        sum[r] = hn::MulAdd(a, along, hn::MulAdd(b, across, sum[r]));
-      }
-    }
-    for (size_t r = 0; r < Q; r++) sums[r] += hn::GetLane(hn::SumOfLanes(d, sum[r]));
   }
 };
 

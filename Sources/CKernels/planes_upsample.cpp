@@ -49,7 +49,7 @@ struct Doubling {
   static constexpr size_t n = hn::MaxLanes(D());
   static constexpr ptrdiff_t lo = -static_cast<ptrdiff_t>(M / 2);  // d of the even tap 0
 
-  // t[c] = sum over taps of x[clamp(row)][c] for output row o, c in [0, width); then the edges replicated.
+  // t[c] = sum over taps of x[clamp(row)][c] for output row o, c in [0, width), zeros behind.
   static HWY_INLINE void Vertical(const float* e, const float* x, size_t height, size_t width, size_t pitch, size_t o,
                                   float* t) {
     const D d;
@@ -67,10 +67,6 @@ struct Doubling {
       for (size_t i = 1; i < M; i++) sum = hn::MulAdd(w[i], hn::Load(d, rows[i] + c), sum);
       hn::Store(sum, d, t + c);
     }
-    for (size_t i = 1; i <= M; i++) {
-      t[-static_cast<ptrdiff_t>(i)] = t[0];
-      t[width - 1 + i] = t[width - 1];
-    }
   }
 
   static void Forward(const float* w, const float* x, size_t in_height, size_t in_width, size_t x_pitch, float* y,
@@ -86,6 +82,10 @@ struct Doubling {
     for (size_t i = 0; i < M; i++) taps[i] = hn::Set(d, e[i]);
     for (size_t o = row_begin; o < row_end; o++) {
       Vertical(e, x, in_height, in_width, x_pitch, o, t);
+      for (size_t i = 1; i <= M; i++) {
+        t[-static_cast<ptrdiff_t>(i)] = t[0];
+        t[in_width - 1 + i] = t[in_width - 1];
+      }
       float* to = y + o * y_pitch;
       for (size_t c = 0; c < in_width; c += n) {
         V even = hn::Mul(taps[0], hn::LoadU(d, t + c + lo)), odd = hn::Mul(taps[0], hn::LoadU(d, t + c - lo));
@@ -120,121 +120,139 @@ struct Doubling {
     std::memset(go + half, 0, kEdge * sizeof(float));
   }
 
-  // h = the horizontal pass's adjoint of (ge, go), in [0, width), zeros behind up to a multiple of 16.
-  static HWY_INLINE void Adjoint(const float* e, const float* ge, const float* go, size_t width, float* h) {
+  // h = the horizontal pass's adjoint of (ge, go), in [0, width), zeros behind up to a multiple of 16. With t (or NULL),
+  // sums[i] += the products of the even tap i along the row: those of ge[c] with t[c + d] and of go[c] with t[c - d],
+  // added up by t's column instead, which takes what the adjoint adds up anyway.
+  template <bool with_sums>
+  static HWY_INLINE void Adjoint(const float* e, const float* ge, const float* go, const float* t, size_t width,
+                                 float* h, double* sums) {
     const D d;
-    V taps[M];
-    for (size_t i = 0; i < M; i++) taps[i] = hn::Set(d, e[i]);
+    V taps[M], products[M];
+    for (size_t i = 0; i < M; i++) {
+      taps[i] = hn::Set(d, e[i]);
+      products[i] = hn::Zero(d);
+    }
     for (size_t c = 0; c < width; c += n) {
       V sum = hn::Zero(d);
+      const V value = with_sums ? hn::Load(d, t + c) : sum;  // zeros behind the row
       HWY_UNROLL(8)
       for (size_t i = 0; i < M; i++) {
         const ptrdiff_t shift = lo + static_cast<ptrdiff_t>(i);
-        sum = hn::MulAdd(taps[i], hn::Add(hn::LoadU(d, ge + c - shift), hn::LoadU(d, go + c + shift)), sum);
+        const V both = hn::Add(hn::LoadU(d, ge + c - shift), hn::LoadU(d, go + c + shift));
+        sum = hn::MulAdd(taps[i], both, sum);
+        if (with_sums) products[i] = hn::MulAdd(value, both, products[i]);
       }
       if (c + n > width) sum = hn::IfThenElseZero(hn::FirstN(d, width - c), sum);
       hn::Store(sum, d, h + c);
     }
     // What the forward pass took from replicated columns.
-    float left = 0, right = 0;
     const ptrdiff_t w = static_cast<ptrdiff_t>(width);
     for (size_t i = 0; i < M; i++) {
       const ptrdiff_t shift = lo + static_cast<ptrdiff_t>(i);
+      float left = 0, right = 0;
       for (ptrdiff_t p = 0; p < w && p < static_cast<ptrdiff_t>(M); p++) {
-        if (p + shift < 0) left += e[i] * ge[p];
-        if (p - shift < 0) left += e[i] * go[p];
+        if (p + shift < 0) left += ge[p];
+        if (p - shift < 0) left += go[p];
         const ptrdiff_t q = w - 1 - p;
-        if (q + shift >= w) right += e[i] * ge[q];
-        if (q - shift >= w) right += e[i] * go[q];
+        if (q + shift >= w) right += ge[q];
+        if (q - shift >= w) right += go[q];
       }
+      h[0] += e[i] * left;
+      h[width - 1] += e[i] * right;
+      if (with_sums) sums[i] += hn::GetLane(hn::SumOfLanes(d, products[i])) + left * t[0] + right * t[width - 1];
     }
-    h[0] += left;
-    h[width - 1] += right;
   }
 
-  // Adds to sums[i] the products of the even tap i in output row o: horizontally ge, go with t, vertically h with x.
-  static HWY_INLINE void Correlate(const float* ge, const float* go, const float* t, const float* h, const float* x,
-                                   size_t height, size_t width, size_t pitch, size_t o, double* sums) {
+  // Input row j from the rows of h in the ring: gx (or NULL), and kernel_sums[k], k < m, the products of x with what
+  // goes through the kernel's taps k and 2 m - 1 - k. For rows that stand for no others.
+  static HWY_INLINE void Gather(const float* w, const float* const* rows, const float* x, size_t width, float* gx,
+                                bool accumulate, double* kernel_sums) {
     const D d;
-    V sum[M];
-    const float* rows[M];
+    V products[M];
     HWY_UNROLL(8)
-    for (size_t i = 0; i < M; i++) {
-      const ptrdiff_t shift = lo + static_cast<ptrdiff_t>(i);
-      rows[i] = x + Clamp(static_cast<ptrdiff_t>(o / 2) + (o % 2 ? -shift : shift), height) * pitch;
-      sum[i] = hn::Zero(d);
-    }
+    for (size_t k = 0; k < M; k++) products[k] = hn::Zero(d);
     for (size_t c = 0; c < width; c += n) {
-      const V a = hn::Load(d, ge + c), b = hn::Load(d, go + c), v = hn::Load(d, h + c);
+      V sum = gx && accumulate ? hn::Load(d, gx + c) : hn::Zero(d);
+      const V value = hn::Load(d, x + c);
       HWY_UNROLL(8)
-      for (size_t i = 0; i < M; i++) {
-        const ptrdiff_t shift = lo + static_cast<ptrdiff_t>(i);
-        V s = hn::MulAdd(a, hn::LoadU(d, t + c + shift), sum[i]);
-        s = hn::MulAdd(b, hn::LoadU(d, t + c - shift), s);
-        sum[i] = hn::MulAdd(v, hn::Load(d, rows[i] + c), s);
+      for (size_t k = 0; k < M; k++) {
+        const V both = hn::Add(hn::Load(d, rows[k] + c), hn::Load(d, rows[2 * M - 1 - k] + c));
+        sum = hn::MulAdd(hn::Set(d, w[k]), both, sum);
+        products[k] = hn::MulAdd(value, both, products[k]);
       }
+      if (gx) hn::Store(sum, d, gx + c);
     }
-    for (size_t i = 0; i < M; i++) sums[i] += hn::GetLane(hn::SumOfLanes(d, sum[i]));
+    for (size_t k = 0; k < M; k++) kernel_sums[k] += hn::GetLane(hn::SumOfLanes(d, products[k]));
+  }
+
+  // As Gather for the first or last row, which also stand for the rows beyond: tap k + 2 of row j is tap k of row j + 1.
+  static void GatherEdge(const float* w, const float* const* rows, const float* x, size_t width, float* gx,
+                         bool accumulate, bool first, bool last, double* kernel_sums) {
+    const D d;
+    if (gx && !accumulate) std::memset(gx, 0, width * sizeof(float));
+    for (size_t i = 0; i < 2 * M; i++) {
+      float weight = 0;
+      const auto product = [&] {
+        V sum = hn::Zero(d);
+        for (size_t c = 0; c < width; c += n) sum = hn::MulAdd(hn::Load(d, x + c), hn::Load(d, rows[i] + c), sum);
+        return hn::GetLane(hn::SumOfLanes(d, sum));
+      }();
+      for (size_t k = 0; k < 2 * M; k++) {
+        if (k != i && !(first && k > i && (k - i) % 2 == 0) && !(last && k < i && (i - k) % 2 == 0)) continue;
+        const size_t free = k < M ? k : 2 * M - 1 - k;
+        weight += w[free];
+        kernel_sums[free] += product;
+      }
+      if (!gx) continue;
+      for (size_t c = 0; c < width; c += n)
+        hn::Store(hn::MulAdd(hn::Set(d, weight), hn::Load(d, rows[i] + c), hn::Load(d, gx + c)), d, gx + c);
+    }
   }
 
   static void Backward(const float* w, const float* x, float* gx, size_t in_height, size_t in_width, size_t x_pitch,
                        const float* gy, size_t height, size_t width, size_t y_pitch, size_t row_begin, size_t row_end,
                        double* gw, bool accumulate) {
-    const D d;
     constexpr size_t ring = 2 * M;
-    float e[M], kernel[2 * M];
-    double sums[M] = {};
-    for (size_t i = 0; i < M; i++) {
-      e[i] = w[FreeIndex(i, M)];
-      kernel[i] = kernel[2 * M - 1 - i] = w[i];
-    }
+    float e[M];
+    double sums[M] = {}, kernel_sums[M] = {};
+    for (size_t i = 0; i < M; i++) e[i] = w[FreeIndex(i, M)];
     const size_t stride = RoundUp16(in_width) + 2 * kEdge;
-    float* base = PlaneScratch((3 + ring) * stride);
-    std::memset(base, 0, (3 + ring) * stride * sizeof(float));
-    float *ge = base + kEdge, *go = ge + stride, *t = go + stride, *h = t + stride;
+    float* base = PlaneScratch((4 + ring) * stride);
+    std::memset(base, 0, (4 + ring) * stride * sizeof(float));
+    float *ge = base + kEdge, *go = ge + stride, *t = go + stride, *zeros = t + stride, *h = zeros + stride;
     const ptrdiff_t last = static_cast<ptrdiff_t>(height) - 1, m = M;
     ptrdiff_t next = 2 * static_cast<ptrdiff_t>(row_begin) - m + 1;  // the first output row not in the ring
     if (next < 0) next = 0;
     for (size_t j = row_begin; j < row_end; j++) {
       // Input row j appears in the output rows o with a kernel index o + m - 1 - 2 j in [0, 2 m).
-      const ptrdiff_t two_j = 2 * static_cast<ptrdiff_t>(j);
-      const ptrdiff_t begin = two_j - m + 1 < 0 ? 0 : two_j - m + 1, end = two_j + m > last ? last : two_j + m;
-      for (; next <= end; next++) {
-        float* row = h + (static_cast<size_t>(next) % ring) * stride;
-        Split(gy + static_cast<size_t>(next) * y_pitch, width, in_width, ge, go);
-        Adjoint(e, ge, go, in_width, row);
-        const size_t owner = static_cast<size_t>(next) / 2;
-        if (owner < row_begin || owner >= row_end) continue;  // another band's
-        Vertical(e, x, in_height, in_width, x_pitch, static_cast<size_t>(next), t);
-        Correlate(ge, go, t, row, x, in_height, in_width, x_pitch, static_cast<size_t>(next), sums);
-      }
-      if (!gx) continue;
-      V taps[ring];
-      const float* rows[ring];
-      // Rows outside have weight 0, and stand at a row that exists.
-      for (size_t i = 0; i < ring; i++) {
-        const ptrdiff_t o = two_j - m + 1 + static_cast<ptrdiff_t>(i);
-        float weight = 0;
-        if (o >= begin && o <= end) {
-          weight = kernel[i];
-          // The first and last rows also stand for the rows beyond them.
-          if (j == 0)
-            for (size_t k = i + 2; k < ring; k += 2) weight += kernel[k];
-          if (j + 1 == in_height)
-            for (size_t k = i; k >= 2; k -= 2) weight += kernel[k - 2];
+      const ptrdiff_t begin = 2 * static_cast<ptrdiff_t>(j) - m + 1;
+      for (; next <= last && next <= begin + 2 * m - 1; next++) {
+        const size_t o = static_cast<size_t>(next);
+        float* row = h + o % ring * stride;
+        Split(gy + o * y_pitch, width, in_width, ge, go);
+        if (o / 2 >= row_begin && o / 2 < row_end) {
+          Vertical(e, x, in_height, in_width, x_pitch, o, t);
+          Adjoint<true>(e, ge, go, t, in_width, row, sums);
+        } else {  // another band's
+          Adjoint<false>(e, ge, go, nullptr, in_width, row, nullptr);
         }
-        taps[i] = hn::Set(d, weight);
-        rows[i] = h + (static_cast<size_t>(o < begin ? begin : o > end ? end : o) % ring) * stride;
       }
-      float* to = gx + j * x_pitch;
-      for (size_t c = 0; c < in_width; c += n) {
-        V sum = accumulate ? hn::Load(d, to + c) : hn::Zero(d);
-        HWY_UNROLL(16)
-        for (size_t i = 0; i < ring; i++) sum = hn::MulAdd(taps[i], hn::Load(d, rows[i] + c), sum);
-        hn::Store(sum, d, to + c);
+      const float* rows[ring];
+      for (size_t i = 0; i < ring; i++) {
+        const ptrdiff_t o = begin + static_cast<ptrdiff_t>(i);
+        rows[i] = o < 0 || o > last ? zeros : h + static_cast<size_t>(o) % ring * stride;
       }
+      float* to = gx ? gx + j * x_pitch : nullptr;
+      const bool top = j == 0, bottom = j + 1 == in_height;
+      if (top || bottom)
+        GatherEdge(w, rows, x + j * x_pitch, in_width, to, accumulate, top, bottom, kernel_sums);
+      else
+        Gather(w, rows, x + j * x_pitch, in_width, to, accumulate, kernel_sums);
     }
-    for (size_t i = 0; i < M; i++) gw[FreeIndex(i, M)] += sums[i];
+    for (size_t i = 0; i < M; i++) {
+      gw[FreeIndex(i, M)] += sums[i];
+      gw[i] += kernel_sums[i];
+    }
   }
 };
 

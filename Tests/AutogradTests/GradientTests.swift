@@ -93,8 +93,11 @@ struct GradientTests {
       t.load(stream.array(t.count))
       let error = tape.append(SquaredError(x, target: t, weight: 0.5))
       tape.append(SquaredError(x.view(1..<2), target: t.view(0..<1), weight: 2))
+      let other = Variable("other", channels: 2, height: height, width: width)
+      other.load(stream.array(x.count))
+      tape.append(SquaredError(x, plus: other, target: t, weight: 0.25))
       tape.append(Probe(x, seed: 5))
-      checkGradients(tape, variables: [x], parameters: [], step: 0.02, tolerance: 1e-3)
+      checkGradients(tape, variables: [x, other], parameters: [], step: 0.02, tolerance: 1e-3)
       tape.forward(threads: 1, iteration: 0)
       let expected = zip(x.elements, t.elements).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
       #expect(abs(error.squares - expected) < 1e-5 * expected)

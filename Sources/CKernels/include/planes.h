@@ -21,9 +21,12 @@ enum {
   NC_ROUND_PLAIN = 2  // round(x * gain), slope untouched
 };
 
+// There softround is a step but for a few hundredths around its middle, and 2^(1.45 / T) fits a float.
+#define NC_MIN_TEMPERATURE 0.0125f
+
 typedef struct {
   int32_t mode;
-  float gain, temperature;  // temperature in 1e-4 or more
+  float gain, temperature;  // one below NC_MIN_TEMPERATURE counts as that
   float sigma;              // of the noise, in units of y
   uint64_t seed, iteration;
 } nc_soft_round;
@@ -44,9 +47,10 @@ typedef struct nc_planes {
   void (*add)(const float* a, const float* b, float* y, size_t pitch, size_t width, size_t rows);
   // y = a or y += a
   void (*pass_on)(const float* a, float* y, size_t pitch, size_t width, size_t rows, bool accumulate);
-  // Sum of (x - t)^2; if g is not NULL, also g = or += scale * (x - t).
-  double (*squared_error)(const float* x, const float* t, float* g, float scale, size_t pitch, size_t width,
-                          size_t rows, bool accumulate);
+  // Sum of (x + other - t)^2, other may be NULL; each of g and g_other that is not NULL gets = or += scale * (x + other
+  // - t).
+  double (*squared_error)(const float* x, const float* other, const float* t, float* g, float* g_other, float scale,
+                          size_t pitch, size_t width, size_t rows, bool accumulate, bool accumulate_other);
 
   // Rows [row_begin, row_end) of y [height, width]: y[r][c] = x[r / 2][c / 2].
   void (*nearest)(const float* x, size_t x_pitch, float* y, size_t y_pitch, size_t width, size_t row_begin,

@@ -74,7 +74,7 @@ struct OverfitSample {
       let height = Float(grid.height), level = Float(grid.level)
       return (0..<grid.count).map { i in
         // Busier towards the bottom and on coarse levels.
-        let busy = activity * (0.3 + level * 0.3) * Float(i / grid.width) / height
+        let busy = activity * (0.3 + level * 0.3) * Float(i / grid.width + 1) / height
         return Int8(min(max((busy * dice.normal() * 1.5).rounded(), -127), 127))
       }
     }

@@ -16,11 +16,7 @@ package final class OverfitEntropyModel: @unchecked Sendable {
   private let neighbours: UnsafeMutablePointer<Int8>
   private let layers: UnsafeMutablePointer<nc_overfit_layer>
 
-  package convenience init(_ network: OverfitNetwork, threads: Int) {
-    self.init(network, threads: threads, kernel: .current)
-  }
-
-  init(_ network: OverfitNetwork, threads: Int, kernel: OverfitKernel) {
+  package init(_ network: OverfitNetwork, threads: Int, kernel: OverfitKernel = .current) {
     self.network = network
     self.threads = threads
     self.kernel = kernel

@@ -64,14 +64,14 @@ final class OverfitLayer: @unchecked Sendable {
 }
 
 /// The linear kernel of one SIMD level.
-struct OverfitKernel: @unchecked Sendable {
+package struct OverfitKernel: @unchecked Sendable {
   // A function that never goes away.
   let linear: nc_overfit_linear
 
-  static let current = OverfitKernel(linear: nc_overfit_linear_at(nc_kernels_current().pointee.level)!)
+  package static let current = OverfitKernel(linear: nc_overfit_linear_at(nc_kernels_current().pointee.level)!)
 
-  /// Nil where this CPU lacks the level.
-  static func at(level: Int32) -> OverfitKernel? {
+  /// The kernel of a level of `Tensors.Kernels.Level`; nil where this CPU lacks it.
+  package static func at(level: Int32) -> OverfitKernel? {
     nc_overfit_linear_at(level).map { OverfitKernel(linear: $0) }
   }
 }

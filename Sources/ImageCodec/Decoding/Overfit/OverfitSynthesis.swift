@@ -11,11 +11,7 @@ package struct OverfitSynthesis: Sendable {
   /// Rows of a band. What it works on should stay in a core's second-level cache.
   static let bandRows = 32
 
-  package init(_ network: OverfitNetwork, threads: Int) {
-    self.init(network, threads: threads, kernel: .current)
-  }
-
-  init(_ network: OverfitNetwork, threads: Int, kernel: OverfitKernel) {
+  package init(_ network: OverfitNetwork, threads: Int, kernel: OverfitKernel = .current) {
     self.network = network
     self.threads = threads
     self.kernel = kernel

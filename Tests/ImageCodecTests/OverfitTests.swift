@@ -88,4 +88,18 @@ import Testing
     #expect(image.colour == .grey && image.alpha == alpha)
     #expect(image.samples == (try sample.samples()))
   }
+
+  @Test func infoSaysWhereTheBytesGo() throws {
+    let sample = try OverfitSample(OverfitArchitecture(preset: .high, width: 120, height: 90))
+    let bytes = try sample.file(alpha: [UInt8](repeating: 7, count: 120 * 90))
+    let file = try ImageFile(reading: bytes)
+    let picture = try #require(file.picture)
+    let overfit = try #require(picture.overfit)
+    #expect(file.codec == 2 && file.model == 0 && picture.width == 120 && picture.height == 90 && picture.hasAlpha)
+    #expect(overfit.grids.map(\.level) == [6, 6, 5, 5, 4, 4, 3, 2, 1, 0])
+    #expect(overfit.headerBytes + overfit.sideBytes + overfit.symbolBytes == picture.latentBytes)
+    #expect(abs(overfit.grids.reduce(0) { $0 + $1.bytes } - Double(overfit.symbolBytes)) < 12)
+    #expect(overfit.networkBytes <= Double(overfit.sideBytes) && overfit.networkBytes > 200)
+    #expect(overfit.parameters.map(\.count).reduce(0, +) == sample.architecture.parameterCount)
+  }
 }

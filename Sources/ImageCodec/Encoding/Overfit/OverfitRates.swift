@@ -15,8 +15,9 @@ extension OverfitEntropyModel {
 
   /// Bits that the values of each grid take in the stream, exact but for the coder's last state. `grids` are in coding
   /// order, each [height, width], of values in -127...127. `blocks` as `OverfitStream.blocks`; nil: all are coded.
-  package func bits(_ grids: [[Int8]], blocks: [[UInt8]?]? = nil) -> [Double] {
-    let magnitudes = Self.magnitudes(grids)
+  /// `magnitudes` are those of the values where they are not given.
+  package func bits(_ grids: [[Int8]], magnitudes: [Int]? = nil, blocks: [[UInt8]?]? = nil) -> [Double] {
+    let magnitudes = magnitudes ?? Self.magnitudes(grids)
     return grids.indices.map { number in
       guard magnitudes[number] > 0 else { return 0 }
       let parts = intervals(number, grids, magnitude: magnitudes[number], blocks: blocks?[number]) { steps in

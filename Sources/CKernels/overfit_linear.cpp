@@ -33,8 +33,7 @@ HWY_INLINE void Outputs(const nc_overfit_layer* layer, size_t o, size_t pairs, c
   const int16_t* w[kO];
   HWY_UNROLL(4)
   for (size_t i = 0; i < kO; i++) {
-    low[i] = high[i] = hn::Set(d32, layer->bias[o + i]);
-    low1[i] = high1[i] = hn::Zero(d32);
+    low[i] = high[i] = low1[i] = high1[i] = hn::Zero(d32);
     w[i] = layer->weights + (o + i) * pairs * 2;
   }
   for (size_t p = 0; p < pairs; p++) {
@@ -51,8 +50,9 @@ HWY_INLINE void Outputs(const nc_overfit_layer* layer, size_t o, size_t pairs, c
   HWY_UNROLL(4)
   for (size_t i = 0; i < kO; i++) {
     const int shift = layer->shift[o + i];
-    const auto l = hn::ShiftRightSame(hn::RearrangeToOddPlusEven(low[i], low1[i]), shift);
-    const auto h = hn::ShiftRightSame(hn::RearrangeToOddPlusEven(high[i], high1[i]), shift);
+    const auto bias = hn::Set(d32, layer->bias[o + i]);
+    const auto l = hn::ShiftRightSame(hn::Add(hn::RearrangeToOddPlusEven(low[i], low1[i]), bias), shift);
+    const auto h = hn::ShiftRightSame(hn::Add(hn::RearrangeToOddPlusEven(high[i], high1[i]), bias), shift);
     // Interleaving and packing both go by blocks of 128 bits, so positions are in order again.
     auto y = hn::ReorderDemote2To(d, l, h);
     if (relu) y = hn::Max(y, hn::Zero(d));

@@ -44,7 +44,7 @@ let package = Package(
     .target(
       name: "ImageCodec",
       dependencies: [
-        "LatentCoding", "Networks", "Metrics", "EntropyCoding", "Bitstream", "Media", "Tensors", "CModels",
+        "LatentCoding", "Networks", "Metrics", "EntropyCoding", "Bitstream", "Media", "Tensors", "CModels", "CKernels",
       ]),
 
     // Layer 5: the public library.
@@ -79,7 +79,8 @@ let package = Package(
     .testTarget(name: "EntropyCodingTests", dependencies: ["EntropyCoding"]),
     .testTarget(name: "BitstreamTests", dependencies: ["Bitstream"]),
     .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Media", "CZlib"]),
-    .testTarget(name: "ImageCodecTests", dependencies: ["NeuralCodecs", "Metrics", "Media"]),
+    .testTarget(
+      name: "ImageCodecTests", dependencies: ["NeuralCodecs", "ImageCodec", "EntropyCoding", "Metrics", "Media"]),
     .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),
     .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "Networks", "Bitstream", "Media"]),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"], exclude: ["reference.py"]),

@@ -26,7 +26,7 @@ package struct RANSDecoder: ~Copyable {
     lanes = (padded[0], padded[1], padded[2], padded[3])
   }
 
-  private static func parse(_ payload: [UInt8]) throws -> (LaneHeader, length: Int) {
+  static func parse(_ payload: [UInt8]) throws -> (LaneHeader, length: Int) {
     guard !payload.isEmpty else { return (LaneHeader(lanes: [0]), 0) }
     var length = 0
     let header = try LaneHeader(parsing: payload, countBits: 2, maximumLog: 2, stateBits: 56, length: &length)
@@ -112,13 +112,17 @@ package struct RANSDecoder: ~Copyable {
   /// only if nothing was decoded. Throws `trailingBytes`, `corrupt` or `truncated`. Perhaps one damaged payload in ten
   /// thousand passes by luck: the container's checksum is there for those.
   package consuming func finish() throws {
+    try Self.checkEnd(lanes: lanes, wordsLeft: wordsLeft, steps: step, isEmpty: payload.isEmpty)
+  }
+
+  static func checkEnd(lanes: (UInt64, UInt64, UInt64, UInt64), wordsLeft: Int, steps: Int, isEmpty: Bool) throws {
     guard wordsLeft == 0 else {
       throw EntropyError(.trailingBytes, in: "rANS payload", "\(wordsLeft) words are left after the last value")
     }
-    guard !payload.isEmpty || step == 0 else {
-      throw EntropyError(.truncated, in: "rANS payload", "no bytes for \(step) steps")
+    guard !isEmpty || steps == 0 else {
+      throw EntropyError(.truncated, in: "rANS payload", "no bytes for \(steps) steps")
     }
-    guard lanes == (payload.isEmpty ? 0 : RANSEncoder.first, 0, 0, 0), payload.isEmpty || step > 0 else {
+    guard lanes == (isEmpty ? 0 : RANSEncoder.first, 0, 0, 0), isEmpty || steps > 0 else {
       throw EntropyError(.corrupt, in: "rANS payload", "lanes do not end where the encoder's began")
     }
   }

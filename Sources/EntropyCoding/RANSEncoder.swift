@@ -68,6 +68,9 @@ package struct RANSEncoder: ~Copyable {
     steps.append(value << UInt32(16 - count) | (width - 1) << 16)
   }
 
+  /// Appends intervals of precision 16 as they are: start (bits 0-15), width - 1 (16-31).
+  package mutating func append(intervals: UnsafeBufferPointer<UInt32>) { steps.append(contentsOf: intervals) }
+
   /// Information in what was appended, in bits, rounded down; bits of escapes' fields are left out.
   package var bitCount: Int {
     // The product of the widths as mantissa and exponent.

@@ -1,8 +1,8 @@
 import Bitstream
 import Media
 
-/// What an `.ncb` file says of itself: every header field and what each section takes. Nothing is decoded and no model
-/// is needed; checksums are checked.
+/// What an `.ncb` file says of itself: every header field and what each section takes. No model is needed, and nothing
+/// is decoded but the grids of an overfitted picture, whose shares show in no other way; checksums are checked.
 public struct ImageFile: Sendable {
   /// The picture that a codec known here made.
   public struct Picture: Sendable, Equatable {
@@ -13,9 +13,13 @@ public struct ImageFile: Sendable {
     public let hasAlpha: Bool
     /// 0...100
     public let quality: Int
-    /// Bytes of the payload that are alpha, its length field included, and latents. 0 where the payload is damaged.
+    /// Bytes of the payload that are alpha, its length field included, and latents, which for an overfitted picture is
+    /// all the rest. 0 where the payload is damaged.
     public let alphaBytes: Int
     public let latentBytes: Int
+    /// What an overfitted picture spends its bytes on; nil for other codecs, and where the payload is damaged or too
+    /// large to decode.
+    public let overfit: OverfitDetails?
   }
 
   public let byteCount: Int
@@ -66,7 +70,7 @@ public struct ImageFile: Sendable {
 extension ImageFile.Picture {
   fileprivate init?(track number: Int, of reader: ContainerReader<MemorySource>) throws(BitstreamError) {
     let track = reader.tracks[number]
-    guard track.codec == CodecID.hyperpriorImage else { return nil }
+    guard [CodecID.hyperpriorImage, CodecID.overfittedImage].contains(track.codec) else { return nil }
     // A picture too large to decode can be described all the same.
     let configuration = try ImageConfiguration(
       parsing: track.configuration, limits: ContainerLimits(maxPixels: Int(UInt32.max)))
@@ -76,14 +80,19 @@ extension ImageFile.Picture {
     hasAlpha = configuration.hasAlpha
     quality = Int(configuration.quality)
     var sizes = (alpha: 0, latents: 0)
+    var details: OverfitDetails?
     if let unit = reader.units.first(where: { $0.track == UInt32(number) }) {
       let data = try reader.payload(unit).data
       let blank = ImagePayload(alpha: hasAlpha ? [] : nil, latents: [])
       if let payload = try? ImagePayload.parse(data, into: blank, named: "picture") {
         sizes = (data.count - payload.latents.count, payload.latents.count)
+        if track.codec == CodecID.overfittedImage {
+          details = try? OverfitDetails(payload.latents, configuration, modelID: track.model)
+        }
       }
     }
     (alphaBytes, latentBytes) = sizes
+    overfit = details
   }
 }
 

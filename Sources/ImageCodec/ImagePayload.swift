@@ -1,11 +1,11 @@
 import Bitstream
 
-/// The payload of codec 1's one unit:
+/// The payload of the one unit of codecs 1 and 2:
 ///
 ///     alpha length  varint, if the configuration has alpha
 ///     alpha         a coded plane, that many bytes
-///     latents       a rANS payload, to the end
-// bitstream-spec 8.3
+///     latents       to the end: a rANS payload (codec 1), an `OverfitStream` (codec 2)
+// bitstream-spec 8.3, 9.2
 struct ImagePayload: BitstreamStructure, Equatable {
   /// Nil without alpha.
   var alpha: ArraySlice<UInt8>?

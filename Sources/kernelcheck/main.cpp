@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
       CheckFixed(k, quick, tally);
       CheckFloat(k, quick, tally);
       CheckPlanes(level, quick, tally);
+      CheckOverfit(level, quick, tally);
       std::printf("%-7s %zu comparisons, %zu mismatches\n", nc_level_name(level), tally.compared, tally.wrong);
       failed |= tally.wrong != 0;
     }

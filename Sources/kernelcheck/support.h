@@ -67,4 +67,5 @@ void CheckFixed(const nc_kernels* k, bool quick, Tally& tally);
 void CheckFloat(const nc_kernels* k, bool quick, Tally& tally);
 void CheckPlanes(int32_t level, bool quick, Tally& tally);
 void CheckMoves(Tally& tally);
+void CheckOverfit(int32_t level, bool quick, Tally& tally);
 void PrintTimes(const char* only);  // nullptr, or part of the kernel's name

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 
+#include "overfit.h"
 #include "support.h"
 
 namespace {
@@ -118,6 +119,20 @@ void PrintTimes(const char* only) {
          [&](auto* k, size_t b) {
            nc_conv3x3_f32(k, &ff, xf.data(), 128, 128, 1, yf.data(), nullptr, 8 * b, 8 * b + 8, NC_EPILOGUE_LEAKY);
          }});
+
+  // Hidden layer of the overfitted codec's entropy model, in runs of 128 positions.
+  const size_t channels = 20, run = 128;
+  const std::vector<int16_t> ow(channels * channels, 9);
+  const std::vector<int32_t> zero(channels, 0), eight(channels, 8);
+  const nc_overfit_layer hidden = {int32_t(channels), int32_t(channels), ow.data(), zero.data(), eight.data()};
+  Print(only, {"overfit 20-20 128x48", double(run) * 48 * channels * channels,
+         [&](auto* k, size_t b) {
+           const int16_t* in[20];
+           int16_t* out[20];
+           for (size_t i = 0; i < channels; i++)
+             in[i] = x.data() + (b * 20 + i) * 160, out[i] = const_cast<int16_t*>(y.data()) + (b * 20 + i) * 160;
+           for (int n = 0; n < 3; n++) nc_overfit_linear_at(k->level)(&hidden, in, out, run, 1);
+         }, nullptr});
 
   const auto m = RandomInts(random, c, Data::kUsual);
   Print(only, {"scale 192 64x96", double(n) * c,

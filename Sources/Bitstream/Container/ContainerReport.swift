@@ -41,7 +41,7 @@ extension ContainerReader {
     case .track:
       let track = try TrackHeader.parse(try source.read(chunk.payload), into: TrackHeader(), named: "track", at: offset)
       try printer.show(track)
-      if track.codec == CodecID.hyperpriorImage, track.modality == .image,
+      if [CodecID.hyperpriorImage, CodecID.overfittedImage].contains(track.codec), track.modality == .image,
         let configuration = try? ImageConfiguration(parsing: track.configuration, limits: limits)
       {
         printer.move(to: chunk.payload.upperBound - track.configuration.count)

@@ -76,4 +76,5 @@ package enum Modality: UInt8, FieldEnumeration {
 /// Codec ids that are released. An id is never given to another codec.
 package enum CodecID {
   package static let hyperpriorImage: UInt32 = 1
+  package static let overfittedImage: UInt32 = 2
 }

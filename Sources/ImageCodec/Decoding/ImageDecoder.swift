@@ -47,12 +47,10 @@ public struct ImageDecoder: Sendable {
       throw CodecError(.noImage, "the file has no picture, only: \(container.tracks.map(\.modality.label).joined(separator: ", "))")
     }
     let track = container.tracks[number]
-    guard track.codec == CodecID.hyperpriorImage else {
+    guard [CodecID.hyperpriorImage, CodecID.overfittedImage].contains(track.codec) else {
       throw CodecError(.unsupported, "the picture is in codec \(track.codec), which is unknown here. Use a newer version of nccodec.")
     }
     let configuration = try ImageConfiguration(parsing: track.configuration, limits: limits)
-    let model = try Models.decoder(track.model)
-    try limits.check(memory: Self.memory(configuration), in: "picture")
     let units = container.payloads(ofTrack: UInt32(number))
     guard units.count == 1, let unit = units.first else {
       throw CodecError(.malformed, "the picture has \(units.count) payloads where it shall have one")
@@ -60,8 +58,28 @@ public struct ImageDecoder: Sendable {
     let payload = try ImagePayload.parse(
       unit, into: ImagePayload(alpha: configuration.hasAlpha ? [] : nil, latents: []), named: "picture")
 
-    let (width, height) = (Int(configuration.width), Int(configuration.height))
     let progress = ProgressReporter(report: options.progress)
+    let samples =
+      track.codec == CodecID.overfittedImage
+      ? try overfitted(payload, configuration, modelID: track.model, limits: limits, progress: progress)
+      : try hyperprior(payload, configuration, modelID: track.model, limits: limits, progress: progress)
+    let (width, height) = (Int(configuration.width), Int(configuration.height))
+    let alpha = try payload.alpha.map { try PlaneCoder.decode(Array($0), width: width, height: height) }
+    try progress.at(1, "done")
+    return try Image(
+      width: width, height: height, colour: configuration.colour == .grey ? .grey : .rgb, samples: samples,
+      alpha: alpha, metadata: ImageMetadata(container.metadata, sRGB: configuration.sRGB, track: UInt32(number)))
+  }
+
+  /// The samples of a picture of codec 1, [height, width, channels].
+  // bitstream-spec 8
+  private func hyperprior(
+    _ payload: ImagePayload, _ configuration: ImageConfiguration, modelID: UInt32, limits: ContainerLimits,
+    progress: ProgressReporter
+  ) throws -> [UInt8] {
+    let model = try Models.decoder(modelID)
+    try limits.check(memory: Self.memory(configuration), in: "picture")
+    let (width, height) = (Int(configuration.width), Int(configuration.height))
     let predictor = HyperpriorPredictor(
       model: model, quality: Int(configuration.quality), height: (height + 15) / 16, width: (width + 15) / 16,
       threads: Threads.resolve(options.threads))
@@ -73,18 +91,32 @@ public struct ImageDecoder: Sendable {
       try predictor.run(pass: pass) { try reader.read(indices: $0.indices, tables: model.latentTables) }
     }
     try reader.finish()
-    let alpha = try payload.alpha.map { try PlaneCoder.decode(Array($0), width: width, height: height) }
-
     try progress.at(0.45, "synthesis")
     var rgb = [UInt8](repeating: 0, count: 3 * width * height)
     rgb.withUnsafeMutableBufferPointer {
       predictor.synthesise(predictor.latents(), width: width, height: height, into: $0)
     }
-    try progress.at(1, "done")
-    let grey = configuration.colour == .grey
-    return try Image(
-      width: width, height: height, colour: grey ? .grey : .rgb, samples: grey ? Self.grey(rgb) : rgb, alpha: alpha,
-      metadata: ImageMetadata(container.metadata, sRGB: configuration.sRGB, track: UInt32(number)))
+    return configuration.colour == .grey ? Self.grey(rgb) : rgb
+  }
+
+  /// The samples of a picture of codec 2, [height, width, channels].
+  // bitstream-spec 9
+  private func overfitted(
+    _ payload: ImagePayload, _ configuration: ImageConfiguration, modelID: UInt32, limits: ContainerLimits,
+    progress: ProgressReporter
+  ) throws -> [UInt8] {
+    let threads = Threads.resolve(options.threads)
+    let stream = try OverfitStream.parse(
+      payload.latents, width: Int(configuration.width), height: Int(configuration.height),
+      outputs: configuration.colour.channels, modelID: modelID
+    ) { try limits.check(memory: OverfitSynthesis.memory($0, threads: threads), in: "picture") }
+    let network = try OverfitNetwork(stream.parameters, formats: stream.formats)
+    let model = OverfitEntropyModel(network, threads: threads)
+    let grids = try model.decode(stream) {
+      try progress.at(0.7 * $0, "latents")
+    }
+    try progress.at(0.7, "synthesis")
+    return OverfitSynthesis(network, threads: threads).samples(grids)
   }
 
   /// floor((R + G + B + 1) / 3) of each pixel.

@@ -1,0 +1,4 @@
+targets=(EntropyCoding Bitstream Tensors Media Networks Metrics LatentCoding ImageCodec)
+cxx=(Sources/CKernels/*.cpp Sources/CModels/models.c)
+maps=(CZlib)
+link=(-lz)

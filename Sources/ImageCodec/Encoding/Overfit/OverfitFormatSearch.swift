@@ -1,0 +1,74 @@
+import CKernels
+import Tensors
+
+/// Formats from what a picture's activations really are.
+extension OverfitFormats {
+  /// The most fraction bits for which no activation of this picture saturates, with an eighth to spare.
+  ///
+  /// Throws `CodecError` (malformed) where the parameters fit no format.
+  package static func fitted(
+    _ parameters: OverfitParameters, grids: [[Int8]], threads: Int
+  ) throws(CodecError) -> OverfitFormats {
+    let architecture = parameters.architecture
+    var steps: [OverfitGroupKind: Int] = [:]
+    for (group, step) in zip(architecture.groups, parameters.steps) { steps[group.kind] = step }
+    var largest = 1
+    for (grid, values) in zip(architecture.grids, grids) where !grid.isHyper {
+      largest = max(largest, OverfitEntropyModel.magnitudes([values])[0])
+    }
+    // Coarse formats first, which hardly anything saturates; each finding then gives the next more room.
+    let bits = { (limit: Int) in Int.bitWidth - 1 - (32767 / limit).leadingZeroBitCount }
+    // Shifts are not negative, and biases below 8 fit their sums.
+    let reachable = { (f: OverfitFormats) in
+      let planes = min(f.planes, 27 - steps[.firstWeights]!, 27 - steps[.stabiliserWeights]!)
+      let hidden = min(f.hidden, planes + steps[.firstWeights]!, 27 - steps[.secondWeights]!)
+      let last = [steps[.convolution0Weights], steps[.convolution1Weights], steps[.convolution2Weights]]
+      let outputs = min(
+        f.outputs, hidden + steps[.secondWeights]!, planes + steps[.stabiliserWeights]!,
+        27 - last.compactMap { $0 }.reduce(0, max))
+      return OverfitFormats(planes: planes, hidden: hidden, outputs: max(1, outputs))
+    }
+    var formats = reachable(OverfitFormats(planes: max(0, min(12, bits(largest)) - 3), hidden: 6, outputs: 9))
+    for _ in 0..<2 {
+      let network = try OverfitNetwork(parameters, formats: formats)
+      let found = OverfitSynthesis(network, threads: threads).maxima(grids)
+      let better = { (f: Int, maximum: Int) in min(15, max(0, f + bits(max(1, maximum + maximum / 8)))) }
+      formats = reachable(
+        OverfitFormats(
+          planes: min(better(formats.planes, found.planes), bits(largest)),
+          hidden: better(formats.hidden, found.hidden), outputs: max(1, better(formats.outputs, found.outputs))))
+    }
+    return formats
+  }
+}
+
+extension OverfitSynthesis {
+  /// The largest magnitudes among planes, hidden channels and outputs of the network's layers, in their formats.
+  func maxima(_ grids: [[Int8]]) -> (planes: Int, hidden: Int, outputs: Int) {
+    let a = network.architecture
+    let samples = UnsafeMutablePointer<UInt8>.allocate(capacity: a.width * a.height * a.outputs)
+    defer { samples.deallocate() }
+    nonisolated(unsafe) let out = samples
+    return withBands(grids) { view, bands in
+      let found = [[Int]](unsafeUninitializedCapacity: bands) { results, count in
+        nonisolated(unsafe) let results = results
+        nonisolated(unsafe) let view = view
+        parallelFor(bands, threads: threads) { band in
+          let capacity = Self.scratch(view)
+          let scratch = UnsafeMutablePointer<Int16>.allocate(capacity: capacity)
+          scratch.initialize(repeating: 0, count: capacity)
+          defer { scratch.deallocate() }
+          var copy = view
+          run(band, view, into: out, scratch: scratch)
+          var maxima = [Int32](repeating: 0, count: 3)
+          let rows = min((band + 1) * Self.bandRows, a.height) - band * Self.bandRows
+          nc_overfit_band_maxima(kernel.linear, &copy, rows, scratch, &maxima)
+          (results.baseAddress! + band).initialize(to: maxima.map(Int.init))
+        }
+        count = bands
+      }
+      func largest(_ i: Int) -> Int { found.map { $0[i] }.max()! }
+      return (largest(0), largest(1), largest(2))
+    }
+  }
+}

@@ -37,14 +37,15 @@ let package = Package(
     .target(name: "MediaIO", dependencies: ["Media", "CPNGShim", "CLibAV"]),
     .target(name: "Metrics", dependencies: ["Media"]),
 
-    // Layer 3: latents to bytes.
+    // Layer 3: latents to bytes, and the loop that fits latents and networks to data.
+    .target(name: "Fitting", dependencies: ["Autograd"]),
     .target(name: "LatentCoding", dependencies: ["EntropyCoding"]),
 
     // Layer 4: codecs.
     .target(
       name: "ImageCodec",
       dependencies: [
-        "LatentCoding", "Networks", "Metrics", "EntropyCoding", "Bitstream", "Media", "Tensors", "CModels", "CKernels",
+        "LatentCoding", "Fitting", "Networks", "Autograd", "Metrics", "EntropyCoding", "Bitstream", "Media", "Tensors", "CModels", "CKernels",
       ]),
 
     // Layer 5: the public library.

@@ -1,0 +1,76 @@
+import Autograd
+import Glibc
+
+/// How a fit's rates, rounding and noise change over its iterations.
+package struct FitSchedule: Sendable {
+  /// Iterations of everything under soft rounding.
+  package var iterations: Int
+  /// Iterations of the networks alone under plain rounding, at the end.
+  package var settling: Int
+  /// Learning rates at the start; they fall along a cosine.
+  package var latentRate: Float = 0.02
+  package var weightRate: Float = 0.005
+  /// Of the networks while settling.
+  package var settlingRate: Float = 1e-4
+  /// Soft rounding's temperature at the start and end of the iterations.
+  package var temperature: (first: Float, last: Float) = (0.6, 0.08)
+  /// Deviation of the noise, in bins.
+  package var sigma: (first: Float, last: Float) = (0.22, 0.15)
+  /// Largest norm of the networks' gradient.
+  package var clipping: Float = 0.1
+
+  package init(iterations: Int, settling: Int) { (self.iterations, self.settling) = (iterations, settling) }
+
+  package var total: Int { iterations + settling }
+}
+
+/// Fits what a tape computes: latents that are rounded on the way, by Adam, and networks, by SOAP, so that the tape's loss
+/// falls. Knows neither what latents mean nor what the loss is. (The recipe is Cool-chic 5.0's: soft rounding with Gaussian
+/// noise and a falling temperature, then plain rounding for the networks.)
+///
+/// The result depends on the tape, the schedule and the number of iterations alone, not on threads.
+package final class Fit {
+  package let schedule: FitSchedule
+  /// Iterations done.
+  package private(set) var iteration = 0
+  /// The last iteration's loss, under noise.
+  package private(set) var loss = Double.infinity
+
+  private let tape: Tape
+  private let roundings: [SoftRound]
+  private let parameters: [Parameter]
+  private let latentOptimiser: Adam
+  private let networkOptimiser = SOAP()
+
+  /// `roundings` round the latents to be fitted; `parameters` are the networks'.
+  package init(_ tape: Tape, roundings: [SoftRound], parameters: [Parameter], schedule: FitSchedule) {
+    self.tape = tape
+    self.roundings = roundings
+    self.parameters = parameters
+    self.schedule = schedule
+    latentOptimiser = Adam(beta1: 0.9, beta2: 0.999, eps: 1e-12)
+    for rounding in roundings { latentOptimiser.add(rounding.x) }
+    for parameter in parameters { networkOptimiser.add(parameter) }
+  }
+
+  package var isDone: Bool { iteration >= schedule.total }
+
+  /// One iteration. Roundings are left as the iteration had them.
+  package func step(threads: Int) {
+    let settles = iteration >= schedule.iterations
+    let part = settles
+      ? Float(iteration - schedule.iterations) / Float(max(schedule.settling, 1))
+      : Float(iteration) / Float(schedule.iterations)
+    for rounding in roundings {
+      rounding.mode = settles ? .plain : .soft
+      rounding.temperature = schedule.temperature.first + (schedule.temperature.last - schedule.temperature.first) * part
+      rounding.sigma = schedule.sigma.first + (schedule.sigma.last - schedule.sigma.first) * part
+    }
+    loss = tape.run(threads: threads, iteration: iteration)
+    let cosine = 0.5 * (1 + cosf(.pi * part))
+    clipGradients(parameters, norm: Double(schedule.clipping))
+    networkOptimiser.step(rate: (settles ? schedule.settlingRate : schedule.weightRate) * cosine)
+    if !settles { latentOptimiser.step(rate: schedule.latentRate * cosine, threads: threads) }
+    iteration += 1
+  }
+}

@@ -1,0 +1,80 @@
+import Autograd
+import Glibc
+
+/// From fitted numbers to integers: which step each group of parameters is coded in. Groups are taken in turn, and a
+/// group's step moves, from where it stands, while the whole loss with the parameters' own bits falls. (Cool-chic searches
+/// all steps of a module's weights and biases.)
+package struct OverfitNetworkSearch {
+  let graph: OverfitGraph
+  let prior: OverfitPrior
+  let threads: Int
+
+  package init(graph: OverfitGraph, prior: OverfitPrior, threads: Int) {
+    (self.graph, self.prior, self.threads) = (graph, prior, threads)
+  }
+
+  private var architecture: OverfitArchitecture { graph.architecture }
+  private var perBit: Double { graph.lambda / (Double(architecture.width) * Double(architecture.height)) }
+
+  /// Steps that usually do, to start from.
+  static func usualSteps(_ architecture: OverfitArchitecture) -> [Int] {
+    architecture.groups.map { group in
+      switch group.kind {
+      case .contextWeights: 5
+      case .contextBiases: 5
+      case .featureWeights: 5
+      case .featureBiases: 5
+      case .upsampling: 7
+      case .firstWeights, .secondWeights: 7
+      case .convolution0Weights, .convolution1Weights, .convolution2Weights: 7
+      case .stabiliserWeights: 9
+      case .synthesisBiases: 8
+      }
+    }
+  }
+
+  /// Leaves the graph with the rounded numbers. `step` is called before each trial and may throw to stop.
+  package func quantise(before trial: () throws -> Void) throws -> OverfitParameters {
+    let original = graph.floats
+    let groups = architecture.groups
+    var steps = Self.usualSteps(architecture)
+    var current = original
+    for (number, group) in groups.enumerated() {
+      current.replaceSubrange(
+        group.range, with: OverfitParameters.rounded(original, group: group, step: steps[number], prior: prior))
+    }
+    graph.setRounding(.plain)
+
+    func loss(_ number: Int, _ step: Int) throws -> Double {
+      let group = groups[number]
+      let bits = OverfitParameters.bits(of: original, group: group, step: step, prior: prior).bits
+      guard bits.isFinite else { return .infinity }
+      try trial()
+      var floats = current
+      floats.replaceSubrange(
+        group.range, with: OverfitParameters.rounded(original, group: group, step: step, prior: prior))
+      graph.floats = floats
+      return graph.tape.forward(threads: threads, iteration: 0) + perBit * bits
+    }
+    for number in groups.indices {
+      var best = (step: steps[number], loss: try loss(number, steps[number]))
+      for direction in [-1, 1] {
+        let start = best.step
+        var step = start + direction
+        while (0...OverfitParameters.maximumStep).contains(step) {
+          let value = try loss(number, step)
+          if value >= best.loss { break }
+          best = (step, value)
+          step += direction
+        }
+        if best.step != start { break }
+      }
+      steps[number] = best.step
+      current.replaceSubrange(
+        groups[number].range,
+        with: OverfitParameters.rounded(original, group: groups[number], step: best.step, prior: prior))
+    }
+    graph.floats = current
+    return try OverfitParameters.quantised(original, architecture: architecture, prior: prior, steps: steps)
+  }
+}

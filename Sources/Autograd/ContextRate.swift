@@ -53,6 +53,8 @@ package final class ContextRate: Operation {
 
   /// What a bit adds to the loss.
   package var weight: Float
+  /// Whether runs keep what `distributions` gives.
+  package var keepsDistributions = false
   /// Cost of each grid in the last run, in bits.
   package private(set) var bits: [Double]
 
@@ -67,6 +69,8 @@ package final class ContextRate: Operation {
   private let neighbours: Int
   private let features: Int
   private let bands: [Band]
+  /// mu and s of every position, by grid; made when first wanted.
+  private var kept: [(mean: Variable, logScale: Variable)] = []
   private let scratch: UnsafeMutablePointer<Float>
 
   /// Rows of one grid with the memory that computing them takes.
@@ -143,7 +147,19 @@ package final class ContextRate: Operation {
     if pass.trains {
       for (i, variable) in forwardTargets.enumerated() where !pass.accumulates(i) { variable.zeroGradient() }
     }
-    let models = grids.map(model(of:))
+    if keepsDistributions && kept.isEmpty {
+      kept = grids.map { grid in
+        func plane() -> Variable {
+          Variable("kept", channels: 1, height: grid.values.height, width: grid.values.width, hasGradient: false)
+        }
+        return (plane(), plane())
+      }
+    }
+    let models = grids.indices.map { number in
+      var model = model(of: grids[number])
+      if keepsDistributions { (model.mean, model.log_scale) = (kept[number].mean.value, kept[number].logScale.value) }
+      return model
+    }
     let trains = pass.trains
     var costs = [Double](repeating: 0, count: bands.count)
     costs.withUnsafeMutableBufferPointer { costs in
@@ -168,6 +184,9 @@ package final class ContextRate: Operation {
   }
 
   package func backward(_ pass: Pass) {}
+
+  /// mu and s of every position of a grid in the last run, which had to keep them: [1, H, W].
+  package func distributions(_ grid: Int) -> (mean: Variable, logScale: Variable) { kept[grid] }
 
   private func addGradient(of band: Band) {
     var from = scratch + band.gradient

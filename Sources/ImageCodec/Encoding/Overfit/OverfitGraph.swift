@@ -29,13 +29,15 @@ package final class OverfitGraph {
   package private(set) var parameters: [Parameter] = []
   package private(set) var rate: ContextRate!
   package private(set) var error: SquaredError!
+  package private(set) var network: ParameterRate!
 
   private var pixels: Double { Double(architecture.width) * Double(architecture.height) }
 
   /// - Parameters:
   ///   - target: samples 0...1, [outputs, H, W], without gradient
   ///   - initial: numbers in the order of `architecture.tensors`
-  package init(_ architecture: OverfitArchitecture, target: Variable, initial: [Float], lambda: Double, seed: UInt64 = 1) {
+  ///   - prior: where moving away from costs bits
+  package init(_ architecture: OverfitArchitecture, target: Variable, initial: [Float], prior: OverfitPrior, lambda: Double, seed: UInt64 = 1) {
     precondition(target.channels == architecture.outputs && initial.count == architecture.parameterCount)
     self.architecture = architecture
     self.lambda = lambda
@@ -48,6 +50,7 @@ package final class OverfitGraph {
     }
     let stacks = addGrids(seed: seed)
     addRate(stacks)
+    addNetworkRate(prior)
     addError(synthesis(of: upsampled()), target)
   }
 
@@ -115,6 +118,19 @@ package final class OverfitGraph {
           hidden: hidden, output: parameter(.contextOutput), stabiliser: parameter(.contextStabiliser),
           bias: parameter(.contextOutput, isBias: true)),
         weight: Float(lambda / pixels)))
+  }
+
+  private func addNetworkRate(_ prior: OverfitPrior) {
+    let centre = prior.values.map { Float($0) / 65536 }
+    let groups = architecture.groups.map { group in
+      var members: [(parameter: Parameter, centre: [Float])] = []
+      for (tensor, parameter) in zip(architecture.tensors, parameters) where tensor.group == group.kind {
+        members.append((parameter, Array(centre[tensor.range])))
+      }
+      return ParameterRate.Group(
+        members: members, step: 1 / Float(1 << OverfitNetworkSearch.usualStep(group.kind)))
+    }
+    network = tape.append(ParameterRate(groups, weight: Float(lambda / pixels)))
   }
 
   /// All latent grids at full size, the finest first.

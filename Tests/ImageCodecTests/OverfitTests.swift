@@ -1,3 +1,4 @@
+import Foundation
 import ImageCodec
 import Media
 import NeuralCodecs
@@ -153,6 +154,24 @@ import Testing
       let all = (0...111).map { OverfitParameterCost.shared.bits(integers[...], offsets: offsets[...], base: $0) }
       #expect(best.bits == all[best.base])
       #expect(best.bits <= all.min()! * 1.002 + 0.5, "scale \(scale)")
+    }
+  }
+
+  @Test func distributionsAreThoseOfTheCost() throws {
+    let sample = try OverfitSample(OverfitArchitecture(preset: .high, width: 203, height: 131), activity: 2)
+    let model = OverfitEntropyModel(try OverfitNetwork(sample.parameters, formats: sample.formats), threads: 2)
+    let bits = model.bits(sample.grids)
+    for (number, grid) in sample.architecture.grids.enumerated() where bits[number] > 200 {
+      let (means, scales) = model.distributions(number, sample.grids)
+      #expect(means.count == grid.count && scales.count == grid.count)
+      var sum = 0.0
+      for (i, v) in sample.grids[number].enumerated() {
+        let mean = Double(means[i]) / 32, b = exp(Double(scales[i]) / 16 - 3.5)
+        let cdf = { (z: Double) in z < 0 ? 0.5 * exp(z / b) : 1 - 0.5 * exp(-z / b) }
+        sum -= log2(max(cdf(Double(v) + 0.5 - mean) - cdf(Double(v) - 0.5 - mean), 0x1p-16))
+      }
+      // Positions in the wrong place would cost far more.
+      #expect(abs(sum - bits[number]) < 0.01 * sum, "grid \(number): \(bits[number]) bits, \(sum) from distributions")
     }
   }
 }

@@ -75,7 +75,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Benchmarks/CodecBench"),
 
-    .testTarget(name: "AutogradTests", dependencies: ["Autograd", "Tensors"]),
+    .testTarget(name: "AutogradTests", dependencies: ["Autograd", "Fitting", "Tensors"]),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
     .testTarget(name: "EntropyCodingTests", dependencies: ["EntropyCoding"]),
     .testTarget(name: "BitstreamTests", dependencies: ["Bitstream"]),

@@ -21,7 +21,8 @@ package final class OverfitGraph {
   static let latentGain: Float = 16
 
   package let architecture: OverfitArchitecture
-  package let lambda: Double
+  /// What a bit per pixel adds to the loss; may change between iterations.
+  package var lambda: Double { didSet { rate.weight = Float(lambda / pixels) } }
   package let tape = Tape()
   /// In coding order.
   package private(set) var grids: [Grid] = []

@@ -1,0 +1,196 @@
+import Autograd
+import Bitstream
+import Fitting
+import Glibc
+import Media
+import Metrics
+
+/// Fits a picture and writes it as a file of codec 2. A value serves one encoding.
+///
+/// Every decision hangs on iterations and on numbers that do not depend on threads, never on time.
+final class OverfitEncoder {
+  private let image: Image
+  private let options: ImageEncoder.Options
+  private let threads: Int
+  private let schedule: FitSchedule
+  private let architecture: OverfitArchitecture
+  private let prior: OverfitPrior
+  /// Iterations between evaluations.
+  private let interval: Int
+  /// Bits of the file that are neither grids nor parameters: container, alpha, metadata, headers.
+  private let overhead: Double
+  private var progress: OverfitProgress
+  /// Where `finishesEarly` said so, cancellation no longer counts.
+  private var endedEarly = false
+
+  /// Trials that `OverfitNetworkSearch` makes, about.
+  private static let trials = 45
+  /// Bits of the stream's header and length fields, about.
+  private static let headerBits = 200.0
+
+  /// Throws `CodecError` (limitExceeded).
+  init(_ image: Image, options: ImageEncoder.Options) throws {
+    self.image = image
+    self.options = options
+    threads = Threads.resolve(options.threads)
+    let effort = OverfitEffort(options.effort, decoderCost: options.decoderCost, iterations: options.iterations)
+    schedule = effort.schedule
+    architecture = OverfitArchitecture(
+      preset: effort.preset, width: image.width, height: image.height, outputs: image.channels)
+    prior = OverfitPrior(noneFor: architecture)
+    interval = max(4, schedule.total / 48)
+    let memory = Self.memory(architecture)
+    guard memory <= options.maxMemory else {
+      throw CodecError(
+        .limitExceeded,
+        "fitting \(image.width)x\(image.height) pixels would take about \(memory >> 20) MB. Raise maxMemory, or make the picture smaller.")
+    }
+    overhead =
+      8 * Double(try OverfitFile.bytes([], image: image, modelID: prior.modelID, quality: 0).count) + Self.headerBits
+    progress = OverfitProgress(options.progress, units: Double(schedule.total + schedule.total / interval / 3 + Self.trials / 3))
+  }
+
+  private var pixels: Double { Double(image.pixelCount) }
+
+  /// Throws `CodecError` and `CancellationError`.
+  func encode() throws -> EncodedImage {
+    try check()
+    progress.stage("analysis")
+    var control = try startingPoint()
+    let graph = OverfitGraph(
+      architecture, target: OverfitGraph.target(of: image),
+      initial: OverfitGraph.start(architecture, prior: prior, seed: 1), lambda: control.lambda)
+    let iterations = try fit(graph, &control)
+    return try finished(graph, iterations: iterations)
+  }
+
+  private func check() throws {
+    if !endedEarly { try Task.checkCancellation() }
+  }
+
+  private func startingPoint() throws -> OverfitRateControl {
+    try OverfitRateControl.start(options.target) { target in
+      let trial = try HyperpriorTrial(image, threads: threads)
+      guard case .bitsPerPixel(let wanted) = target else {
+        guard case .psnr(let wanted) = target else { preconditionFailure("only rate and PSNR are tried") }
+        return try trial.nearest(psnr: wanted, before: check)
+      }
+      return try trial.nearest(bitsPerPixel: wanted, before: check)
+    }
+  }
+
+  /// The iterations done.
+  private func fit(_ graph: OverfitGraph, _ control: inout OverfitRateControl) throws -> Int {
+    let fit = Fit(graph.tape, roundings: graph.grids.map(\.rounding), parameters: graph.parameters, schedule: schedule)
+    var best: Snapshot?
+    var last: Evaluation?
+    while !fit.isDone {
+      try check()
+      fit.step(threads: threads)
+      progress.add(1)
+      endedEarly = options.finishesEarly?() ?? false
+      if fit.iteration % interval == 0 || fit.isDone || endedEarly {
+        let now = evaluate(graph)
+        last = now
+        progress.add(1 / 3)
+        if control.adapts {
+          adapt(&control, to: now, done: fit.iteration)
+          graph.lambda = control.lambda
+        } else if best == nil || now.loss <= best!.evaluation.loss {
+          best = Snapshot(graph, now)
+        }
+      }
+      progress.fit(
+        CodingProgress.Fit(
+          iteration: fit.iteration, iterations: schedule.total, loss: fit.loss, lambda: graph.lambda,
+          bitsPerPixel: last.map { $0.bits / pixels }, psnr: last?.psnr))
+      if endedEarly { break }
+    }
+    if let best, let last, best.evaluation.loss < last.loss { best.restore(graph) }
+    return fit.iteration
+  }
+
+  private func adapt(_ control: inout OverfitRateControl, to now: Evaluation, done: Int) {
+    let part = Double(done) / Double(schedule.iterations)
+    guard part > 0.1, part < 1 else { return }
+    let gain = gainEnv * Double(interval) / Double(schedule.total) * 48
+    control.observe(bitsPerPixel: now.bits / pixels, psnr: now.psnr, gain: gain)
+    if debugEnv { print("part \(part) bpp \(now.bits / pixels) psnr \(now.psnr) lambda \(control.lambda)") }
+  }
+
+  /// Writes the file of what the graph has.
+  private func finished(_ graph: OverfitGraph, iterations: Int) throws -> EncodedImage {
+    progress.stage("network")
+    let parameters = try OverfitNetworkSearch(graph: graph, prior: prior, threads: threads).quantise {
+      try check()
+      progress.add(1 / 3)
+      progress.stage("network")
+    }
+    let estimate = graph.evaluate(threads: threads).bits + parameters.bits + overhead
+    let grids = graph.roundedGrids
+    let formats = try OverfitFormats.fitted(parameters, grids: grids, threads: threads)
+    try check()
+    let stream = try OverfitStream.write(parameters, formats: formats, grids: grids, threads: threads)
+    let quality = OverfitQuality.quality(graph.lambda)
+    let bytes = try OverfitFile.bytes(stream, image: image, modelID: prior.modelID, quality: quality)
+    let synthesis = OverfitSynthesis(try OverfitNetwork(parameters, formats: formats), threads: threads)
+    let decoded = try Image(
+      width: image.width, height: image.height, colour: image.colour, samples: synthesis.samples(grids))
+    try check()
+    progress.stage("done", isLast: true)
+    return EncodedImage(
+      bytes: bytes, codec: .overfit, quality: quality, bitsPerPixel: 8 * Double(bytes.count) / pixels,
+      psnr: try psnr(image, decoded),
+      fit: EncodedImage.Fit(
+        lambda: graph.lambda, iterations: iterations, wantedIterations: schedule.total, estimatedBytes: estimate / 8))
+  }
+
+  /// Upper estimate of the memory of a fit, in bytes.
+  private static func memory(_ a: OverfitArchitecture) -> Int {
+    a.width * a.height * 1000 + 64 << 20
+  }
+}
+
+extension OverfitEncoder {
+  /// What a file of the graph's latents and networks, all rounded, would be.
+  private struct Evaluation {
+    /// As the graph's: the grids' bits alone.
+    let loss: Double
+    /// Of the whole file.
+    let bits: Double
+    let psnr: Double
+  }
+
+  private func evaluate(_ graph: OverfitGraph) -> Evaluation {
+    let now = graph.evaluate(threads: threads)
+    // Numbers too large for the usual steps are a matter of the fit's first iterations.
+    let side = try? OverfitParameters.quantised(
+      graph.floats, architecture: architecture, prior: prior, steps: OverfitNetworkSearch.usualSteps(architecture)
+    ).bits
+    return Evaluation(loss: now.loss, bits: now.bits + (side ?? 0) + overhead, psnr: now.psnr)
+  }
+
+  /// A state of the fit, its latents rounded.
+  private struct Snapshot {
+    let evaluation: Evaluation
+    private let grids: [[Int8]]
+    private let floats: [Float]
+
+    /// `evaluation` is of the graph as it is.
+    init(_ graph: OverfitGraph, _ evaluation: Evaluation) {
+      self.evaluation = evaluation
+      grids = graph.roundedGrids
+      floats = graph.floats
+    }
+
+    func restore(_ graph: OverfitGraph) {
+      graph.floats = floats
+      for (grid, values) in zip(graph.grids, grids) {
+        grid.latents.load(values.map { Float($0) / OverfitGraph.latentGain })
+      }
+    }
+  }
+}
+
+let debugEnv = getenv("NC_DEBUG") != nil
+let gainEnv = getenv("NC_GAIN").map { atof($0) } ?? 0.1

@@ -53,8 +53,6 @@ package final class ContextRate: Operation {
 
   /// What a bit adds to the loss.
   package var weight: Float
-  /// Whether runs keep what `distributions` gives.
-  package var keepsDistributions = false
   /// Cost of each grid in the last run, in bits.
   package private(set) var bits: [Double]
 
@@ -70,8 +68,6 @@ package final class ContextRate: Operation {
   private let features: Int
   /// In the order in which costs and gradients are added up.
   private let bands: [Band]
-  /// mu and s of every position, by grid; made when first wanted.
-  private var kept: [(mean: Variable, logScale: Variable)] = []
   /// Ranges of `bands` in which no two add to the same gradient: a stack's first plane may be another grid's values.
   private let phases: [Range<Int>]
   private let scratch: UnsafeMutablePointer<Float>
@@ -173,19 +169,7 @@ package final class ContextRate: Operation {
     if pass.trains {
       for (i, variable) in forwardTargets.enumerated() where !pass.accumulates(i) { variable.zeroGradient() }
     }
-    if keepsDistributions && kept.isEmpty {
-      kept = grids.map { grid in
-        func plane() -> Variable {
-          Variable("kept", channels: 1, height: grid.values.height, width: grid.values.width, hasGradient: false)
-        }
-        return (plane(), plane())
-      }
-    }
-    let models = grids.indices.map { number in
-      var model = model(of: grids[number])
-      if keepsDistributions { (model.mean, model.log_scale) = (kept[number].mean.value, kept[number].logScale.value) }
-      return model
-    }
+    let models = grids.map(model(of:))
     let trains = pass.trains
     var costs = [Double](repeating: 0, count: bands.count)
     costs.withUnsafeMutableBufferPointer { costs in
@@ -212,9 +196,6 @@ package final class ContextRate: Operation {
   }
 
   package func backward(_ pass: Pass) {}
-
-  /// mu and s of every position of a grid in the last run, which had to keep them: [1, H, W].
-  package func distributions(_ grid: Int) -> (mean: Variable, logScale: Variable) { kept[grid] }
 
   private func addGradient(of band: Band) {
     var from = scratch + band.gradient

@@ -231,10 +231,6 @@ double ContextBand(const nc_context_model* mp, int32_t row0, int32_t row1, float
       Linear(d, m.ws, static_cast<const float*>(nullptr), at.h[0], c, at.gout, 2, kPlain);
       for (size_t t = 0; t < 2 * kT; t += kN)
         hn::Store(hn::Add(hn::Load(d, at.out + t), hn::Load(d, at.gout + t)), d, at.out + t);
-      if (m.mean) {
-        std::memcpy(m.mean + y * m.pitch + x0, at.out, n * sizeof(float));
-        std::memcpy(m.log_scale + y * m.pitch + x0, at.out + kT, n * sizeof(float));
-      }
       bits += Cost(d, row + x0, at.out, n, wants ? m.weight : 0.0f, at.gout, gx);
       if (!wants) continue;
 

@@ -54,8 +54,6 @@ typedef struct {
   const float* bo;                   // [2]
 
   float weight;          // derivative of the loss by a bit
-  float* mean;           // if not NULL, mu of every position, rows `pitch` apart
-  float* log_scale;      // and s
 } nc_context_model;
 
 // Parameters in the order of a gradient vector: for each hidden layer W, b; then Wo, Ws, bo, Wf, bf.

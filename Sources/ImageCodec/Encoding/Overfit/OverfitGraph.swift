@@ -19,10 +19,17 @@ package final class OverfitGraph {
 
   /// Latents are kept divided by this, so that one learning rate suits them and the networks. (Cool-chic)
   static let latentGain: Float = 16
+  /// How much more a parameter's bit counts in the fit than a latent's: the optimiser wanders, and what it wanders costs.
+  static let networkPull: Float = 2
 
   package let architecture: OverfitArchitecture
   /// What a bit per pixel adds to the loss; may change between iterations.
-  package var lambda: Double { didSet { rate.weight = Float(lambda / pixels) } }
+  package var lambda: Double {
+    didSet {
+      rate.weight = Float(lambda / pixels)
+      network.weight = Self.networkPull * rate.weight
+    }
+  }
   package let tape = Tape()
   /// In coding order.
   package private(set) var grids: [Grid] = []
@@ -131,7 +138,7 @@ package final class OverfitGraph {
       return ParameterRate.Group(
         members: members, step: 1 / Float(1 << OverfitNetworkSearch.usualStep(group.kind)))
     }
-    network = tape.append(ParameterRate(groups, weight: Float(lambda / pixels)))
+    network = tape.append(ParameterRate(groups, weight: Self.networkPull * Float(lambda / pixels)))
   }
 
   /// All latent grids at full size, the finest first.
@@ -199,6 +206,20 @@ package final class OverfitGraph {
     setRounding(.plain)
     let loss = tape.forward(threads: threads, iteration: 0)
     return (loss, rate.bits.reduce(0, +), -10 * log10(error.squares / (pixels * Double(architecture.outputs))))
+  }
+}
+
+extension OverfitPrior {
+  /// The trained prior whose lambda is nearest; model 0 where there is none for these networks.
+  package init(trainedFor lambda: Double, _ architecture: OverfitArchitecture) {
+    // Of models 1 to 5.
+    let trained = [0.02, 0.004, 0.001, 0.0004, 0.0001]
+    let nearest = trained.indices.min { abs(log(trained[$0] / lambda)) < abs(log(trained[$1] / lambda)) }!
+    do {
+      try self.init(modelID: UInt32(nearest + 1), for: architecture)
+    } catch {
+      self.init(noneFor: architecture)
+    }
   }
 }
 

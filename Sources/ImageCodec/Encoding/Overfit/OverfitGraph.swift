@@ -19,17 +19,17 @@ package final class OverfitGraph {
 
   /// Latents are kept divided by this, so that one learning rate suits them and the networks. (Cool-chic)
   static let latentGain: Float = 16
-  /// How much more a parameter's bit counts in the fit than a latent's: the optimiser wanders, and what it wanders costs.
-  static let networkPull: Float = 2
 
   package let architecture: OverfitArchitecture
   /// What a bit per pixel adds to the loss; may change between iterations.
   package var lambda: Double {
     didSet {
       rate.weight = Float(lambda / pixels)
-      network.weight = Self.networkPull * rate.weight
+      network.weight = pull * rate.weight
     }
   }
+  /// How much more a parameter's bit counts in the fit than a latent's: the optimiser wanders, and what it wanders costs.
+  package var pull: Float = 2 { didSet { network.weight = pull * rate.weight } }
   package let tape = Tape()
   /// In coding order.
   package private(set) var grids: [Grid] = []
@@ -138,7 +138,7 @@ package final class OverfitGraph {
       return ParameterRate.Group(
         members: members, step: 1 / Float(1 << OverfitNetworkSearch.usualStep(group.kind)))
     }
-    network = tape.append(ParameterRate(groups, weight: Self.networkPull * Float(lambda / pixels)))
+    network = tape.append(ParameterRate(groups, weight: pull * Float(lambda / pixels)))
   }
 
   /// All latent grids at full size, the finest first.

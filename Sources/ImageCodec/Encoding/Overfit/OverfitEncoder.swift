@@ -22,6 +22,8 @@ final class OverfitEncoder {
   private var progress: OverfitProgress
   /// Where `finishesEarly` said so, cancellation no longer counts.
   private var endedEarly = false
+  /// Iterations done.
+  private var ended = 0
 
   /// Trials that `OverfitNetworkSearch` makes, about.
   private static let trials = 45
@@ -47,7 +49,7 @@ final class OverfitEncoder {
     }
     overhead =
       8 * Double(try OverfitFile.bytes([], image: image, modelID: prior.modelID, quality: 0).count) + Self.headerBits
-    progress = OverfitProgress(options.progress, units: Double(schedule.total + schedule.total / interval / 3 + Self.trials / 3))
+    progress = OverfitProgress(options.progress)
   }
 
   private var pixels: Double { Double(image.pixelCount) }
@@ -61,8 +63,7 @@ final class OverfitEncoder {
     let graph = OverfitGraph(
       architecture, target: OverfitGraph.target(of: image),
       initial: OverfitGraph.start(architecture, prior: prior, seed: 1), prior: prior, lambda: control.lambda)
-    let iterations = try fit(graph, &control)
-    return try finished(graph, iterations: iterations)
+    return try finished(try fit(graph, &control))
   }
 
   private func check() throws {
@@ -80,59 +81,76 @@ final class OverfitEncoder {
     }
   }
 
-  /// The iterations done.
-  private func fit(_ graph: OverfitGraph, _ control: inout OverfitRateControl) throws -> Int {
-    let fit = Fit(graph.tape, roundings: graph.grids.map(\.rounding), parameters: graph.parameters, schedule: schedule)
+  /// Fits in one go, or, where lambda has to be found, in cycles until the result is near enough.
+  private func fit(_ graph: OverfitGraph, _ control: inout OverfitRateControl) throws -> Result {
+    let cycles = control.cycles(schedule)
+    var (done, planned) = (0, 0)
+    var nearest: (result: Result, miss: Double)?
+    for (number, cycle) in cycles.enumerated() {
+      // Two cycles are needed as a rule, and a third often.
+      if number == 0 || number > 2 { planned = done + cycles[number...].prefix(number == 0 ? 3 : 1).reduce(0) { $0 + $1.total } }
+      progress.plan(Double(planned) * (1 + 1 / (3 * Double(interval))) + Double(min(cycles.count, 3) * Self.trials / 3))
+      if number > 0 { graph.lambda = control.lambda }
+      try run(cycle, graph, from: done, of: planned)
+      done += cycle.total
+      if endedEarly { return try quantised(graph, iterations: ended, of: planned) }
+      let fitted = graph.floats
+      let result = try quantised(graph, iterations: done, of: done)
+      let miss = control.miss(bitsPerPixel: result.estimate / pixels, psnr: result.psnr)
+      if nearest == nil || miss < nearest!.miss { nearest = (result, miss) }
+      if miss < 1 { break }
+      control.correct(bitsPerPixel: result.estimate / pixels, psnr: result.psnr)
+      graph.floats = fitted
+    }
+    return nearest!.result
+  }
+
+  /// One cycle; leaves the graph with the best that it has evaluated.
+  private func run(_ cycle: FitSchedule, _ graph: OverfitGraph, from before: Int, of planned: Int) throws {
+    let fit = Fit(graph.tape, roundings: graph.grids.map(\.rounding), parameters: graph.parameters, schedule: cycle)
     var best: Snapshot?
     var last: Evaluation?
-    while !fit.isDone {
+    while !fit.isDone && !endedEarly {
       try check()
       fit.step(threads: threads)
       progress.add(1)
       endedEarly = options.finishesEarly?() ?? false
+      ended = before + fit.iteration
       if fit.iteration % interval == 0 || fit.isDone || endedEarly {
         let now = evaluate(graph)
         last = now
         progress.add(1 / 3)
-        if control.adapts {
-          adapt(&control, to: now, done: fit.iteration)
-          graph.lambda = control.lambda
-        } else if best == nil || now.loss <= best!.evaluation.loss {
-          best = Snapshot(graph, now)
-        }
+        if best == nil || now.loss <= best!.evaluation.loss { best = Snapshot(graph, now) }
       }
       progress.fit(
         CodingProgress.Fit(
-          iteration: fit.iteration, iterations: schedule.total, loss: fit.loss, lambda: graph.lambda,
+          iteration: ended, iterations: planned, loss: fit.loss, lambda: graph.lambda,
           bitsPerPixel: last.map { $0.bits / pixels }, psnr: last?.psnr))
-      if endedEarly { break }
     }
     if let best, let last, best.evaluation.loss < last.loss { best.restore(graph) }
-    return fit.iteration
   }
 
-  private func adapt(_ control: inout OverfitRateControl, to now: Evaluation, done: Int) {
-    let part = Double(done) / Double(schedule.iterations)
-    guard part > 0.1, part < 1 else { return }
-    let gain = gainEnv * Double(interval) / Double(schedule.total) * 48
-    control.observe(bitsPerPixel: now.bits / pixels, psnr: now.psnr, gain: gain)
-    if debugEnv { print("part \(part) bpp \(now.bits / pixels) psnr \(now.psnr) lambda \(control.lambda)") }
-  }
-
-  /// Writes the file of what the graph has.
-  private func finished(_ graph: OverfitGraph, iterations: Int) throws -> EncodedImage {
+  /// Rounds the networks. Leaves the graph with the rounded numbers.
+  private func quantised(_ graph: OverfitGraph, iterations: Int, of wanted: Int) throws -> Result {
     progress.stage("network")
     let parameters = try OverfitNetworkSearch(graph: graph, prior: prior, threads: threads).quantise {
       try check()
       progress.add(1 / 3)
       progress.stage("network")
     }
-    let estimate = graph.evaluate(threads: threads).bits + parameters.bits + overhead
-    let grids = graph.roundedGrids
+    let now = graph.evaluate(threads: threads)
+    return Result(
+      parameters: parameters, grids: graph.roundedGrids, lambda: graph.lambda,
+      estimate: now.bits + parameters.bits + overhead, psnr: Self.rounded(psnr: now.psnr), iterations: iterations,
+      wantedIterations: wanted)
+  }
+
+  private func finished(_ result: Result) throws -> EncodedImage {
+    let (parameters, grids) = (result.parameters, result.grids)
     let formats = try OverfitFormats.fitted(parameters, grids: grids, threads: threads)
     try check()
     let stream = try OverfitStream.write(parameters, formats: formats, grids: grids, threads: threads)
-    let quality = OverfitQuality.quality(graph.lambda)
+    let quality = OverfitQuality.quality(result.lambda)
     let bytes = try OverfitFile.bytes(stream, image: image, modelID: prior.modelID, quality: quality)
     let synthesis = OverfitSynthesis(try OverfitNetwork(parameters, formats: formats), threads: threads)
     let decoded = try Image(
@@ -143,7 +161,8 @@ final class OverfitEncoder {
       bytes: bytes, codec: .overfit, quality: quality, bitsPerPixel: 8 * Double(bytes.count) / pixels,
       psnr: try psnr(image, decoded),
       fit: EncodedImage.Fit(
-        lambda: graph.lambda, iterations: iterations, wantedIterations: schedule.total, estimatedBytes: estimate / 8))
+        lambda: result.lambda, iterations: result.iterations, wantedIterations: result.wantedIterations,
+        estimatedBytes: result.estimate / 8))
   }
 
   /// Upper estimate of the memory of a fit, in bytes.
@@ -153,6 +172,23 @@ final class OverfitEncoder {
 }
 
 extension OverfitEncoder {
+  /// All that a file needs.
+  private struct Result {
+    let parameters: OverfitParameters
+    /// In coding order, each [height, width].
+    let grids: [[Int8]]
+    let lambda: Double
+    /// Bits of the file, by the float model.
+    let estimate: Double
+    /// In dB, likewise.
+    let psnr: Double
+    let iterations: Int
+    let wantedIterations: Int
+  }
+
+  /// A float picture's PSNR once its samples are rounded to 8 bits, which adds 1/12 to the squared error.
+  private static func rounded(psnr: Double) -> Double { -10 * log10(pow(10, -psnr / 10) + 1 / (12 * 255 * 255)) }
+
   /// What a file of the graph's latents and networks, all rounded, would be.
   private struct Evaluation {
     /// As the graph's: the grids' bits alone.
@@ -168,7 +204,7 @@ extension OverfitEncoder {
     let side = try? OverfitParameters.quantised(
       graph.floats, architecture: architecture, prior: prior, steps: architecture.groups.map { OverfitNetworkSearch.usualStep($0.kind) }
     ).bits
-    return Evaluation(loss: now.loss, bits: now.bits + (side ?? 0) + overhead, psnr: now.psnr)
+    return Evaluation(loss: now.loss, bits: now.bits + (side ?? 0) + overhead, psnr: Self.rounded(psnr: now.psnr))
   }
 
   /// A state of the fit, its latents rounded.
@@ -192,6 +228,3 @@ extension OverfitEncoder {
     }
   }
 }
-
-let debugEnv = getenv("NC_DEBUG") != nil
-let gainEnv = getenv("NC_GAIN").map { atof($0) } ?? 0.1

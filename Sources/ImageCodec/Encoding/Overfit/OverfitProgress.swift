@@ -1,18 +1,17 @@
-import Glibc
 
 /// Tells how far a fit has come, at most ten times a second. Units are iterations' work.
 struct OverfitProgress {
   private let report: (@Sendable (CodingProgress) -> Void)?
-  private let units: Double
+  private var units = 1.0
   private var done = 0.0
   private let start = ContinuousClock.now
   private var last: ContinuousClock.Instant?
   private var lastStage = ""
 
-  init(_ report: (@Sendable (CodingProgress) -> Void)?, units: Double) {
-    self.report = report
-    self.units = units
-  }
+  init(_ report: (@Sendable (CodingProgress) -> Void)?) { self.report = report }
+
+  /// What there is to do in all.
+  mutating func plan(_ work: Double) { units = work }
 
   mutating func add(_ work: Double) { done += work }
 

@@ -1,3 +1,4 @@
+import Fitting
 import Glibc
 
 /// The scale of qualities: a quality's lambda gives about the hyperprior's PSNR at that quality (Kodak's mean: 26 dB at 0,
@@ -12,12 +13,18 @@ enum OverfitQuality {
   }
 }
 
-/// Moves lambda during a fit so that the finished file has the rate or the PSNR that is asked for.
+/// Finds the lambda with which the finished file has the rate or the PSNR that is asked for: the fit runs in cycles, each
+/// starting from the last one's latents and networks with softer rounding and a lambda corrected by the last one's miss.
+///
+/// Moving lambda within a cycle was tried and is worse: rates fall by half or more while a fit runs, so that its first
+/// half says too little, and latents hardly follow in its second half, where rounding is sharp, but cost more.
 struct OverfitRateControl {
-  /// d ln(bits) / d ln(lambda) and d PSNR / d ln(lambda), as Kodak has them on average.
-  private static let rateSlope = -0.52
-  private static let psnrSlope = -2.6
+  /// d ln(bits) / d ln(lambda) and d PSNR / d ln(lambda) of fits that start from each other.
+  private static let rateSlope = -0.37
+  private static let psnrSlope = -2.4
   private static let range = log(1e-7)...log(1)
+  /// What is near enough: a share of the bits, and dB.
+  private static let tolerance = (rate: 0.01, psnr: 0.05)
 
   let target: ImageEncoder.Target
   private var logarithm: Double
@@ -32,23 +39,53 @@ struct OverfitRateControl {
     return exp(logarithm)
   }
 
-  /// Whether lambda may move.
-  var adapts: Bool {
+  /// Whether lambda has to be found.
+  var isSearching: Bool {
     switch target {
     case .quality, .lambda: false
     case .bitsPerPixel, .psnr: true
     }
   }
 
-  /// Takes in what a file would have now. `gain` is the share of the miss that is made up for.
-  mutating func observe(bitsPerPixel: Double, psnr: Double, gain: Double) {
-    let miss: Double
+  /// The cycles that a fit may have: one, or two and then more while the target is missed.
+  func cycles(_ schedule: FitSchedule) -> [FitSchedule] {
+    guard isSearching else { return [schedule] }
+    // Shorter ones than `least` come to nothing.
+    func cycle(_ share: Double, least: Int, isGentle: Bool) -> FitSchedule {
+      var cycle = schedule
+      cycle.iterations = max(Int(Double(schedule.iterations) * share), min(schedule.iterations, least))
+      cycle.settling = max(1, Int(Double(schedule.settling) * share))
+      if isGentle {
+        cycle.temperature.first = min(0.3, schedule.temperature.first)
+        cycle.latentRate *= 0.5
+        cycle.weightRate *= 0.5
+      }
+      return cycle
+    }
+    let gentle = cycle(0.25, least: 50, isGentle: true)
+    return [
+      cycle(0.6, least: 150, isGentle: false), cycle(0.5, least: 80, isGentle: false), gentle, gentle, gentle,
+    ]
+  }
+
+  /// How far a result is from the target, in tolerances; 0 where there is none.
+  func miss(bitsPerPixel: Double, psnr: Double) -> Double {
+    switch target {
+    case .quality, .lambda: 0
+    case .bitsPerPixel(let wanted): abs(log(bitsPerPixel / wanted)) / Self.tolerance.rate
+    case .psnr(let wanted): abs(psnr - wanted) / Self.tolerance.psnr
+    }
+  }
+
+  /// Corrects lambda by what the last cycle came to.
+  mutating func correct(bitsPerPixel: Double, psnr: Double) {
+    let step: Double
     switch target {
     case .quality, .lambda: return
-    case .bitsPerPixel(let wanted): miss = log(wanted / max(bitsPerPixel, 1e-6)) / Self.rateSlope
-    case .psnr(let wanted): miss = (wanted - min(psnr, 100)) / Self.psnrSlope
+    case .bitsPerPixel(let wanted): step = log(wanted / bitsPerPixel) / Self.rateSlope
+    case .psnr(let wanted): step = (wanted - psnr) / Self.psnrSlope
     }
-    logarithm = min(max(logarithm + gain * min(max(miss, -2), 2), Self.range.lowerBound), Self.range.upperBound)
+    logarithm = min(max(logarithm + min(max(step, -3), 3), Self.range.lowerBound), Self.range.upperBound)
   }
 
   /// Where to start: the lambda of the hyperprior's quality that comes nearest.
@@ -65,12 +102,12 @@ struct OverfitRateControl {
       let like = 1.5 * wanted
       let near = try trial(.bitsPerPixel(like))
       var control = OverfitRateControl(target, lambda: OverfitQuality.lambda(Double(near.quality)))
-      control.observe(bitsPerPixel: near.bitsPerPixel / like * wanted, psnr: .nan, gain: 1)
+      control.correct(bitsPerPixel: near.bitsPerPixel / like * wanted, psnr: .infinity)
       return control
     case .psnr:
       let near = try trial(target)
       var control = OverfitRateControl(target, lambda: OverfitQuality.lambda(Double(near.quality)))
-      control.observe(bitsPerPixel: .nan, psnr: near.psnr!, gain: 1)
+      control.correct(bitsPerPixel: .infinity, psnr: near.psnr!)
       return control
     }
   }

@@ -115,10 +115,11 @@ HWY_NOINLINE void Linear(D d, const float* w, const float* bias, const float* in
     LinearRows<1>(d, w + o * inputs, inputs, bias ? bias + o : nullptr, in, inputs, row(o), out + o * NC_TILE, tail);
 }
 
-// gin[i] = (add ? gin[i] : 0) + sum over o of w[o][i] gout[o], for kR consecutive i.
+// gin[i] = start[i] + sum over o of w[o][i] gout[o] where passed[i] > 0, else 0, for kR consecutive i. Without `start` from
+// 0, without `passed` everywhere; `start` may be gin.
 template <size_t kR, class D>
 HWY_INLINE void TransposedRows(D d, const float* HWY_RESTRICT w, size_t ld, const float* HWY_RESTRICT gout,
-                               size_t outputs, float* HWY_RESTRICT gin, bool add) {
+                               size_t outputs, const float* start, const float* passed, float* gin) {
   constexpr size_t kN = hn::MaxLanes(D()), kV = Blocking<D>::kSpan;
   for (size_t t = 0; t < NC_TILE; t += kV * kN) {
     hn::Vec<D> acc[kR][kV];
@@ -126,7 +127,7 @@ HWY_INLINE void TransposedRows(D d, const float* HWY_RESTRICT w, size_t ld, cons
     for (size_t r = 0; r < kR; r++) {
       HWY_UNROLL(6)
       for (size_t v = 0; v < kV; v++)
-        acc[r][v] = add ? hn::Load(d, gin + r * NC_TILE + t + v * kN) : hn::Zero(d);
+        acc[r][v] = start ? hn::Load(d, start + r * NC_TILE + t + v * kN) : hn::Zero(d);
     }
     for (size_t o = 0; o < outputs; o++) {
       const float* g = gout + o * NC_TILE + t;
@@ -143,18 +144,26 @@ HWY_INLINE void TransposedRows(D d, const float* HWY_RESTRICT w, size_t ld, cons
     HWY_UNROLL(4)
     for (size_t r = 0; r < kR; r++) {
       HWY_UNROLL(6)
-      for (size_t v = 0; v < kV; v++) hn::Store(acc[r][v], d, gin + r * NC_TILE + t + v * kN);
+      for (size_t v = 0; v < kV; v++) {
+        const size_t at = r * NC_TILE + t + v * kN;
+        auto g = acc[r][v];
+        if (passed) g = hn::IfThenElseZero(hn::Gt(hn::Load(d, passed + at), hn::Zero(d)), g);
+        hn::Store(g, d, gin + at);
+      }
     }
   }
 }
 
 template <class D>
-HWY_NOINLINE void Transposed(D d, const float* w, const float* gout, size_t outputs, float* gin, size_t inputs,
-                             bool add) {
+HWY_NOINLINE void Transposed(D d, const float* w, const float* gout, size_t outputs, const float* start,
+                             const float* passed, float* gin, size_t inputs) {
   constexpr size_t kB = Blocking<D>::kBlock;
+  const auto row = [](const float* plane, size_t i) { return plane ? plane + i * NC_TILE : nullptr; };
   size_t i = 0;
-  for (; i + kB <= inputs; i += kB) TransposedRows<kB>(d, w + i, inputs, gout, outputs, gin + i * NC_TILE, add);
-  for (; i < inputs; i++) TransposedRows<1>(d, w + i, inputs, gout, outputs, gin + i * NC_TILE, add);
+  for (; i + kB <= inputs; i += kB)
+    TransposedRows<kB>(d, w + i, inputs, gout, outputs, row(start, i), row(passed, i), gin + i * NC_TILE);
+  for (; i < inputs; i++)
+    TransposedRows<1>(d, w + i, inputs, gout, outputs, row(start, i), row(passed, i), gin + i * NC_TILE);
 }
 
 // acc[o][i] (a vector each) += sum over the tile of gout[o] in[i], lane by lane.
@@ -221,16 +230,6 @@ HWY_INLINE void BiasSum(D d, const float* gout, size_t outputs, float* acc) {
     auto sum = hn::Load(d, acc + o * kN);
     for (size_t t = 0; t < NC_TILE; t += kN) sum = hn::Add(sum, hn::Load(d, gout + o * NC_TILE + t));
     hn::Store(sum, d, acc + o * kN);
-  }
-}
-
-// g[o] = y[o] > 0 ? g[o] : 0
-template <class D>
-HWY_INLINE void ReluBackward(D d, const float* y, float* g, size_t rows) {
-  constexpr size_t kN = hn::MaxLanes(D());
-  for (size_t t = 0; t < rows * NC_TILE; t += kN) {
-    const auto mask = hn::Gt(hn::Load(d, y + t), hn::Zero(d));
-    hn::Store(hn::IfThenElseZero(mask, hn::Load(d, g + t)), d, g + t);
   }
 }
 

@@ -10,21 +10,44 @@ struct OverfitEffort {
   /// Of the iterations, those that settle the networks.
   private static let settling = 0.05
 
+  /// Iterations where all grids are fitted, settling included.
   let iterations: Int
   let preset: OverfitArchitecture.Preset
+  private let effort: Int
+  private let isGiven: Bool
 
   /// - Parameters:
   ///   - effort: 1...9
   ///   - decoderCost: one of `decoderCosts`; nil for the effort's own.
   ///   - iterations: instead of the effort's.
   init(_ effort: Int, decoderCost: Int?, iterations: Int? = nil) {
+    self.effort = effort
+    isGiven = iterations != nil
     self.iterations = iterations ?? Self.iterations[effort - 1]
     let cost = decoderCost ?? 2000
     preset = OverfitArchitecture.Preset.allCases.first { $0.cost == cost }!
   }
 
-  var schedule: FitSchedule {
-    let settling = Int((Double(iterations) * Self.settling).rounded())
-    return FitSchedule(iterations: iterations - settling, settling: settling)
+  /// How many of the finest latent grids are left out. At low rates they hold next to nothing, and what an iteration
+  /// without them saves is better spent on more of them: on six training crops at equal time, level 0 costs 8 % of the
+  /// loss at lambda 0.004 and 7 % at 0.02, and gains 12 % at 0.001; level 1 makes no difference at 0.02 and takes half the time.
+  func droppedLevels(lambda: Double) -> Int {
+    lambda < 0.0025 ? 0 : lambda < 0.012 || effort > 4 ? 1 : 2
+  }
+
+  /// The grids and networks to fit.
+  func architecture(width: Int, height: Int, outputs: Int, lambda: Double) -> OverfitArchitecture {
+    var architecture = OverfitArchitecture(preset: preset, width: width, height: height, outputs: outputs)
+    architecture.latentMask &= ~((1 << droppedLevels(lambda: lambda)) - 1)
+    return architecture
+  }
+
+  func schedule(lambda: Double) -> FitSchedule {
+    let total = isGiven ? iterations : iterations * (1 + droppedLevels(lambda: lambda))
+    let settling = Int((Double(total) * Self.settling).rounded())
+    var schedule = FitSchedule(iterations: total - settling, settling: settling)
+    // Few iterations have to go in longer steps.
+    schedule.latentRate = total < 800 ? 0.03 : 0.02
+    return schedule
   }
 }

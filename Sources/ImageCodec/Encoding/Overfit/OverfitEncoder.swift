@@ -12,8 +12,10 @@ final class OverfitEncoder {
   private let image: Image
   private let options: ImageEncoder.Options
   private let threads: Int
-  private let schedule: FitSchedule
-  private let architecture: OverfitArchitecture
+  private let effort: OverfitEffort
+  // What follows from lambda, once that is known.
+  private var schedule: FitSchedule
+  private var architecture: OverfitArchitecture
   private var prior: OverfitPrior
   /// Iterations between evaluations.
   private let interval: Int
@@ -35,10 +37,9 @@ final class OverfitEncoder {
     self.image = image
     self.options = options
     threads = Threads.resolve(options.threads)
-    let effort = OverfitEffort(options.effort, decoderCost: options.decoderCost, iterations: options.iterations)
-    schedule = effort.schedule
-    architecture = OverfitArchitecture(
-      preset: effort.preset, width: image.width, height: image.height, outputs: image.channels)
+    effort = OverfitEffort(options.effort, decoderCost: options.decoderCost, iterations: options.iterations)
+    schedule = effort.schedule(lambda: 0)
+    architecture = effort.architecture(width: image.width, height: image.height, outputs: image.channels, lambda: 0)
     prior = OverfitPrior(noneFor: architecture)
     interval = max(4, schedule.total / 48)
     let memory = Self.memory(architecture)
@@ -59,6 +60,9 @@ final class OverfitEncoder {
     try check()
     progress.stage("analysis")
     var control = try startingPoint()
+    schedule = effort.schedule(lambda: control.lambda)
+    architecture = effort.architecture(
+      width: image.width, height: image.height, outputs: image.channels, lambda: control.lambda)
     prior = OverfitPrior(trainedFor: control.lambda, architecture)
     let graph = OverfitGraph(
       architecture, target: OverfitGraph.target(of: image),

@@ -1,9 +1,32 @@
 /// How far an encoding or decoding has come.
 public struct CodingProgress: Sendable, Equatable {
+  /// Of a picture that is being fitted.
+  public struct Fit: Sendable, Equatable {
+    /// Iterations done, and how many there will be.
+    public let iteration: Int
+    public let iterations: Int
+    /// Of the last iteration, under its noise: mean squared error + lambda * bits per pixel.
+    public let loss: Double
+    /// Of the loss at this moment.
+    public let lambda: Double
+    /// What a file would have had at the last evaluation, when latents were rounded as they are for good; nil before the
+    /// first.
+    public let bitsPerPixel: Double?
+    /// In dB, likewise.
+    public let psnr: Double?
+  }
+
   /// 0...1
   public let fraction: Double
   /// What is being done, such as "synthesis".
   public let stage: String
+  /// Estimate of what is left; nil where the codec makes none.
+  public let secondsLeft: Double?
+  public let fit: Fit?
+
+  init(fraction: Double, stage: String, secondsLeft: Double? = nil, fit: Fit? = nil) {
+    (self.fraction, self.stage, self.secondsLeft, self.fit) = (fraction, stage, secondsLeft, fit)
+  }
 }
 
 /// Reports steps of known weight, and stops where the surrounding task was cancelled.

@@ -7,8 +7,8 @@ struct InfoCommand: ParsableCommand {
     commandName: "info",
     abstract: "Show what is in an .ncb file.",
     discussion: """
-      Shows the picture's size, codec, model and quality, the bytes of each section, and every field of every header. \
-      Checksums are checked, nothing is decoded.
+      Shows the picture's size, codec, model and quality, the bytes of each section, and every field of every header; of \
+      an overfitted picture also what each grid of latents and each part of its networks takes. Checksums are checked.
 
       Examples:
         nccodec info photo.ncb
@@ -45,6 +45,7 @@ struct InfoCommand: ParsableCommand {
     if let picture = file.picture {
       if picture.hasAlpha { add("    alpha", "\(picture.alphaBytes) bytes") }
       add("    latents", "\(picture.latentBytes) bytes")
+      if let overfit = picture.overfit { lines += OverfitReport(overfit).lines }
     }
     return (lines + ["", file.fieldText]).joined(separator: "\n")
   }
@@ -58,6 +59,7 @@ struct InfoCommand: ParsableCommand {
         ("width", .integer(p.width)), ("height", .integer(p.height)), ("colour", .text("\(p.colour)")),
         ("alpha", .flag(p.hasAlpha)), ("quality", .integer(p.quality)),
       ])
+      if let overfit = p.overfit { payload.append(("overfit", OverfitReport(overfit).json)) }
     }
     return .object([
       ("file", .text(input)), ("bytes", .integer(file.byteCount)),
@@ -73,9 +75,15 @@ struct InfoCommand: ParsableCommand {
     ])
   }
 
-  private static func codecName(_ codec: UInt32) -> String? { codec == 1 ? CodecName.hyperprior.rawValue : nil }
+  private static func codecName(_ codec: UInt32) -> String? {
+    switch codec {
+    case 1: CodecName.hyperprior.rawValue
+    case 2: CodecName.overfit.rawValue
+    default: nil
+    }
+  }
 }
 
 extension String {
-  fileprivate func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+  func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
 }

@@ -9,6 +9,10 @@ final class ProgressLine: Sendable {
   private struct State {
     var stage: String
     var fraction: Double
+    var fit: CodingProgress.Fit?
+    /// As the codec estimated it at `estimated`.
+    var secondsLeft: Double?
+    var estimated = ContinuousClock.now
     var isShown = false
     var isEnded = false
   }
@@ -40,12 +44,15 @@ final class ProgressLine: Sendable {
   /// What the codec's options take; nil where nothing would be shown.
   var handler: (@Sendable (CodingProgress) -> Void)? {
     if timer == nil { return nil }
-    return { [self] in update($0.stage, Self.codecShare * $0.fraction) }
+    return { [self] in update($0.stage, Self.codecShare * $0.fraction, fit: $0.fit, secondsLeft: $0.secondsLeft) }
   }
 
-  func update(_ stage: String, _ fraction: Double) {
+  func update(_ stage: String, _ fraction: Double, fit: CodingProgress.Fit? = nil, secondsLeft: Double? = nil) {
     if timer == nil { return }
-    state.withLock { ($0.stage, $0.fraction) = (stage, fraction) }
+    state.withLock {
+      ($0.stage, $0.fraction, $0.fit) = (stage, fraction, fit)
+      ($0.secondsLeft, $0.estimated) = (secondsLeft, .now)
+    }
     if ContinuousClock.now - start >= Self.patience { draw() }
   }
 
@@ -64,7 +71,11 @@ final class ProgressLine: Sendable {
     state.withLock { state in
       guard !state.isEnded else { return }
       state.isShown = true
-      Console.write("\r\(Self.text(state.stage, state.fraction, after: passed))\u{1B}[K", to: .standardError)
+      let text =
+        state.fit.map {
+          Self.text($0, secondsLeft: state.secondsLeft.map { $0 - (ContinuousClock.now - state.estimated).inSeconds })
+        } ?? Self.text(state.stage, state.fraction, after: passed)
+      Console.write("\r\(text)\u{1B}[K", to: .standardError)
     }
   }
 
@@ -73,8 +84,24 @@ final class ProgressLine: Sendable {
     let percent = Int((min(max(fraction, 0), 1) * 100).rounded(.down))
     // Too little is known of the speed before a twentieth is done.
     guard fraction >= 0.05 else { return "\(stage) \(percent) %" }
-    let seconds = Double(passed.components.seconds) + 1e-18 * Double(passed.components.attoseconds)
-    let left = Int((seconds * (1 - fraction) / fraction).rounded(.up))
-    return "\(stage) \(percent) %, \(left < 60 ? "\(left) s" : "\(left / 60) min \(left % 60) s") left"
+    return "\(stage) \(percent) %, \(left(passed.inSeconds * (1 - fraction) / fraction))"
   }
+
+  /// Such as "fit 120/500, loss 0.00123, 0.345 bpp, 33.21 dB, 12 s left".
+  static func text(_ fit: CodingProgress.Fit, secondsLeft: Double?) -> String {
+    var parts = ["fit \(fit.iteration)/\(fit.iterations)", "loss \(significant(fit.loss, 3))"]
+    if let bpp = fit.bitsPerPixel { parts.append("\(fixed(bpp, 3)) bpp") }
+    if let psnr = fit.psnr { parts.append("\(fixed(psnr, 2)) dB") }
+    if let secondsLeft { parts.append(left(secondsLeft)) }
+    return parts.joined(separator: ", ")
+  }
+
+  private static func left(_ seconds: Double) -> String {
+    let left = Int(min(max(seconds, 0), 1e9).rounded(.up))
+    return "\(left < 60 ? "\(left) s" : "\(left / 60) min \(left % 60) s") left"
+  }
+}
+
+extension Duration {
+  fileprivate var inSeconds: Double { Double(components.seconds) + 1e-18 * Double(components.attoseconds) }
 }

@@ -18,6 +18,12 @@ func fixed(_ value: Double, _ digits: Int) -> String {
   return (value < 0 && whole > 0 ? "-" : "") + text.dropLast(digits) + "." + text.suffix(digits)
 }
 
+/// A positive number with that many digits that mean something, never in powers of ten above 1e-9.
+func significant(_ value: Double, _ digits: Int) -> String {
+  guard value.isFinite, value > 1e-9 else { return "\(value)" }
+  return fixed(value, max(0, digits - 1 - Int(log10(value).rounded(.down))))
+}
+
 func decibels(_ psnr: Double) -> String { psnr == .infinity ? "infinite (lossless)" : "\(fixed(psnr, 2)) dB" }
 
 extension ParsableCommand {

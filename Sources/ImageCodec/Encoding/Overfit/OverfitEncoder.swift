@@ -1,0 +1,230 @@
+import Autograd
+import Bitstream
+import Fitting
+import Glibc
+import Media
+import Metrics
+
+/// Fits a picture and writes it as a file of codec 2. A value serves one encoding.
+///
+/// Every decision hangs on iterations and on numbers that do not depend on threads, never on time.
+final class OverfitEncoder {
+  private let image: Image
+  private let options: ImageEncoder.Options
+  private let threads: Int
+  private let schedule: FitSchedule
+  private let architecture: OverfitArchitecture
+  private var prior: OverfitPrior
+  /// Iterations between evaluations.
+  private let interval: Int
+  /// Bits of the file that are neither grids nor parameters: container, alpha, metadata, headers.
+  private let overhead: Double
+  private var progress: OverfitProgress
+  /// Where `finishesEarly` said so, cancellation no longer counts.
+  private var endedEarly = false
+  /// Iterations done.
+  private var ended = 0
+
+  /// Trials that `OverfitNetworkSearch` makes, about.
+  private static let trials = 45
+  /// Bits of the stream's header and length fields, about.
+  private static let headerBits = 200.0
+
+  /// Throws `CodecError` (limitExceeded).
+  init(_ image: Image, options: ImageEncoder.Options) throws {
+    self.image = image
+    self.options = options
+    threads = Threads.resolve(options.threads)
+    let effort = OverfitEffort(options.effort, decoderCost: options.decoderCost, iterations: options.iterations)
+    schedule = effort.schedule
+    architecture = OverfitArchitecture(
+      preset: effort.preset, width: image.width, height: image.height, outputs: image.channels)
+    prior = OverfitPrior(noneFor: architecture)
+    interval = max(4, schedule.total / 48)
+    let memory = Self.memory(architecture)
+    guard memory <= options.maxMemory else {
+      throw CodecError(
+        .limitExceeded,
+        "fitting \(image.width)x\(image.height) pixels would take about \(memory >> 20) MB. Raise maxMemory, or make the picture smaller.")
+    }
+    overhead =
+      8 * Double(try OverfitFile.bytes([], image: image, modelID: prior.modelID, quality: 0).count) + Self.headerBits
+    progress = OverfitProgress(options.progress)
+  }
+
+  private var pixels: Double { Double(image.pixelCount) }
+
+  /// Throws `CodecError` and `CancellationError`.
+  func encode() throws -> EncodedImage {
+    try check()
+    progress.stage("analysis")
+    var control = try startingPoint()
+    prior = OverfitPrior(trainedFor: control.lambda, architecture)
+    let graph = OverfitGraph(
+      architecture, target: OverfitGraph.target(of: image),
+      initial: OverfitGraph.start(architecture, prior: prior, seed: 1), prior: prior, lambda: control.lambda)
+    return try finished(try fit(graph, &control))
+  }
+
+  private func check() throws {
+    if !endedEarly { try Task.checkCancellation() }
+  }
+
+  private func startingPoint() throws -> OverfitRateControl {
+    try OverfitRateControl.start(options.target) { target in
+      let trial = try HyperpriorTrial(image, threads: threads)
+      guard case .bitsPerPixel(let wanted) = target else {
+        guard case .psnr(let wanted) = target else { preconditionFailure("only rate and PSNR are tried") }
+        return try trial.nearest(psnr: wanted, before: check)
+      }
+      return try trial.nearest(bitsPerPixel: wanted, before: check)
+    }
+  }
+
+  /// Fits in one go, or, where lambda has to be found, in cycles until the result is near enough.
+  private func fit(_ graph: OverfitGraph, _ control: inout OverfitRateControl) throws -> Result {
+    let cycles = control.cycles(schedule)
+    var (done, planned) = (0, 0)
+    var nearest: (result: Result, miss: Double)?
+    for (number, cycle) in cycles.enumerated() {
+      // Two cycles are needed as a rule, and a third often.
+      if number == 0 || number > 2 { planned = done + cycles[number...].prefix(number == 0 ? 3 : 1).reduce(0) { $0 + $1.total } }
+      progress.plan(Double(planned) * (1 + 1 / (3 * Double(interval))) + Double(min(cycles.count, 3) * Self.trials / 3))
+      if number > 0 { graph.lambda = control.lambda }
+      try run(cycle, graph, from: done, of: planned)
+      done += cycle.total
+      if endedEarly { return try quantised(graph, iterations: ended, of: planned) }
+      let fitted = graph.floats
+      let result = try quantised(graph, iterations: done, of: done)
+      let miss = control.miss(bitsPerPixel: result.estimate / pixels, psnr: result.psnr)
+      if nearest == nil || miss < nearest!.miss { nearest = (result, miss) }
+      if miss < 1 { break }
+      control.correct(bitsPerPixel: result.estimate / pixels, psnr: result.psnr)
+      graph.floats = fitted
+    }
+    return nearest!.result
+  }
+
+  /// One cycle; leaves the graph with the best that it has evaluated.
+  private func run(_ cycle: FitSchedule, _ graph: OverfitGraph, from before: Int, of planned: Int) throws {
+    let fit = Fit(graph.tape, roundings: graph.grids.map(\.rounding), parameters: graph.parameters, schedule: cycle)
+    var best: Snapshot?
+    var last: Evaluation?
+    while !fit.isDone && !endedEarly {
+      try check()
+      fit.step(threads: threads)
+      progress.add(1)
+      endedEarly = options.finishesEarly?() ?? false
+      ended = before + fit.iteration
+      if fit.iteration % interval == 0 || fit.isDone || endedEarly {
+        let now = evaluate(graph)
+        last = now
+        progress.add(1 / 3)
+        if best == nil || now.loss <= best!.evaluation.loss { best = Snapshot(graph, now) }
+      }
+      progress.fit(
+        CodingProgress.Fit(
+          iteration: ended, iterations: planned, loss: fit.loss, lambda: graph.lambda,
+          bitsPerPixel: last.map { $0.bits / pixels }, psnr: last?.psnr))
+    }
+    if let best, let last, best.evaluation.loss < last.loss { best.restore(graph) }
+  }
+
+  /// Rounds the networks. Leaves the graph with the rounded numbers.
+  private func quantised(_ graph: OverfitGraph, iterations: Int, of wanted: Int) throws -> Result {
+    progress.stage("network")
+    let parameters = try OverfitNetworkSearch(graph: graph, prior: prior, threads: threads).quantise {
+      try check()
+      progress.add(1 / 3)
+      progress.stage("network")
+    }
+    let now = graph.evaluate(threads: threads)
+    return Result(
+      parameters: parameters, grids: graph.roundedGrids, lambda: graph.lambda,
+      estimate: now.bits + parameters.bits + overhead, psnr: Self.rounded(psnr: now.psnr), iterations: iterations,
+      wantedIterations: wanted)
+  }
+
+  private func finished(_ result: Result) throws -> EncodedImage {
+    let (parameters, grids) = (result.parameters, result.grids)
+    let formats = try OverfitFormats.fitted(parameters, grids: grids, threads: threads)
+    try check()
+    let stream = try OverfitStream.write(parameters, formats: formats, grids: grids, threads: threads)
+    let quality = OverfitQuality.quality(result.lambda)
+    let bytes = try OverfitFile.bytes(stream, image: image, modelID: prior.modelID, quality: quality)
+    let synthesis = OverfitSynthesis(try OverfitNetwork(parameters, formats: formats), threads: threads)
+    let decoded = try Image(
+      width: image.width, height: image.height, colour: image.colour, samples: synthesis.samples(grids))
+    try check()
+    progress.stage("done", isLast: true)
+    return EncodedImage(
+      bytes: bytes, codec: .overfit, quality: quality, bitsPerPixel: 8 * Double(bytes.count) / pixels,
+      psnr: try psnr(image, decoded),
+      fit: EncodedImage.Fit(
+        lambda: result.lambda, iterations: result.iterations, wantedIterations: result.wantedIterations,
+        estimatedBytes: result.estimate / 8))
+  }
+
+  /// Upper estimate of the memory of a fit, in bytes.
+  private static func memory(_ a: OverfitArchitecture) -> Int {
+    a.width * a.height * 1000 + 64 << 20
+  }
+}
+
+extension OverfitEncoder {
+  /// All that a file needs.
+  private struct Result {
+    let parameters: OverfitParameters
+    /// In coding order, each [height, width].
+    let grids: [[Int8]]
+    let lambda: Double
+    /// Bits of the file, by the float model.
+    let estimate: Double
+    /// In dB, likewise.
+    let psnr: Double
+    let iterations: Int
+    let wantedIterations: Int
+  }
+
+  /// A float picture's PSNR once its samples are rounded to 8 bits, which adds 1/12 to the squared error.
+  private static func rounded(psnr: Double) -> Double { -10 * log10(pow(10, -psnr / 10) + 1 / (12 * 255 * 255)) }
+
+  /// What a file of the graph's latents and networks, all rounded, would be.
+  private struct Evaluation {
+    /// As the graph's: the grids' bits alone.
+    let loss: Double
+    /// Of the whole file.
+    let bits: Double
+    let psnr: Double
+  }
+
+  private func evaluate(_ graph: OverfitGraph) -> Evaluation {
+    let now = graph.evaluate(threads: threads)
+    // Numbers too large for the usual steps are a matter of the fit's first iterations.
+    let side = try? OverfitParameters.quantised(
+      graph.floats, architecture: architecture, prior: prior, steps: architecture.groups.map { OverfitNetworkSearch.usualStep($0.kind) }
+    ).bits
+    return Evaluation(loss: now.loss, bits: now.bits + (side ?? 0) + overhead, psnr: Self.rounded(psnr: now.psnr))
+  }
+
+  /// A state of the fit, its latents rounded.
+  private struct Snapshot {
+    let evaluation: Evaluation
+    private let grids: [[Int8]]
+    private let floats: [Float]
+
+    /// `evaluation` is of the graph as it is.
+    init(_ graph: OverfitGraph, _ evaluation: Evaluation) {
+      self.evaluation = evaluation
+      grids = graph.roundedGrids
+      floats = graph.floats
+    }
+
+    func restore(_ graph: OverfitGraph) {
+      graph.floats = floats
+      for (grid, values) in zip(graph.grids, grids) {
+        grid.latents.load(values.map { Float($0) / OverfitGraph.latentGain })
+      }
+    }
+  }
+}

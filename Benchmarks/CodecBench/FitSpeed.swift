@@ -39,14 +39,17 @@ struct FitSpeed: ParsableCommand {
       graph.tape, roundings: graph.grids.map(\.rounding), parameters: graph.parameters,
       schedule: FitSchedule(iterations: 10_000, settling: 0))
     for _ in 0..<warmUp { fit.step(threads: threads) }
-    let milliseconds = (0..<iterations).map { _ in
-      let start = ContinuousClock.now
+    var milliseconds: [Double] = [], cpu: [Double] = []
+    for _ in 0..<iterations {
+      let start = ContinuousClock.now, used = Self.processSeconds
       fit.step(threads: threads)
-      return (ContinuousClock.now - start).inSeconds * 1e3
+      milliseconds.append((ContinuousClock.now - start).inSeconds * 1e3)
+      cpu.append((Self.processSeconds - used) * 1e3)
     }
     let report = Report(
       decoderCost: decoderCost, width: image.width, height: image.height, threads: threads,
-      macPerPixel: architecture.multipliesPerPixel, milliseconds: milliseconds)
+      macPerPixel: architecture.multipliesPerPixel, milliseconds: milliseconds,
+      cpuMilliseconds: cpu)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     print(String(decoding: try encoder.encode(report), as: UTF8.self))
@@ -54,7 +57,13 @@ struct FitSpeed: ParsableCommand {
 
   struct Report: Encodable {
     let decoderCost, width, height, threads, macPerPixel: Int
-    /// Of each iteration.
-    let milliseconds: [Double]
+    /// Of each iteration; of all threads together.
+    let milliseconds, cpuMilliseconds: [Double]
+  }
+
+  private static var processSeconds: Double {
+    var time = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
   }
 }

@@ -78,7 +78,7 @@ let package = Package(
     .executableTarget(
       name: "codecbench",
       dependencies: [
-        "NeuralCodecs", "MediaIO", "Metrics", "Bitstream",
+        "NeuralCodecs", "ImageCodec", "Fitting", "Autograd", "MediaIO", "Metrics", "Bitstream",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Benchmarks/CodecBench"),
 

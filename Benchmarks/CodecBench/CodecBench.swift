@@ -6,7 +6,9 @@ import ArgumentParser
 struct CodecBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "codecbench", abstract: "Measures the image codec.",
-    subcommands: [RateDistortion.self, DeltaRate.self, Timing.self, Counts.self])
+    subcommands: [
+      RateDistortion.self, DeltaRate.self, Timing.self, Counts.self, OverfitPoint.self, FitSpeed.self,
+    ])
 }
 
 /// Why a measurement could not be made.

@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
       CheckFloat(k, quick, tally);
       CheckPlanes(level, quick, tally);
       CheckOverfit(level, quick, tally);
+      CheckTiles(level, quick, tally);
       std::printf("%-7s %zu comparisons, %zu mismatches\n", nc_level_name(level), tally.compared, tally.wrong);
       failed |= tally.wrong != 0;
     }

@@ -68,4 +68,13 @@ void CheckFloat(const nc_kernels* k, bool quick, Tally& tally);
 void CheckPlanes(int32_t level, bool quick, Tally& tally);
 void CheckMoves(Tally& tally);
 void CheckOverfit(int32_t level, bool quick, Tally& tally);
+void CheckTiles(int32_t level, bool quick, Tally& tally);
+
+// A line of the table of times: `work` does band b of 16 at a level.
+struct TileLine {
+  const char* name;
+  double macs;
+  std::function<void(int32_t level, size_t band)> work;
+};
+std::vector<TileLine> TileLines();
 void PrintTimes(const char* only);  // nullptr, or part of the kernel's name

@@ -66,6 +66,18 @@ void Print(const char* only, const Line& line) {
   }
 }
 
+// A line of float kernels alone.
+void PrintReal(const char* only, const TileLine& line) {
+  if (only != nullptr && std::strstr(line.name, only) == nullptr) return;
+  double scalar = 0;
+  for (int32_t level = 0; level < NC_LEVELS; level++) {
+    if (nc_kernels_at(level) == nullptr) continue;
+    const double t = Best([&](size_t band) { line.work(level, band); });
+    if (level == NC_LEVEL_SCALAR) scalar = t;
+    std::printf("%-26s %-7s %30s %11.0f %8.2f %8.1f\n", line.name, nc_level_name(level), "", t, line.macs / t, scalar / t);
+  }
+}
+
 }  // namespace
 
 void PrintTimes(const char* only) {
@@ -139,4 +151,6 @@ void PrintTimes(const char* only) {
          [&](auto* k, size_t b) { k->scale_i16(at(x, b), m.data(), 14, at(y, b), part, c); }, nullptr});
   Print(only, {"shuffle8 to bytes 512x768", double(n) * c,
          [&](auto* k, size_t b) { nc_shuffle8_u8(k, x.data(), 96, 3, 5, bytes.data(), 768 * 3, 768, 32 * b, 32 * b + 32); }, nullptr});
+
+  for (const TileLine& line : TileLines()) PrintReal(only, line);
 }

@@ -64,7 +64,7 @@ struct OverfitRateControl {
     }
     let gentle = cycle(0.25, least: 50, isGentle: true)
     return [
-      cycle(0.6, least: 150, isGentle: false), cycle(0.5, least: 80, isGentle: false), gentle, gentle, gentle,
+      cycle(0.6, least: 150, isGentle: false), cycle(0.5, least: 80, isGentle: false), gentle, gentle, gentle, gentle,
     ]
   }
 

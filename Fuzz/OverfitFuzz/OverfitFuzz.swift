@@ -27,7 +27,7 @@ private struct Seed {
 }
 
 private let seeds: [(width: Int, height: Int, outputs: Int, seed: Seed)] = [
-  (OverfitArchitecture.Preset.low, 70, 66, 3), (.medium, 5, 40, 1), (.high, 33, 9, 3), (.low, 1, 1, 1),
+  (OverfitArchitecture.Preset.low, 67, 36, 3), (.medium, 5, 40, 1), (.high, 33, 9, 3), (.low, 1, 1, 1),
 ].map { ($0.1, $0.2, $0.3, Seed($0.0, $0.1, $0.2, $0.3)) }
 
 @_cdecl("LLVMFuzzerTestOneInput")
@@ -35,7 +35,7 @@ public func fuzzOverfit(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let input = Array(UnsafeBufferPointer(start: start, count: count))
   guard input.count >= 3 else { return 0 }
   let rest = Array(input[3...])
-  var (width, height, outputs) = (Int(input[0] % 80) + 1, Int(input[1] % 80) + 1, input[2] & 1 == 0 ? 3 : 1)
+  var (width, height, outputs) = (Int(input[0] % 40) + 1, Int(input[1] % 40) + 1, input[2] & 1 == 0 ? 3 : 1)
   var stream = rest
   let kind = input[2] >> 1 & 3
   if kind != 0 {

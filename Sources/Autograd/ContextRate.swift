@@ -66,7 +66,10 @@ package final class ContextRate: Operation {
   private let dy: UnsafeMutablePointer<Int32>
   private let neighbours: Int
   private let features: Int
+  /// In the order in which costs and gradients are added up.
   private let bands: [Band]
+  /// Ranges of `bands` in which no two add to the same gradient: a stack's first plane may be another grid's values.
+  private let phases: [Range<Int>]
   private let scratch: UnsafeMutablePointer<Float>
 
   /// Rows of one grid with the memory that computing them takes.
@@ -128,9 +131,32 @@ package final class ContextRate: Operation {
             halo: take(nc_context_halo(&model)), scratch: take(nc_context_scratch(&model)), parameters: parameters))
       }
     }
-    // Large grids first, so that no thread is left with one at the end.
-    self.bands = bands.sorted { ($0.rows.count * grids[$0.grid].values.width, $1.grid) > ($1.rows.count * grids[$1.grid].values.width, $0.grid) }
+    let phase = Self.phases(of: grids)
+    // Large grids first in each, so that no thread is left with one at the end.
+    let size = { (band: Band) in band.rows.count * grids[band.grid].values.width }
+    self.bands = bands.sorted {
+      (-phase[$0.grid], size($0), $1.grid, $1.rows.lowerBound) > (-phase[$1.grid], size($1), $0.grid, $0.rows.lowerBound)
+    }
+    var ranges: [Range<Int>] = []
+    for number in 0...(phase.max() ?? 0) {
+      let first = ranges.last?.upperBound ?? 0
+      ranges.append(first..<first + bands.count { phase[$0.grid] == number })
+    }
+    phases = ranges
     scratch = alignedZeros(floats).assumingMemoryBound(to: Float.self)
+  }
+
+  /// The first phase for each grid in which no other adds to a gradient that it adds to; large grids choose first.
+  private static func phases(of grids: [Grid]) -> [Int] {
+    let storages = grids.map { grid in
+      [ObjectIdentifier(grid.values.storage)] + (grid.layer.map { [ObjectIdentifier($0.stack.storage)] } ?? [])
+    }
+    var phases = [Int](repeating: -1, count: grids.count)
+    for grid in grids.indices.sorted(by: { (grids[$0].values.count, $1) > (grids[$1].values.count, $0) }) {
+      let others = grids.indices.filter { !Set(storages[$0]).isDisjoint(with: storages[grid]) }.map { phases[$0] }
+      phases[grid] = (0...grids.count).first { !others.contains($0) }!
+    }
+    return phases
   }
 
   deinit {
@@ -148,12 +174,14 @@ package final class ContextRate: Operation {
     var costs = [Double](repeating: 0, count: bands.count)
     costs.withUnsafeMutableBufferPointer { costs in
       nonisolated(unsafe) let costs = costs
-      parallelFor(bands.count, threads: pass.threads) { i in
-        let band = bands[i]
-        var model = models[band.grid]
-        costs[i] = pass.tiles.pointee.context_band(
-          &model, band.rows.lowerBound, band.rows.upperBound, trains ? scratch + band.gradient : nil,
-          trains ? scratch + band.halo : nil, scratch + band.scratch)
+      for phase in phases {
+        parallelFor(phase.count, threads: pass.threads) { i in
+          let i = phase.lowerBound + i, band = bands[i]
+          var model = models[band.grid]
+          costs[i] = pass.tiles.pointee.context_band(
+            &model, band.rows.lowerBound, band.rows.upperBound, trains ? scratch + band.gradient : nil,
+            trains ? scratch + band.halo : nil, scratch + band.scratch)
+        }
       }
     }
     for g in bits.indices { bits[g] = 0 }

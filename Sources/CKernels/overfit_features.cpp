@@ -21,10 +21,23 @@ size_t SourceRow(const nc_overfit_input& input, size_t y) {
 void Expand(const nc_overfit_input& input, size_t row, size_t width, int16_t* out) {
   const int8_t* v = input.values + row * input.width;
   if (input.mirrored && input.right) {
-    for (size_t x = 0; x < width; x++) {
-      const int64_t from = int64_t(x >> 1) + (x % 2 != 0 ? 1 : -1);
-      out[x] = static_cast<int16_t>(v[std::min<int64_t>(std::max<int64_t>(from, 0), input.width - 1)] * kOne);
+    // Children of column X look at X - 1 and X + 1, at X itself beyond the border.
+    const size_t last = input.width - 1;
+    out[0] = static_cast<int16_t>(v[0] * kOne);
+    for (size_t x = 1; x < last; x++) {
+      out[2 * x] = static_cast<int16_t>(v[x - 1] * kOne);
+      out[2 * x - 1] = static_cast<int16_t>(v[x] * kOne);
     }
+    if (last > 0) {
+      out[2 * last] = static_cast<int16_t>(v[last - 1] * kOne);
+      out[2 * last - 1] = static_cast<int16_t>(v[last] * kOne);
+    }
+    if (2 * last + 1 < width) out[2 * last + 1] = static_cast<int16_t>(v[last] * kOne);
+  } else if (input.shift == 0) {
+    for (size_t x = 0; x < width; x++) out[x] = static_cast<int16_t>(v[x] * kOne);
+  } else if (input.shift == 1) {
+    for (size_t x = 0; x < width / 2; x++) out[2 * x] = out[2 * x + 1] = static_cast<int16_t>(v[x] * kOne);
+    if (width % 2 != 0) out[width - 1] = static_cast<int16_t>(v[width / 2] * kOne);
   } else {
     for (size_t x = 0; x < width; x++) out[x] = static_cast<int16_t>(v[x >> input.shift] * kOne);
   }

@@ -42,6 +42,14 @@ struct Blocks {
   }
 };
 
+// What is known of a wavefront before its values are: mean (1/32) and scale index by y.
+struct Wavefront {
+  size_t t;
+  Range range;
+  const int16_t *means, *scales;
+  int16_t* row;
+};
+
 class Walk {
  public:
   Walk(nc_overfit_linear linear, const nc_overfit_grid* grid, int16_t* scratch)
@@ -66,7 +74,8 @@ class Walk {
     return (kRing + kSkew * g->features + 2) * rows + (1 + 2 * (g->spatial + g->features)) * (kSegment + kSlack);
   }
 
-  // Calls code(y, x, mean, scale), which returns the value, for each coded position of wavefronts [begin, end).
+  // Calls code(wavefront) for wavefronts [begin, end), when means and scales of its coded positions are known. It puts
+  // values times kOne into the row at coded positions.
   template <class Code>
   void Run(size_t begin, size_t end, Code&& code) {
     for (int64_t t = int64_t(begin) - int64_t(kRing); t < int64_t(begin); t++)
@@ -88,11 +97,7 @@ class Walk {
       } else {
         PredictCoded(t, range);
       }
-      for (size_t y = range.first; y < range.end; y++) {
-        const size_t x = t - g_->lag * y;
-        if (!blocks_.Coded(y, x)) continue;
-        row[y] = static_cast<int16_t>(code(y, x, means_[y], scales_[y]) * kOne);
-      }
+      code(Wavefront{t, range, means_, scales_, row});
     }
   }
 
@@ -111,19 +116,46 @@ class Walk {
   // Features of wavefronts t...t + kSkew - 1, from planes by row to rows by wavefront.
   void Skew(int64_t t) {
     const size_t features = g_->features;
-    const int64_t last = t + int64_t(kSkew) - 1;
-    const size_t first = t < g_->width ? 0 : (t - g_->width) / g_->lag + 1;
-    const size_t end = std::min<int64_t>(last / g_->lag + 1, g_->height);
-    for (size_t y = first; y < end; y++) {
-      const int64_t x0 = t - int64_t(g_->lag) * int64_t(y);
+    const int64_t lag = g_->lag, last = t + int64_t(kSkew) - 1;
+    const size_t first = t < g_->width ? 0 : (t - g_->width) / lag + 1;
+    const size_t end = std::min<int64_t>(last / lag + 1, g_->height);
+    for (size_t y = first; y < end;) {
+      const int64_t x0 = t - lag * int64_t(y);
+      // Eight rows at once where all of their columns are inside.
+      if (y + 8 <= end && x0 - 7 * lag >= 0 && x0 + int64_t(kSkew) <= g_->width) {
+        for (size_t f = 0; f < features; f++)
+          for (size_t part = 0; part < kSkew; part += 8)
+            Transpose(g_->context + (y * features + f) * g_->pitch + x0 + part,
+                      int64_t(features * g_->pitch) - lag,
+                      skew_ + (part * features + f) * rows_ + kLeft + y, features * rows_);
+        y += 8;
+        continue;
+      }
       const int64_t a = std::max<int64_t>(x0, 0), b = std::min<int64_t>(x0 + int64_t(kSkew), g_->width);
       for (size_t f = 0; f < features; f++) {
         const int16_t* from = g_->context + (y * features + f) * g_->pitch;
         int16_t* to = skew_ + f * rows_ + kLeft + y;
         for (int64_t x = a; x < b; x++) to[(x - x0) * int64_t(features * rows_)] = from[x];
       }
+      y++;
     }
     skew_start_ = t;
+  }
+
+  // 8 x 8 values from rows `from_pitch` apart to columns in rows `to_pitch` apart.
+  static void Transpose(const int16_t* from, int64_t from_pitch, int16_t* to, size_t to_pitch) {
+    typedef int16_t Row __attribute__((vector_size(16), aligned(2)));
+    Row a[8], b[8];
+    for (int i = 0; i < 8; i++) std::memcpy(&a[i], from + i * from_pitch, sizeof(Row));
+    // Three times the rows i and i + 4 are interleaved.
+    for (int round = 0; round < 3; round++) {
+      for (int i = 0; i < 4; i++) {
+        b[2 * i] = __builtin_shufflevector(a[i], a[i + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+        b[2 * i + 1] = __builtin_shufflevector(a[i], a[i + 4], 4, 12, 5, 13, 6, 14, 7, 15);
+      }
+      std::memcpy(a, b, sizeof(a));
+    }
+    for (int i = 0; i < 8; i++) std::memcpy(to + i * to_pitch, &a[i], sizeof(Row));
   }
 
   // Where blocks may be empty: runs of positions with something coded in each group of 8.
@@ -182,15 +214,17 @@ class Walk {
   int64_t skew_start_ = 0;
 };
 
+int ClampMean(int mean) { return std::min(std::max(mean, -4095), 4095); }
+int ClampScale(int scale) { return std::min(std::max(scale, 0), NC_OVERFIT_SCALES - 1); }
+
 // The distribution of one position. bitstream-spec 9.6
 class Distribution {
  public:
-  Distribution(const nc_overfit_tails* tails, int magnitude, int mean, int scale)
-      : magnitude_(magnitude), mean_(std::min(std::max(mean, -4095), 4095)) {
-    const int s = std::min(std::max(scale, 0), NC_OVERFIT_SCALES - 1);
-    length_ = tails->lengths[s];
-    tail_ = tails->values + tails->offsets[s];
-    free_ = 65536 - (2 * magnitude + 1);
+  Distribution(const nc_overfit_tails& tails, int magnitude, int mean, int scale)
+      : magnitude_(magnitude), mean_(ClampMean(mean)), free_(65536 - (2 * magnitude + 1)) {
+    const int s = ClampScale(scale);
+    length_ = tails.lengths[s];
+    tail_ = tails.values + tails.offsets[s];
   }
 
   int Start() const { return std::min(std::max((mean_ + 16) >> 5, -magnitude_), magnitude_); }
@@ -212,19 +246,88 @@ class Distribution {
   const uint16_t* tail_;
 };
 
-// bitstream-spec 5.5
-void Refill(nc_overfit_rans* rans, uint64_t* x) {
-  uint32_t word;
-  std::memcpy(&word, rans->words, sizeof(word));
-  *x = *x << 32 | word;
-  rans->words += 4;
-  if (--rans->left != 0) return;
-  for (uint32_t lane = 0; lane <= rans->mask; lane++) {
-    if (rans->lanes[lane] < (1u << 24)) {
-      rans->failed = 1;
-    } else {
-      rans->lanes[lane] -= 1u << 24;
+// The symbols of a grid. Its members are a copy of the caller's, or stores to values might change them for all that the
+// compiler knows.
+class Decoder {
+ public:
+  Decoder(const nc_overfit_grid* grid, const nc_overfit_tails* tails, const nc_overfit_rans* rans)
+      : tails_(*tails), blocks_(grid), values_(grid->values), width_(grid->width), lag_(grid->lag),
+        magnitude_(grid->magnitude), rans_(*rans) {}
+
+  const nc_overfit_rans& state() const { return rans_; }
+
+  void operator()(const Wavefront& w) {
+    nc_overfit_rans rans = rans_;
+    const nc_overfit_tails tails = tails_;
+    const Blocks blocks = blocks_;
+    const int magnitude = magnitude_;
+    size_t x = w.t - lag_ * w.range.first;
+    int8_t* value = values_ + w.range.first * width_ + x;
+    const int64_t step = int64_t(width_) - int64_t(lag_);
+    for (size_t y = w.range.first; y < w.range.end; y++, x -= lag_, value += step) {
+      if (!blocks.Coded(y, x)) continue;
+      const Distribution model(tails, magnitude, w.means[y], w.scales[y]);
+      uint64_t& lane = rans.lanes[rans.step++ & rans.mask];
+      const int v = Take(model, &lane);
+      if (lane < (1u << 24) && rans.left != 0) Refill(&rans, &lane);
+      *value = static_cast<int8_t>(v);
+      w.row[y] = static_cast<int16_t>(v * kOne);
     }
+    rans_ = rans;
+  }
+
+ private:
+  static int Take(const Distribution& model, uint64_t* lane) {
+    const uint32_t quantile = *lane & 0xffff;
+    // From the mean outwards: most values are next to it.
+    int v = model.Start();
+    uint32_t low = model.Below(v), high = model.Below(v + 1);
+    while (quantile >= high) {
+      low = high;
+      high = model.Below(++v + 1);
+    }
+    while (quantile < low) {
+      high = low;
+      low = model.Below(--v);
+    }
+    *lane = uint64_t(high - low) * (*lane >> 16) + quantile - low;
+    return v;
+  }
+
+  // bitstream-spec 5.5
+  static void Refill(nc_overfit_rans* rans, uint64_t* x) {
+    uint32_t word;
+    std::memcpy(&word, rans->words, sizeof(word));
+    *x = *x << 32 | word;
+    rans->words += 4;
+    if (--rans->left != 0) return;
+    for (uint32_t lane = 0; lane <= rans->mask; lane++) {
+      if (rans->lanes[lane] < (1u << 24)) {
+        rans->failed = 1;
+      } else {
+        rans->lanes[lane] -= 1u << 24;
+      }
+    }
+  }
+
+  nc_overfit_tails tails_;
+  Blocks blocks_;
+  int8_t* values_;
+  size_t width_, lag_;
+  int magnitude_;
+  nc_overfit_rans rans_;
+};
+
+// Calls visit(y, value) at the coded positions of a wavefront of a grid whose values are known.
+template <class Visit>
+void Known(const nc_overfit_grid* grid, const Wavefront& w, Visit&& visit) {
+  const Blocks blocks(grid);
+  for (size_t y = w.range.first; y < w.range.end; y++) {
+    const size_t x = w.t - grid->lag * y;
+    if (!blocks.Coded(y, x)) continue;
+    const int v = grid->values[y * grid->width + x];
+    visit(y, v);
+    w.row[y] = static_cast<int16_t>(v * kOne);
   }
 }
 
@@ -254,42 +357,23 @@ size_t nc_overfit_coded(const nc_overfit_grid* grid, size_t begin, size_t end) {
 void nc_overfit_decode(nc_overfit_linear linear, const nc_overfit_grid* grid, const nc_overfit_tails* tails,
                        int16_t* scratch, nc_overfit_rans* rans) {
   nc::Walk walk(linear, grid, scratch);
-  walk.Run(0, nc_overfit_wavefronts(grid), [&](size_t y, size_t x, int mean, int scale) {
-    const nc::Distribution model(tails, grid->magnitude, mean, scale);
-    uint64_t& lane = rans->lanes[rans->step++ & rans->mask];
-    const uint32_t quantile = lane & 0xffff;
-    // From the mean outwards: most values are next to it.
-    int v = model.Start();
-    uint32_t low = model.Below(v), high;
-    if (quantile >= low) {
-      high = model.Below(v + 1);
-      while (quantile >= high) {
-        low = high;
-        high = model.Below(++v + 1);
-      }
-    } else {
-      do {
-        high = low;
-        low = model.Below(--v);
-      } while (quantile < low);
-    }
-    lane = uint64_t(high - low) * (lane >> 16) + quantile - low;
-    if (lane < (1u << 24) && rans->left != 0) nc::Refill(rans, &lane);
-    grid->values[y * grid->width + x] = static_cast<int8_t>(v);
-    return v;
-  });
+  nc::Decoder decoder(grid, tails, rans);
+  walk.Run(0, nc_overfit_wavefronts(grid), decoder);
+  *rans = decoder.state();
 }
 
 size_t nc_overfit_intervals(nc_overfit_linear linear, const nc_overfit_grid* grid, const nc_overfit_tails* tails,
                             int16_t* scratch, size_t begin, size_t end, uint32_t* steps) {
   nc::Walk walk(linear, grid, scratch);
   size_t count = 0;
-  walk.Run(begin, end, [&](size_t y, size_t x, int mean, int scale) {
-    const nc::Distribution model(tails, grid->magnitude, mean, scale);
-    const int v = grid->values[y * grid->width + x];
-    const uint32_t low = model.Below(v), high = model.Below(v + 1);
-    steps[count++] = low | (high - low - 1) << 16;
-    return v;
+  walk.Run(begin, end, [&](const nc::Wavefront& w) {
+    uint32_t* next = steps + count;
+    nc::Known(grid, w, [&](size_t y, int v) {
+      const nc::Distribution model(*tails, grid->magnitude, w.means[y], w.scales[y]);
+      const uint32_t low = model.Below(v), high = model.Below(v + 1);
+      *next++ = low | (high - low - 1) << 16;
+    });
+    count = next - steps;
   });
   return count;
 }
@@ -298,10 +382,11 @@ size_t nc_overfit_distributions(nc_overfit_linear linear, const nc_overfit_grid*
                                 size_t end, int16_t* means, uint8_t* scales) {
   nc::Walk walk(linear, grid, scratch);
   size_t count = 0;
-  walk.Run(begin, end, [&](size_t y, size_t x, int mean, int scale) {
-    means[count] = static_cast<int16_t>(std::min(std::max(mean, -4095), 4095));
-    scales[count++] = static_cast<uint8_t>(std::min(std::max(scale, 0), NC_OVERFIT_SCALES - 1));
-    return int{grid->values[y * grid->width + x]};
+  walk.Run(begin, end, [&](const nc::Wavefront& w) {
+    nc::Known(grid, w, [&](size_t y, int) {
+      means[count] = static_cast<int16_t>(nc::ClampMean(w.means[y]));
+      scales[count++] = static_cast<uint8_t>(nc::ClampScale(w.scales[y]));
+    });
   });
   return count;
 }

@@ -60,10 +60,51 @@ HWY_INLINE void Outputs(const nc_overfit_layer* layer, size_t o, size_t pairs, c
   }
 }
 
+// As Linear for up to eight inputs, which then stay in registers.
+template <size_t kPairs>
+HWY_NOINLINE void Few(const nc_overfit_layer* layer, const int16_t* const* rows, int16_t* const* out, size_t count,
+                      bool relu) {
+  const D16 d;
+  const D32 d32;
+  const size_t outputs = layer->outputs;
+  const bool odd = layer->inputs % 2 != 0;
+  for (size_t at = 0; at < count; at += kLanes) {
+    V16 a[kPairs], b[kPairs];
+    HWY_UNROLL(4)
+    for (size_t p = 0; p < kPairs; p++) {
+      const auto x = hn::LoadU(d, rows[2 * p] + at);
+      const auto y = p + 1 == kPairs && odd ? hn::Zero(d) : hn::LoadU(d, rows[2 * p + 1] + at);
+      a[p] = hn::InterleaveLower(d, x, y);
+      b[p] = hn::InterleaveUpper(d, x, y);
+    }
+    for (size_t o = 0; o < outputs; o++) {
+      V32 low = hn::Zero(d32), high = hn::Zero(d32), low1 = hn::Zero(d32), high1 = hn::Zero(d32);
+      HWY_UNROLL(4)
+      for (size_t p = 0; p < kPairs; p++) {
+        int32_t pair;
+        std::memcpy(&pair, layer->weights + (o * kPairs + p) * 2, sizeof(pair));
+        const auto weight = hn::BitCast(d, hn::Set(d32, pair));
+        low = hn::ReorderWidenMulAccumulate(d32, a[p], weight, low, low1);
+        high = hn::ReorderWidenMulAccumulate(d32, b[p], weight, high, high1);
+      }
+      const int shift = layer->shift[o];
+      const auto bias = hn::Set(d32, layer->bias[o]);
+      const auto l = hn::ShiftRightSame(hn::Add(hn::RearrangeToOddPlusEven(low, low1), bias), shift);
+      const auto h = hn::ShiftRightSame(hn::Add(hn::RearrangeToOddPlusEven(high, high1), bias), shift);
+      auto y = hn::ReorderDemote2To(d, l, h);
+      if (relu) y = hn::Max(y, hn::Zero(d));
+      hn::StoreU(y, d, out[o] + at);
+    }
+  }
+}
+
 void Linear(const nc_overfit_layer* layer, const int16_t* const* rows, int16_t* const* out, size_t count,
             int32_t relu) {
   const D16 d;
   const size_t inputs = layer->inputs, outputs = layer->outputs, pairs = (inputs + 1) / 2;
+  if (pairs == 4) return Few<4>(layer, rows, out, count, relu != 0);
+  if (pairs == 3) return Few<3>(layer, rows, out, count, relu != 0);
+  if (pairs == 2) return Few<2>(layer, rows, out, count, relu != 0);
   HWY_ALIGN int16_t x[(NC_OVERFIT_MAX_INPUTS + 1) * kLanes];
   for (size_t at = 0; at < count; at += kLanes) {
     for (size_t p = 0; p < inputs / 2; p++) {

@@ -51,11 +51,24 @@ void Extend(int16_t* row, size_t width) {
   row[width] = row[width - 1];
 }
 
-void Samples(const int16_t* a, const int16_t* b, size_t width, int32_t bits, size_t stride, uint8_t* out) {
+// Sample bytes of outputs a[c] + b[c], one or three of them in turn.
+void Samples(int16_t* const* a, int16_t* const* b, size_t outputs, size_t width, int32_t bits, uint8_t* out) {
   const int32_t half = 1 << (bits - 1);
-  for (size_t x = 0; x < width; x++) {
-    const int32_t v = std::min(std::max(a[x] + b[x], -32768), 32767);
-    out[x * stride] = static_cast<uint8_t>(std::min(std::max((v * 255 + half) >> bits, 0), 255));
+  uint8_t bytes[3][kSegment];
+  for (size_t at = 0; at < width; at += kSegment) {
+    const size_t count = std::min(kSegment, width - at);
+    for (size_t c = 0; c < outputs; c++)
+      for (size_t x = 0; x < count; x++) {
+        const int32_t v = std::min(std::max(a[c][at + x] + b[c][at + x], -32768), 32767);
+        // v * 255, without a multiplication that plain SSE2 lacks.
+        bytes[c][x] = static_cast<uint8_t>(std::min(std::max(((v << 8) - v + half) >> bits, 0), 255));
+      }
+    if (outputs == 1) {
+      std::memcpy(out + at, bytes[0], count);
+    } else {
+      uint8_t* to = out + 3 * at;
+      for (size_t x = 0; x < count; x++, to += 3) to[0] = bytes[0][x], to[1] = bytes[1][x], to[2] = bytes[2][x];
+    }
   }
 }
 
@@ -127,10 +140,10 @@ void nc_overfit_band(nc_overfit_linear linear, const nc_overfit_synthesis* s, si
     const int16_t* x[NC_OVERFIT_MAX_LEVELS];
     int16_t* y[3];
     for (size_t i = 0; i < size_t(s->planes); i++) x[i] = planes + (i * rows + (row - top)) * pitch;
-    for (size_t c = 0; c < outputs; c++) y[c] = linear_part + c * pitch;
+    int16_t* main[3];
+    for (size_t c = 0; c < outputs; c++) y[c] = linear_part + c * pitch, main[c] = at(sets[convs & 1], c, row);
     linear(&s->stabiliser, x, y, width, 0);
-    for (size_t c = 0; c < outputs; c++)
-      Samples(at(sets[convs & 1], c, row), y[c], width, s->output_bits, outputs, out + row * width * outputs + c);
+    Samples(main, y, outputs, width, s->output_bits, out + row * width * outputs);
   }
 }
 

@@ -240,17 +240,15 @@ double ContextBand(const nc_context_model* mp, int32_t row0, int32_t row1, float
       Outer(d, at.gout, 2, at.h[0], c, acc_out + 2 * c * kN);
       BiasSum(d, at.gout, 2, acc_out + 4 * c * kN);
       float *g = at.ga, *next = at.gb;
-      Transposed(d, m.wo, at.gout, 2, g, c, false);
+      Transposed(d, m.wo, at.gout, 2, nullptr, hidden ? at.h[hidden] : nullptr, g, c);
       for (int32_t l = hidden - 1; l >= 0; l--) {
-        ReluBackward(d, at.h[l + 1], g, c);
         float* a = acc + l * (c + 1) * c * kN;
         Outer(d, g, c, at.h[l], c, a);
         BiasSum(d, g, c, a + c * c * kN);
-        std::memcpy(next, g, c * kT * sizeof(float));
-        Transposed(d, m.w[l], g, c, next, c, true);
+        Transposed(d, m.w[l], g, c, g, l ? at.h[l] : nullptr, next, c);
         std::swap(g, next);
       }
-      Transposed(d, m.ws, at.gout, 2, g, c, true);
+      Transposed(d, m.ws, at.gout, 2, g, nullptr, g, c);
 
       float* own = m.gx + y * m.pitch + x0;
       for (int32_t t = 0; t < n; t++) own[t] += gx[t];
@@ -266,7 +264,7 @@ double ContextBand(const nc_context_model* mp, int32_t row0, int32_t row1, float
         float* a = acc + shape.feature * kN;
         Outer(d, gf, m.features, at.r, raw, a);
         BiasSum(d, gf, m.features, a + m.features * raw * kN);
-        Transposed(d, m.wf, gf, m.features, at.gr, raw, false);
+        Transposed(d, m.wf, gf, m.features, nullptr, nullptr, at.gr, raw);
         ScatterStack(m, y, row0, row1, x0, n, at.gr, halo_s);
       }
     }

@@ -56,33 +56,44 @@ HWY_INLINE V Log2(D d, V x) {
 
 enum Tail { kPlain, kRelu, kResidualRelu };
 
+// A layer's outputs are computed kBlock rows by kSpan vectors at a time: as many sums as hide the latency of a
+// multiply-add, in few enough registers that none of them goes through memory in the inner loop.
+template <class D>
+struct Blocking {
+  static constexpr size_t kVectors = NC_TILE / hn::MaxLanes(D());
+  static constexpr size_t kSpan = kVectors < 6 ? kVectors : 6;
+  static constexpr size_t kBlock = kSpan == 6 ? 2 : 4;
+  static_assert(kVectors % kSpan == 0, "a tile is whole spans");
+};
+
 // out[o] = tail(bias[o] + sum over i of w[o][i] in[i]) for kR rows; rows are NC_TILE long. The residual is in[o].
 template <size_t kR, class D>
 HWY_INLINE void LinearRows(D d, const float* HWY_RESTRICT w, size_t ld, const float* bias, const float* HWY_RESTRICT in,
                            size_t inputs, const float* residual, float* HWY_RESTRICT out, Tail tail) {
-  constexpr size_t kN = hn::MaxLanes(D());
-  for (size_t t = 0; t < NC_TILE; t += 3 * kN) {
-    hn::Vec<D> acc[kR][3];
+  constexpr size_t kN = hn::MaxLanes(D()), kV = Blocking<D>::kSpan;
+  for (size_t t = 0; t < NC_TILE; t += kV * kN) {
+    hn::Vec<D> acc[kR][kV];
     HWY_UNROLL(4)
     for (size_t r = 0; r < kR; r++) {
-      const auto b = hn::Set(d, bias ? bias[r] : 0.0f);
-      acc[r][0] = acc[r][1] = acc[r][2] = b;
+      HWY_UNROLL(6)
+      for (size_t v = 0; v < kV; v++) acc[r][v] = hn::Set(d, bias ? bias[r] : 0.0f);
     }
     for (size_t i = 0; i < inputs; i++) {
       const float* x = in + i * NC_TILE + t;
-      const auto x0 = hn::Load(d, x), x1 = hn::Load(d, x + kN), x2 = hn::Load(d, x + 2 * kN);
+      hn::Vec<D> k[kR];
       HWY_UNROLL(4)
-      for (size_t r = 0; r < kR; r++) {
-        const auto k = hn::Set(d, w[r * ld + i]);
-        acc[r][0] = hn::MulAdd(k, x0, acc[r][0]);
-        acc[r][1] = hn::MulAdd(k, x1, acc[r][1]);
-        acc[r][2] = hn::MulAdd(k, x2, acc[r][2]);
+      for (size_t r = 0; r < kR; r++) k[r] = hn::Set(d, w[r * ld + i]);
+      HWY_UNROLL(6)
+      for (size_t v = 0; v < kV; v++) {
+        const auto xv = hn::Load(d, x + v * kN);
+        HWY_UNROLL(4)
+        for (size_t r = 0; r < kR; r++) acc[r][v] = hn::MulAdd(k[r], xv, acc[r][v]);
       }
     }
     HWY_UNROLL(4)
     for (size_t r = 0; r < kR; r++) {
-      HWY_UNROLL(3)
-      for (size_t v = 0; v < 3; v++) {
+      HWY_UNROLL(6)
+      for (size_t v = 0; v < kV; v++) {
         auto y = acc[r][v];
         if (tail == kResidualRelu) y = hn::Add(y, hn::Load(d, residual + r * NC_TILE + t + v * kN));
         if (tail != kPlain) y = hn::Max(y, hn::Zero(d));
@@ -95,66 +106,64 @@ HWY_INLINE void LinearRows(D d, const float* HWY_RESTRICT w, size_t ld, const fl
 template <class D>
 HWY_NOINLINE void Linear(D d, const float* w, const float* bias, const float* in, size_t inputs, float* out,
                          size_t outputs, Tail tail) {
+  constexpr size_t kB = Blocking<D>::kBlock;
+  const auto row = [&](size_t o) { return in + o * NC_TILE; };
   size_t o = 0;
-  for (; o + 4 <= outputs; o += 4)
-    LinearRows<4>(d, w + o * inputs, inputs, bias ? bias + o : nullptr, in, inputs, in + o * NC_TILE,
-                  out + o * NC_TILE, tail);
-  const float* b = bias ? bias + o : nullptr;
-  const float* wr = w + o * inputs;
-  float* y = out + o * NC_TILE;
-  const float* residual = in + o * NC_TILE;
-  switch (outputs - o) {
-    case 3: LinearRows<3>(d, wr, inputs, b, in, inputs, residual, y, tail); break;
-    case 2: LinearRows<2>(d, wr, inputs, b, in, inputs, residual, y, tail); break;
-    case 1: LinearRows<1>(d, wr, inputs, b, in, inputs, residual, y, tail); break;
-    default: break;
-  }
+  for (; o + kB <= outputs; o += kB)
+    LinearRows<kB>(d, w + o * inputs, inputs, bias ? bias + o : nullptr, in, inputs, row(o), out + o * NC_TILE, tail);
+  for (; o < outputs; o++)
+    LinearRows<1>(d, w + o * inputs, inputs, bias ? bias + o : nullptr, in, inputs, row(o), out + o * NC_TILE, tail);
 }
 
-// gin[i] = (add ? gin[i] : 0) + sum over o of w[o][i] gout[o], for kR consecutive i.
+// gin[i] = start[i] + sum over o of w[o][i] gout[o] where passed[i] > 0, else 0, for kR consecutive i. Without `start` from
+// 0, without `passed` everywhere; `start` may be gin.
 template <size_t kR, class D>
 HWY_INLINE void TransposedRows(D d, const float* HWY_RESTRICT w, size_t ld, const float* HWY_RESTRICT gout,
-                               size_t outputs, float* HWY_RESTRICT gin, bool add) {
-  constexpr size_t kN = hn::MaxLanes(D());
-  for (size_t t = 0; t < NC_TILE; t += 3 * kN) {
-    hn::Vec<D> acc[kR][3];
+                               size_t outputs, const float* start, const float* passed, float* gin) {
+  constexpr size_t kN = hn::MaxLanes(D()), kV = Blocking<D>::kSpan;
+  for (size_t t = 0; t < NC_TILE; t += kV * kN) {
+    hn::Vec<D> acc[kR][kV];
     HWY_UNROLL(4)
     for (size_t r = 0; r < kR; r++) {
-      HWY_UNROLL(3)
-      for (size_t v = 0; v < 3; v++)
-        acc[r][v] = add ? hn::Load(d, gin + r * NC_TILE + t + v * kN) : hn::Zero(d);
+      HWY_UNROLL(6)
+      for (size_t v = 0; v < kV; v++)
+        acc[r][v] = start ? hn::Load(d, start + r * NC_TILE + t + v * kN) : hn::Zero(d);
     }
     for (size_t o = 0; o < outputs; o++) {
       const float* g = gout + o * NC_TILE + t;
-      const auto g0 = hn::Load(d, g), g1 = hn::Load(d, g + kN), g2 = hn::Load(d, g + 2 * kN);
+      hn::Vec<D> k[kR];
       HWY_UNROLL(4)
-      for (size_t r = 0; r < kR; r++) {
-        const auto k = hn::Set(d, w[o * ld + r]);
-        acc[r][0] = hn::MulAdd(k, g0, acc[r][0]);
-        acc[r][1] = hn::MulAdd(k, g1, acc[r][1]);
-        acc[r][2] = hn::MulAdd(k, g2, acc[r][2]);
+      for (size_t r = 0; r < kR; r++) k[r] = hn::Set(d, w[o * ld + r]);
+      HWY_UNROLL(6)
+      for (size_t v = 0; v < kV; v++) {
+        const auto gv = hn::Load(d, g + v * kN);
+        HWY_UNROLL(4)
+        for (size_t r = 0; r < kR; r++) acc[r][v] = hn::MulAdd(k[r], gv, acc[r][v]);
       }
     }
     HWY_UNROLL(4)
     for (size_t r = 0; r < kR; r++) {
-      HWY_UNROLL(3)
-      for (size_t v = 0; v < 3; v++) hn::Store(acc[r][v], d, gin + r * NC_TILE + t + v * kN);
+      HWY_UNROLL(6)
+      for (size_t v = 0; v < kV; v++) {
+        const size_t at = r * NC_TILE + t + v * kN;
+        auto g = acc[r][v];
+        if (passed) g = hn::IfThenElseZero(hn::Gt(hn::Load(d, passed + at), hn::Zero(d)), g);
+        hn::Store(g, d, gin + at);
+      }
     }
   }
 }
 
 template <class D>
-HWY_NOINLINE void Transposed(D d, const float* w, const float* gout, size_t outputs, float* gin, size_t inputs,
-                             bool add) {
+HWY_NOINLINE void Transposed(D d, const float* w, const float* gout, size_t outputs, const float* start,
+                             const float* passed, float* gin, size_t inputs) {
+  constexpr size_t kB = Blocking<D>::kBlock;
+  const auto row = [](const float* plane, size_t i) { return plane ? plane + i * NC_TILE : nullptr; };
   size_t i = 0;
-  for (; i + 4 <= inputs; i += 4) TransposedRows<4>(d, w + i, inputs, gout, outputs, gin + i * NC_TILE, add);
-  float* g = gin + i * NC_TILE;
-  switch (inputs - i) {
-    case 3: TransposedRows<3>(d, w + i, inputs, gout, outputs, g, add); break;
-    case 2: TransposedRows<2>(d, w + i, inputs, gout, outputs, g, add); break;
-    case 1: TransposedRows<1>(d, w + i, inputs, gout, outputs, g, add); break;
-    default: break;
-  }
+  for (; i + kB <= inputs; i += kB)
+    TransposedRows<kB>(d, w + i, inputs, gout, outputs, row(start, i), row(passed, i), gin + i * NC_TILE);
+  for (; i < inputs; i++)
+    TransposedRows<1>(d, w + i, inputs, gout, outputs, row(start, i), row(passed, i), gin + i * NC_TILE);
 }
 
 // acc[o][i] (a vector each) += sum over the tile of gout[o] in[i], lane by lane.
@@ -168,7 +177,10 @@ HWY_INLINE void OuterBlock(D d, const float* HWY_RESTRICT gout, const float* HWY
     HWY_UNROLL(3)
     for (size_t c = 0; c < kC; c++) sum[r][c] = hn::Load(d, acc + (r * ld + c) * kN);
   }
+  HWY_UNROLL(6)
   for (size_t t = 0; t < NC_TILE; t += kN) {
+    // Else the compiler loads all of gout before the loop over inputs and spills it, and sums with it.
+    HWY_FENCE;
     hn::Vec<D> x[kC];
     HWY_UNROLL(3)
     for (size_t c = 0; c < kC; c++) x[c] = hn::Load(d, in + c * NC_TILE + t);
@@ -218,16 +230,6 @@ HWY_INLINE void BiasSum(D d, const float* gout, size_t outputs, float* acc) {
     auto sum = hn::Load(d, acc + o * kN);
     for (size_t t = 0; t < NC_TILE; t += kN) sum = hn::Add(sum, hn::Load(d, gout + o * NC_TILE + t));
     hn::Store(sum, d, acc + o * kN);
-  }
-}
-
-// g[o] = y[o] > 0 ? g[o] : 0
-template <class D>
-HWY_INLINE void ReluBackward(D d, const float* y, float* g, size_t rows) {
-  constexpr size_t kN = hn::MaxLanes(D());
-  for (size_t t = 0; t < rows * NC_TILE; t += kN) {
-    const auto mask = hn::Gt(hn::Load(d, y + t), hn::Zero(d));
-    hn::Store(hn::IfThenElseZero(mask, hn::Load(d, g + t)), d, g + t);
   }
 }
 

@@ -79,14 +79,13 @@ void Backward(const nc_perceptron* pp, int32_t row0, int32_t row1, float* gradie
       Linear(d, p.w1, p.b1, in, p.inputs, h, p.width, kRelu);
       Outer(d, gout, p.outputs, h, p.width, acc2);
       BiasSum(d, gout, p.outputs, acc2 + p.width * p.outputs * kN);
-      Transposed(d, p.w2, gout, p.outputs, gh, p.width, false);
-      ReluBackward(d, h, gh, p.width);
+      Transposed(d, p.w2, gout, p.outputs, nullptr, h, gh, p.width);
       Outer(d, gh, p.width, in, p.inputs, acc);
       BiasSum(d, gh, p.width, acc + p.inputs * p.width * kN);
-      Transposed(d, p.w1, gh, p.width, gin, p.inputs, false);
+      Transposed(d, p.w1, gh, p.width, nullptr, nullptr, gin, p.inputs);
       if (p.linear) {
         Outer(d, gl, p.linear, in, p.inputs, acc3);
-        Transposed(d, p.a, gl, p.linear, gin, p.inputs, true);
+        Transposed(d, p.a, gl, p.linear, gin, nullptr, gin, p.inputs);
       }
       for (int32_t i = 0; i < p.inputs; i++) {
         float* to = p.gx[i] + y * p.x_pitch + x0;

@@ -10,5 +10,10 @@ static const unsigned char hyperprior_1_analysis[] = {
 #embed "Weights/hyperprior-1-analysis.ncw"
 };
 
+static const unsigned char overfit_1[] = {
+#embed "Weights/overfit-1.ncw"
+};
+
 nc_weights nc_hyperprior_1(void) { return (nc_weights){hyperprior_1, sizeof hyperprior_1}; }
 nc_weights nc_hyperprior_1_analysis(void) { return (nc_weights){hyperprior_1_analysis, sizeof hyperprior_1_analysis}; }
+nc_weights nc_overfit_1(void) { return (nc_weights){overfit_1, sizeof overfit_1}; }

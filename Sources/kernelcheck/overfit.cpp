@@ -39,7 +39,7 @@ struct Layer {
 void CheckOverfit(int32_t level, bool quick, Tally& tally) {
   const nc_overfit_linear linear = nc_overfit_linear_at(level);
   for (Data data : {Data::kUsual, Data::kExtreme})
-    for (int32_t in : {1, 2, 3, 4, 7, 14, 27, 52, 128})
+    for (int32_t in : {1, 2, 3, 4, 5, 6, 7, 8, 9, 14, 27, 52, 128})
       for (int32_t out : {1, 2, 3, 4, 5, 8, 26})
         for (size_t count : {1, 7, 8, 16, 17, 130}) {
           if (quick && (in + out + int32_t(count)) % 3 != 0) continue;

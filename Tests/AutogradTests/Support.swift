@@ -1,4 +1,5 @@
 import Autograd
+import Tensors
 import Testing
 
 /// A fixed stream of numbers in -1...1.
@@ -100,3 +101,19 @@ func marginsAreZero(_ v: Variable) -> Bool {
 
 /// [height, width] of the pictures that operators are tried with.
 let sizes = [(1, 1), (1, 7), (7, 1), (2, 2), (3, 5), (16, 16), (17, 33), (40, 65), (75, 130)]
+
+/// Holds what `run` returns at every level of this CPU against the scalar level's, relative to each array's largest.
+func expectLevelsAgree(
+  _ run: (Kernels.Level) -> [[Float]], tolerance: Float, sourceLocation: SourceLocation = #_sourceLocation
+) {
+  let levels = Kernels.Level.allCases.filter { Kernels.at($0) != nil }
+  #expect(levels.first == .scalar, sourceLocation: sourceLocation)
+  let scalar = run(.scalar)
+  for level in levels.dropFirst() {
+    for (k, (a, b)) in zip(scalar, run(level)).enumerated() {
+      let scale = a.reduce(1e-6) { max($0, abs($1)) }
+      let worst = zip(a, b).reduce(0) { max($0, abs($1.0 - $1.1)) }
+      #expect(worst <= tolerance * scale, "\(level), result \(k): \(worst) of \(scale)", sourceLocation: sourceLocation)
+    }
+  }
+}

@@ -1,3 +1,4 @@
+import Foundation
 import ImageCodec
 import Media
 import NeuralCodecs
@@ -101,5 +102,76 @@ import Testing
     #expect(abs(overfit.grids.reduce(0) { $0 + $1.bytes } - Double(overfit.symbolBytes)) < 12)
     #expect(overfit.networkBytes <= Double(overfit.sideBytes) && overfit.networkBytes > 200)
     #expect(overfit.parameters.map(\.count).reduce(0, +) == sample.architecture.parameterCount)
+  }
+
+  /// Steps and sizes that need low bits and escapes; the entropy model's weights are kept small, as their sums are
+  /// bounded.
+  @Test(arguments: [0, 3, 8, 12]) func parametersOfAllSizesComeBack(step: Int) throws {
+    let architecture = OverfitArchitecture(preset: .low, width: 9, height: 6)
+    var dice = Dice(step)
+    let prior = OverfitPrior(noneFor: architecture)
+    var floats = [Float](repeating: 0, count: architecture.parameterCount)
+    for tensor in architecture.tensors {
+      for i in tensor.range {
+        // Mostly near zero with an outlier now and then, or all large.
+        floats[i] = tensor.isBias ? dice.unit() * 100 : dice.int(0...9) == 0 ? dice.unit() * 0.4 : dice.unit() * 0.01
+      }
+    }
+    let steps = architecture.groups.map { $0.kind.name.contains("bias") ? min(step + 3, 15) : step }
+    let parameters = try OverfitParameters.quantised(floats, architecture: architecture, prior: prior, steps: steps)
+    let values = parameters.floats
+    for group in architecture.groups.indices {
+      for i in architecture.groups[group].range {
+        #expect(abs(values[i] - floats[i]) <= 0.5001 / Float(1 << steps[group]))
+      }
+    }
+    let grids = architecture.grids.map { [Int8](repeating: 0, count: $0.count) }
+    let formats = OverfitFormats(planes: 8, hidden: min(8, 8 + step), outputs: 8)
+    let bytes = try OverfitStream.write(parameters, formats: formats, grids: grids, threads: 1)
+    let stream = try OverfitStream.parse(bytes[...], width: 9, height: 6, outputs: 3, modelID: 0)
+    #expect(stream.parameters == parameters)
+    // 3 bits for the networks, 18 of masks, 12 of formats, 11 a group and 3 a grid of zeros; and no symbols.
+    #expect(stream.headerBytes == (3 + 18 + 12 + 11 * architecture.groups.count + 3 * 10 + 7) / 8)
+    #expect(stream.symbolBytes == 0)
+    let bits = parameters.bitsByGroup.reduce(0, +)
+    #expect(abs(Double(8 * stream.sideBytes) - bits) < 0.001 * bits + 32)
+    // Asking for one group at a time says the same.
+    for (group, cost) in zip(architecture.groups, parameters.bitsByGroup) {
+      let number = architecture.groups.firstIndex(of: group)!
+      #expect(OverfitParameters.bits(of: floats, group: group, step: steps[number], prior: prior).bits == cost)
+      #expect(
+        OverfitParameters.rounded(floats, group: group, step: steps[number], prior: prior)
+          == Array(values[group.range]))
+    }
+  }
+
+  @Test func theBestBaseIsFound() {
+    var dice = Dice(5)
+    for scale: Float in [0.01, 0.3, 2, 30, 900, 20_000] {
+      let integers = (0..<150).map { _ in Int32((dice.normal() * scale).rounded()) }
+      let offsets = (0..<150).map { Int8($0 % 9 - 4) }
+      let best = OverfitParameterCost.shared.best(integers[...], offsets: offsets[...])
+      let all = (0...111).map { OverfitParameterCost.shared.bits(integers[...], offsets: offsets[...], base: $0) }
+      #expect(best.bits == all[best.base])
+      #expect(best.bits <= all.min()! * 1.002 + 0.5, "scale \(scale)")
+    }
+  }
+
+  @Test func distributionsAreThoseOfTheCost() throws {
+    let sample = try OverfitSample(OverfitArchitecture(preset: .high, width: 203, height: 131), activity: 2)
+    let model = OverfitEntropyModel(try OverfitNetwork(sample.parameters, formats: sample.formats), threads: 2)
+    let bits = model.bits(sample.grids)
+    for (number, grid) in sample.architecture.grids.enumerated() where bits[number] > 200 {
+      let (means, scales) = model.distributions(number, sample.grids)
+      #expect(means.count == grid.count && scales.count == grid.count)
+      var sum = 0.0
+      for (i, v) in sample.grids[number].enumerated() {
+        let mean = Double(means[i]) / 32, b = exp(Double(scales[i]) / 16 - 3.5)
+        let cdf = { (z: Double) in z < 0 ? 0.5 * exp(z / b) : 1 - 0.5 * exp(-z / b) }
+        sum -= log2(max(cdf(Double(v) + 0.5 - mean) - cdf(Double(v) - 0.5 - mean), 0x1p-16))
+      }
+      // Positions in the wrong place would cost far more.
+      #expect(abs(sum - bits[number]) < 0.01 * sum, "grid \(number): \(bits[number]) bits, \(sum) from distributions")
+    }
   }
 }

@@ -1,9 +1,9 @@
-/// The configuration of codec 1, the hyperprior image codec:
+/// The configuration of codecs 1 and 2, the hyperprior and the overfitted image codec:
 ///
 ///     width    varint, 1...65535, pixels
 ///     height   varint, 1...65535, pixels
 ///     samples  1 byte: bits 0...3 colour, bit 4 alpha, bits 5...7 sRGB
-///     quality  1 byte, 0...100
+///     quality  1 byte, 0...100; does nothing to decoding in codec 2
 // bitstream-spec 4.5
 package struct ImageConfiguration: BitstreamStructure, Equatable, Sendable {
   package enum Colour: UInt8, FieldEnumeration {

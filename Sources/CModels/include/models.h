@@ -15,4 +15,7 @@ nc_weights nc_hyperprior_1(void);
 // The encoder's analysis for the same; may change without a new model id.
 nc_weights nc_hyperprior_1_analysis(void);
 
+// Priors of codec 2's networks, models 1 to 5.
+nc_weights nc_overfit_1(void);
+
 #endif

@@ -35,12 +35,16 @@ package struct OverfitPrior: Sendable, Equatable {
 
   /// The prior that a file names. Throws `CodecError` (unsupported) where this build has none of that id.
   package init(modelID: UInt32, for architecture: OverfitArchitecture) throws(CodecError) {
-    guard modelID == 0 else {
+    guard modelID != 0 else {
+      self.init(noneFor: architecture)
+      return
+    }
+    guard let table = OverfitPriorTables.table(modelID, architecture) else {
       throw CodecError(
         .unsupported,
-        "the file needs model \(modelID) of the overfitted image codec, which this nccodec lacks. Use a newer version.")
+        "the file needs model \(modelID) of the overfitted image codec for networks that this nccodec has none for. Use a newer version.")
     }
-    self.init(noneFor: architecture)
+    self.init(modelID: modelID, values: table.values, offsets: table.offsets)
   }
 
   /// Parameter `i`'s value in steps of 2^-step.

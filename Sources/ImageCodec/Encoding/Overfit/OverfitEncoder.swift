@@ -14,7 +14,7 @@ final class OverfitEncoder {
   private let threads: Int
   private let schedule: FitSchedule
   private let architecture: OverfitArchitecture
-  private let prior: OverfitPrior
+  private var prior: OverfitPrior
   /// Iterations between evaluations.
   private let interval: Int
   /// Bits of the file that are neither grids nor parameters: container, alpha, metadata, headers.
@@ -59,9 +59,10 @@ final class OverfitEncoder {
     try check()
     progress.stage("analysis")
     var control = try startingPoint()
+    prior = OverfitPrior(trainedFor: control.lambda, architecture)
     let graph = OverfitGraph(
       architecture, target: OverfitGraph.target(of: image),
-      initial: OverfitGraph.start(architecture, prior: prior, seed: 1), lambda: control.lambda)
+      initial: OverfitGraph.start(architecture, prior: prior, seed: 1), prior: prior, lambda: control.lambda)
     return try finished(try fit(graph, &control))
   }
 
@@ -201,7 +202,7 @@ extension OverfitEncoder {
     let now = graph.evaluate(threads: threads)
     // Numbers too large for the usual steps are a matter of the fit's first iterations.
     let side = try? OverfitParameters.quantised(
-      graph.floats, architecture: architecture, prior: prior, steps: OverfitNetworkSearch.usualSteps(architecture)
+      graph.floats, architecture: architecture, prior: prior, steps: architecture.groups.map { OverfitNetworkSearch.usualStep($0.kind) }
     ).bits
     return Evaluation(loss: now.loss, bits: now.bits + (side ?? 0) + overhead, psnr: Self.rounded(psnr: now.psnr))
   }

@@ -22,7 +22,14 @@ package final class OverfitGraph {
 
   package let architecture: OverfitArchitecture
   /// What a bit per pixel adds to the loss; may change between iterations.
-  package var lambda: Double { didSet { rate.weight = Float(lambda / pixels) } }
+  package var lambda: Double {
+    didSet {
+      rate.weight = Float(lambda / pixels)
+      network.weight = pull * rate.weight
+    }
+  }
+  /// How much more a parameter's bit counts in the fit than a latent's: the optimiser wanders, and what it wanders costs.
+  package var pull: Float = 2 { didSet { network.weight = pull * rate.weight } }
   package let tape = Tape()
   /// In coding order.
   package private(set) var grids: [Grid] = []
@@ -30,13 +37,15 @@ package final class OverfitGraph {
   package private(set) var parameters: [Parameter] = []
   package private(set) var rate: ContextRate!
   package private(set) var error: SquaredError!
+  package private(set) var network: ParameterRate!
 
   private var pixels: Double { Double(architecture.width) * Double(architecture.height) }
 
   /// - Parameters:
   ///   - target: samples 0...1, [outputs, H, W], without gradient
   ///   - initial: numbers in the order of `architecture.tensors`
-  package init(_ architecture: OverfitArchitecture, target: Variable, initial: [Float], lambda: Double, seed: UInt64 = 1) {
+  ///   - prior: where moving away from costs bits
+  package init(_ architecture: OverfitArchitecture, target: Variable, initial: [Float], prior: OverfitPrior, lambda: Double, seed: UInt64 = 1) {
     precondition(target.channels == architecture.outputs && initial.count == architecture.parameterCount)
     self.architecture = architecture
     self.lambda = lambda
@@ -49,6 +58,7 @@ package final class OverfitGraph {
     }
     let stacks = addGrids(seed: seed)
     addRate(stacks)
+    addNetworkRate(prior)
     addError(synthesis(of: upsampled()), target)
   }
 
@@ -118,6 +128,19 @@ package final class OverfitGraph {
         weight: Float(lambda / pixels)))
   }
 
+  private func addNetworkRate(_ prior: OverfitPrior) {
+    let centre = prior.values.map { Float($0) / 65536 }
+    let groups = architecture.groups.map { group in
+      var members: [(parameter: Parameter, centre: [Float])] = []
+      for (tensor, parameter) in zip(architecture.tensors, parameters) where tensor.group == group.kind {
+        members.append((parameter, Array(centre[tensor.range])))
+      }
+      return ParameterRate.Group(
+        members: members, step: 1 / Float(1 << OverfitNetworkSearch.usualStep(group.kind)))
+    }
+    network = tape.append(ParameterRate(groups, weight: pull * Float(lambda / pixels)))
+  }
+
   /// All latent grids at full size, the finest first.
   private func upsampled() -> Variable {
     let a = architecture
@@ -183,6 +206,20 @@ package final class OverfitGraph {
     setRounding(.plain)
     let loss = tape.forward(threads: threads, iteration: 0)
     return (loss, rate.bits.reduce(0, +), -10 * log10(error.squares / (pixels * Double(architecture.outputs))))
+  }
+}
+
+extension OverfitPrior {
+  /// The trained prior whose lambda is nearest; model 0 where there is none for these networks.
+  package init(trainedFor lambda: Double, _ architecture: OverfitArchitecture) {
+    // Of models 1 to 5.
+    let trained = [0.02, 0.004, 0.001, 0.0004, 0.0001]
+    let nearest = trained.indices.min { abs(log(trained[$0] / lambda)) < abs(log(trained[$1] / lambda)) }!
+    do {
+      try self.init(modelID: UInt32(nearest + 1), for: architecture)
+    } catch {
+      self.init(noneFor: architecture)
+    }
   }
 }
 

@@ -16,20 +16,15 @@ package struct OverfitNetworkSearch {
   private var architecture: OverfitArchitecture { graph.architecture }
   private var perBit: Double { graph.lambda / (Double(architecture.width) * Double(architecture.height)) }
 
-  /// Steps that usually do, to start from.
-  static func usualSteps(_ architecture: OverfitArchitecture) -> [Int] {
-    architecture.groups.map { group in
-      switch group.kind {
-      case .contextWeights: 5
-      case .contextBiases: 5
-      case .featureWeights: 5
-      case .featureBiases: 5
-      case .upsampling: 7
-      case .firstWeights, .secondWeights: 7
-      case .convolution0Weights, .convolution1Weights, .convolution2Weights: 7
-      case .stabiliserWeights: 9
-      case .synthesisBiases: 8
-      }
+  /// A step 2^-k that usually does, to start from.
+  static func usualStep(_ kind: OverfitGroupKind) -> Int {
+    switch kind {
+    case .contextWeights, .contextBiases: 6
+    case .featureWeights, .featureBiases: 5
+    case .upsampling: 8
+    case .firstWeights, .secondWeights, .synthesisBiases: 8
+    case .convolution0Weights, .convolution1Weights, .convolution2Weights: 7
+    case .stabiliserWeights: 9
     }
   }
 
@@ -37,13 +32,16 @@ package struct OverfitNetworkSearch {
   package func quantise(before trial: () throws -> Void) throws -> OverfitParameters {
     let original = graph.floats
     let groups = architecture.groups
-    var steps = Self.usualSteps(architecture)
+    var steps = groups.map { Self.usualStep($0.kind) }
     var current = original
     for (number, group) in groups.enumerated() {
       current.replaceSubrange(
         group.range, with: OverfitParameters.rounded(original, group: group, step: steps[number], prior: prior))
     }
     graph.setRounding(.plain)
+    let weight = graph.network.weight
+    graph.network.weight = 0  // counted exactly here
+    defer { graph.network.weight = weight }
 
     func loss(_ number: Int, _ step: Int) throws -> Double {
       let group = groups[number]

@@ -37,7 +37,9 @@ extension OverfitEntropyModel {
       let parts = intervals(number, grids, magnitude: magnitudes[number], blocks: blocks[number]) { Array($0) }
       for part in parts { part.withUnsafeBufferPointer { encoder.append(intervals: $0) } }
     }
-    return encoder.finish()
+    // Lanes cost two or three bytes each; most of the decoder's time is the network's, so fewer than usual will do.
+    let bits = encoder.bitCount
+    return encoder.finish(lanes: bits < 100_000 ? 1 : bits < 400_000 ? 2 : 4)
   }
 
   /// Mean (1/32) and scale index (b = exp(index / 16 - 7/2)) of every position of grid `number`, [height, width].

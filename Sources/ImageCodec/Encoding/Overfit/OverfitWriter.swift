@@ -19,7 +19,7 @@ extension OverfitStream {
     precondition(grids.count == list.count && zip(grids, list).allSatisfy { $0.count == $1.count })
     let magnitudes = OverfitEntropyModel.magnitudes(grids)
     let model = OverfitEntropyModel(try OverfitNetwork(parameters, formats: formats), threads: threads)
-    let blocks = zip(list, grids).map { blockMap($0, $1) }
+    let blocks = usefulMaps(grids, model: model)
     let header = Header(
       architecture: architecture, formats: formats, steps: parameters.steps, bases: parameters.bases,
       magnitudes: magnitudes, hasMap: blocks.map { $0 != nil })
@@ -39,7 +39,20 @@ extension OverfitStream {
     return bytes + side + model.encode(grids, blocks: blocks)
   }
 
-  /// Which blocks of a grid are not all zero, where the grid has enough empty ones for decoders to gain by it.
+  /// The maps that take no more bits than they save, give or take what decoders gain by them.
+  private static func usefulMaps(_ grids: [[Int8]], model: OverfitEntropyModel) -> [[UInt8]?] {
+    let maps = zip(model.grids, grids).map { blockMap($0, $1) }
+    guard maps.contains(where: { $0 != nil }) else { return maps }
+    let plain = model.bits(grids)
+    let mapped = model.bits(grids, blocks: maps)
+    return maps.indices.map { i in
+      guard let map = maps[i] else { return nil }
+      let cost = OverfitBlockMaps.bits(map, grid: model.grids[i])
+      return mapped[i] + cost <= 1.0005 * plain[i] + 16 ? map : nil
+    }
+  }
+
+  /// Which blocks of a grid are not all zero; nil where too few are for decoders to gain by a map.
   private static func blockMap(_ grid: OverfitArchitecture.Grid, _ values: [Int8]) -> [UInt8]? {
     let (rows, columns) = blockCounts(grid)
     guard rows * columns >= 16 else { return nil }
@@ -50,7 +63,17 @@ extension OverfitStream {
       }
     }
     let empty = map.reduce(0) { $0 + ($1 == 0 ? 1 : 0) }
-    return empty * 4 >= map.count && empty < map.count ? map : nil
+    return empty * 8 >= map.count && empty < map.count ? map : nil
+  }
+}
+
+extension OverfitBlockMaps {
+  /// What a grid's map takes if it is the first one.
+  fileprivate static func bits(_ map: [UInt8], grid: OverfitArchitecture.Grid) -> Double {
+    var maps = OverfitBlockMaps()
+    var encoder = RangeEncoder()
+    maps.encode(map, into: &encoder, grid: grid)
+    return 8 * Double(encoder.finish().count)
   }
 }
 

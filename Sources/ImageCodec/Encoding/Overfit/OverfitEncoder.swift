@@ -15,7 +15,7 @@ final class OverfitEncoder {
   private let schedule: FitSchedule
   private let architecture: OverfitArchitecture
   private var prior: OverfitPrior
-  /// Iterations between evaluations.
+  /// Iterations between evaluations, which cost a third of one each.
   private let interval: Int
   /// Bits of the file that are neither grids nor parameters: container, alpha, metadata, headers.
   private let overhead: Double
@@ -40,7 +40,7 @@ final class OverfitEncoder {
     architecture = OverfitArchitecture(
       preset: effort.preset, width: image.width, height: image.height, outputs: image.channels)
     prior = OverfitPrior(noneFor: architecture)
-    interval = max(4, schedule.total / 48)
+    interval = min(max(4, schedule.total / 48), 50)
     let memory = Self.memory(architecture)
     guard memory <= options.maxMemory else {
       throw CodecError(
@@ -116,7 +116,7 @@ final class OverfitEncoder {
       progress.add(1)
       endedEarly = options.finishesEarly?() ?? false
       ended = before + fit.iteration
-      if fit.iteration % interval == 0 || fit.isDone || endedEarly {
+      if fit.iteration % interval == 0 || fit.iteration == 8 || fit.isDone || endedEarly {
         let now = evaluate(graph)
         last = now
         progress.add(1 / 3)

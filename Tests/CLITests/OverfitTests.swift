@@ -64,7 +64,7 @@ struct OverfitTests {
   @Test func missedTargetsAreNamed() throws {
     let outcome = try Command.run("encode", "--codec", "overfit", "--bpp", "0.01", Fixture.path("rgb8.png"), "-")
     #expect(outcome.status == 0)
-    #expect(outcome.errors.hasSuffix(" (what the fit came to for the 0.010 bpp asked for)\n"))
+    #expect(outcome.errors.hasSuffix(" (what the fits came to for the 0.010 bpp asked for)\n"))
   }
 
   /// Starts a fit that would last for minutes; returns once it shows iterations.

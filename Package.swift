@@ -88,7 +88,7 @@ let package = Package(
     .testTarget(name: "BitstreamTests", dependencies: ["Bitstream"]),
     .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Media", "CZlib"]),
     .testTarget(
-      name: "ImageCodecTests", dependencies: ["NeuralCodecs", "ImageCodec", "Metrics", "Media"]),
+      name: "ImageCodecTests", dependencies: ["NeuralCodecs", "ImageCodec", "Metrics", "Media", "MediaIO"]),
     .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),
     .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "Networks", "Bitstream", "Media"]),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"], exclude: ["reference.py"]),

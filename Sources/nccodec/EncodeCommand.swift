@@ -33,8 +33,8 @@ struct EncodeCommand: ParsableCommand {
       takes from ten seconds (effort 1) over minutes (5) to a quarter of an hour (9) for 768x512 on two cores and \
       makes smaller files. Without --codec, an effort of 4 or more means overfit and less means hyperprior.
 
-      Aims: with hyperprior, --bpp and --psnr take the nearest quality; with overfit, they steer the fit. Either way \
-      the report says what was reached. --lambda is what overfit minimises: squared error of samples 0...1 + \
+      Aims: with hyperprior, --bpp and --psnr take the nearest quality; with overfit, they repeat parts of the fit \
+      until they are met, in about twice the time. The report says what was reached. --lambda is what overfit minimises: squared error of samples 0...1 + \
       lambda * bits per pixel; about 0.02 (small) to 0.0001 (good). The result does not depend on --threads.
 
       Ctrl-C leaves nothing behind. With --keep-best the first Ctrl-C ends the fit, writes the best so far and exits \
@@ -192,7 +192,7 @@ struct EncodeCommand: ParsableCommand {
     line += "\(fixed(encoded.bitsPerPixel, 3)) bpp, "
     line += encoded.fit.map { "lambda \(significant($0.lambda, 3))" } ?? "quality \(encoded.quality)"
     if let psnr = encoded.psnr { line += ", PSNR \(decibels(psnr))" }
-    let what = encoded.codec == .overfit ? "what the fit came to for" : "the nearest reachable point to"
+    let what = encoded.codec == .overfit ? "what the fits came to for" : "the nearest reachable point to"
     if let bpp, fixed(bpp, 3) != fixed(encoded.bitsPerPixel, 3) {
       line += " (\(what) the \(fixed(bpp, 3)) bpp asked for)"
     } else if let psnr, fixed(psnr, 2) != fixed(encoded.psnr ?? .nan, 2) {

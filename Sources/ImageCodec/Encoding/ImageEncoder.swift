@@ -43,7 +43,7 @@ public struct ImageEncoder: Sendable {
     /// Largest picture accepted, in pixels.
     public var maxPixels = 1 << 27
     /// Most memory that a fit may take, in bytes, by an estimate made before anything is allocated.
-    public var maxMemory = 8 << 30
+    public var maxMemory = 16 << 30
     /// Called as stages begin and, at most ten times a second, after iterations of a fit; on the encoding thread.
     public var progress: (@Sendable (CodingProgress) -> Void)?
     /// Asked after each iteration of a fit: true ends the fit there, and the best so far becomes the file, which says so

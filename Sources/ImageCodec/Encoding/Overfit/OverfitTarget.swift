@@ -28,6 +28,8 @@ struct OverfitRateControl {
 
   let target: ImageEncoder.Target
   private var logarithm: Double
+  /// After each correction: what the next result would be, ln(bits) or dB, if lambda alone mattered.
+  private var expected: [Double] = []
 
   init(_ target: ImageEncoder.Target, lambda: Double) {
     self.target = target
@@ -64,7 +66,7 @@ struct OverfitRateControl {
     }
     let gentle = cycle(0.25, least: 50, isGentle: true)
     return [
-      cycle(0.6, least: 150, isGentle: false), cycle(0.5, least: 80, isGentle: false), gentle, gentle, gentle,
+      cycle(0.6, least: 150, isGentle: false), cycle(0.5, least: 80, isGentle: false), gentle, gentle, gentle, gentle,
     ]
   }
 
@@ -79,13 +81,17 @@ struct OverfitRateControl {
 
   /// Corrects lambda by what the last cycle came to.
   mutating func correct(bitsPerPixel: Double, psnr: Double) {
-    let step: Double
+    let (value, wanted, slope): (Double, Double, Double)
     switch target {
     case .quality, .lambda: return
-    case .bitsPerPixel(let wanted): step = log(wanted / bitsPerPixel) / Self.rateSlope
-    case .psnr(let wanted): step = (wanted - psnr) / Self.psnrSlope
+    case .bitsPerPixel(let bits): (value, wanted, slope) = (log(bitsPerPixel), log(bits), Self.rateSlope)
+    case .psnr(let decibels): (value, wanted, slope) = (psnr, decibels, Self.psnrSlope)
     }
-    logarithm = min(max(logarithm + min(max(step, -3), 3), Self.range.lowerBound), Self.range.upperBound)
+    // A gentle cycle changes something even where lambda stays; the next one will change a little less.
+    let drift = expected.count > 2 ? 0.6 * (value - expected.last!) : 0
+    let step = min(max((wanted - value - drift) / slope, -3), 3)
+    expected.append(value + slope * step)
+    logarithm = min(max(logarithm + step, Self.range.lowerBound), Self.range.upperBound)
   }
 
   /// Where to start: the lambda of the hyperprior's quality that comes nearest.

@@ -46,7 +46,7 @@ struct ContextTests {
   }
 
   /// Sizes around the tile's 48 columns and over several bands (of 16 rows here), whose halos then matter.
-  @Test(arguments: [(1, 1), (1, 7), (7, 1), (2, 2), (3, 5), (17, 33), (5, 49), (4, 131), (35, 66)])
+  @Test(arguments: [(1, 1), (1, 7), (7, 1), (2, 2), (3, 5), (17, 33), (5, 49), (4, 131), (34, 52)])
   func gradients(height: Int, width: Int) {
     check(
       ContextSetup(
@@ -58,8 +58,8 @@ struct ContextTests {
     for spatial in [1, 5] {
       check(
         ContextSetup(
-          height: 5, width: 53, stacks: [(1, true)], spatial: spatial, features: 2, hidden: hidden,
-          seed: UInt64(hidden + 10)))
+          height: 3, width: 50, stacks: [(1, true)], spatial: spatial, features: 2, hidden: hidden,
+          seed: UInt64(hidden + 10)), picks: 6)
     }
   }
 
@@ -86,7 +86,7 @@ struct ContextTests {
     // Rows on both sides of each cut between bands of 16.
     var (model, _) = setup.plain
     for row in [11, 12, 15, 16, 31, 32, 47, 48, 63, 64, 69] {
-      for column in [0, 47, 48, 69] {
+      for column in [0, 48, 69] {
         let i = row * 70 + column, step = 1e-6
         model.planes[0].values[i] += step
         let up = model.bits(of: 0)
@@ -97,7 +97,7 @@ struct ContextTests {
       }
     }
     for row in [7, 8, 15, 16, 23, 24, 31, 32, 34] {
-      for column in [0, 23, 24, 34] {
+      for column in [0, 24, 34] {
         let i = row * 35 + column, step = 1e-6
         model.planes[1].values[i] += step
         let up = model.bits()

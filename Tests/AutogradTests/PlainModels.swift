@@ -5,8 +5,14 @@ import Tensors
 /// W x + b, weights [b.count, x.count].
 func plainLinear(_ x: [Double], _ weights: [Double], _ bias: [Double]) -> [Double] {
   var y = bias
-  for o in y.indices {
-    for i in x.indices { y[o] += weights[o * x.count + i] * x[i] }
+  x.withUnsafeBufferPointer { x in
+    weights.withUnsafeBufferPointer { weights in
+      for o in y.indices {
+        var sum = y[o]
+        for i in x.indices { sum += weights[o * x.count + i] * x[i] }
+        y[o] = sum
+      }
+    }
   }
   return y
 }

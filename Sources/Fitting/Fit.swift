@@ -9,7 +9,7 @@ package struct FitSchedule: Sendable {
   package var settling: Int
   /// Learning rates at the start; they fall along a cosine.
   package var latentRate: Float = 0.02
-  package var weightRate: Float = 0.003
+  package var weightRate: Float = 0.006
   /// Of the networks while settling.
   package var settlingRate: Float = 1e-4
   /// Soft rounding's temperature at the start and end of the iterations.

@@ -28,8 +28,8 @@ package final class OverfitGraph {
       network.weight = pull * rate.weight
     }
   }
-  /// How much more a parameter's bit counts in the fit than a latent's: the optimiser wanders, and what it wanders costs.
-  package var pull: Float = 2 { didSet { network.weight = pull * rate.weight } }
+  /// How much a parameter's bit counts in the fit beside a latent's. On kodim15 after 600 iterations 2 made the loss 1.1 % higher.
+  package var pull: Float = 0.5 { didSet { network.weight = pull * rate.weight } }
   package let tape = Tape()
   /// In coding order.
   package private(set) var grids: [Grid] = []

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes the conformance streams and their manifest with the nccodec that stands in .build/release.
 
-Released streams are never made again: later versions add streams, and must decode these to the same samples. Run it only
-for a model or codec that no release has had. Python's standard library is enough.
+Released streams are never made again: later versions add streams, and must decode these to the same samples. Only streams
+that are not in the manifest yet are made. Python's standard library is enough.
 
     python3 Fixtures/Streams/make.py
 """
@@ -86,18 +86,42 @@ PICTURES = {  # name: (file, or width, height, channels, sample), quality
     "photo-q100": ("photo.png", 100),
 }
 
+OVERFIT = {  # name: (file, or width, height, channels, sample), lambda, decoder cost
+    "overfit-500-photo": ("photo.png", 0.001, 500),
+    "overfit-1000-photo": ("photo.png", 0.004, 1000),
+    "overfit-2000-photo": ("photo.png", 0.0004, 2000),
+    "overfit-2000-photo-low": ("photo.png", 0.02, 2000),
+    "overfit-2000-photo-high": ("photo.png", 0.0001, 2000),
+    "overfit-3000-photo": ("photo.png", 0.001, 3000),
+    "overfit-rgb-1x1": ((1, 1, 3, lambda x, y: (200, 30, 90)), 0.001, 2000),
+    "overfit-rgb-17x5": ((17, 5, 3, wave), 0.001, 500),
+    "overfit-rgb-1x400": ((1, 400, 3, wave), 0.0001, 1000),
+    "overfit-grey-33x47": ((33, 47, 1, lambda x, y: (noise(x, y),)), 0.001, 1000),
+    "overfit-rgba-19x23": ((19, 23, 4, lambda x, y: (*wave(x, y), noise(x, y))), 0.0004, 2000),
+    "overfit-greyalpha": ("greyalpha8.png", 0.001, 2000),
+}
+
 
 def main():
-    lines = ["# name width height channels alpha md5 (of the samples, then of the alpha plane)"]
+    manifest = os.path.join(HERE, "manifest.txt")
+    with open(manifest) as f:
+        lines = f.read().splitlines()
+    made = {line.split(".ncb")[0] for line in lines}
+    todo = {name: (source, ["--quality", str(quality)]) for name, (source, quality) in PICTURES.items()}
+    for name, (source, weight, cost) in OVERFIT.items():
+        options = ["--codec", "overfit", "--effort", "1", "--lambda", str(weight), "--decoder-cost", str(cost)]
+        todo[name] = (source, options)
     with tempfile.TemporaryDirectory() as work:
-        for name, (source, quality) in PICTURES.items():
+        for name, (source, options) in todo.items():
+            if name in made:
+                continue
             picture, stream, back = f"{work}/in.png", os.path.join(HERE, name + ".ncb"), f"{work}/back.png"
             if isinstance(source, str):
                 picture = os.path.join(IMAGES, source)
             else:
                 png(picture, *source)
             run = lambda *words: subprocess.run([NCCODEC, *words, "--force", "--quiet"], check=True)
-            run("encode", picture, stream, "--quality", str(quality))
+            run("encode", picture, stream, *options)
             run("decode", stream, back)
             width, height, channels, samples = unpng(back)
             alpha = channels in (2, 4)
@@ -108,7 +132,7 @@ def main():
                 merged[c::colours] = planes[c]
             digest = hashlib.md5(bytes(merged) + (planes[-1] if alpha else b"")).hexdigest()
             lines.append(f"{name}.ncb {width} {height} {colours} {int(alpha)} {digest}")
-    with open(os.path.join(HERE, "manifest.txt"), "w") as f:
+    with open(manifest, "w") as f:
         f.write("\n".join(lines) + "\n")
     print("\n".join(lines))
 

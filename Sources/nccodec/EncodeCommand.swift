@@ -34,7 +34,7 @@ struct EncodeCommand: ParsableCommand {
       makes smaller files. Without --codec, an effort of 4 or more means overfit and less means hyperprior.
 
       Aims: with hyperprior, --bpp and --psnr take the nearest quality; with overfit, they repeat parts of the fit \
-      until they are met, in about twice the time. The report says what was reached. --lambda is what overfit minimises: squared error of samples 0...1 + \
+      until they are met, in two to three times the time. The report says what was reached. --lambda is what overfit minimises: squared error of samples 0...1 + \
       lambda * bits per pixel; about 0.02 (small) to 0.0001 (good). The result does not depend on --threads.
 
       Ctrl-C leaves nothing behind. With --keep-best the first Ctrl-C ends the fit, writes the best so far and exits \

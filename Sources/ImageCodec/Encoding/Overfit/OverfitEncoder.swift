@@ -102,7 +102,8 @@ final class OverfitEncoder {
       let result = try quantised(graph, iterations: done, of: done)
       let miss = control.miss(bitsPerPixel: result.estimate / pixels, psnr: result.psnr)
       if nearest == nil || miss < nearest!.miss { nearest = (result, miss) }
-      if miss < 1 { break }
+      // Once it is close, another cycle mostly gives another miss.
+      if miss < (number < 3 ? 1 : 1.5) { break }
       control.correct(bitsPerPixel: result.estimate / pixels, psnr: result.psnr)
       graph.floats = fitted
     }
@@ -143,27 +144,29 @@ final class OverfitEncoder {
       progress.stage("network")
     }
     let now = graph.evaluate(threads: threads)
+    let grids = graph.roundedGrids
+    let formats = try OverfitFormats.fitted(parameters, grids: grids, threads: threads)
+    // The decoder clamps samples, which the graph does not, so its PSNR is better by up to 0.1 dB.
+    let synthesis = OverfitSynthesis(try OverfitNetwork(parameters, formats: formats), threads: threads)
+    let decoded = try Image(
+      width: image.width, height: image.height, colour: image.colour, samples: synthesis.samples(grids))
     return Result(
-      parameters: parameters, grids: graph.roundedGrids, lambda: graph.lambda,
-      estimate: now.bits + parameters.bits + overhead, psnr: Self.rounded(psnr: now.psnr), iterations: iterations,
+      parameters: parameters, formats: formats, grids: grids, lambda: graph.lambda,
+      estimate: now.bits + parameters.bits + overhead, psnr: try psnr(image, decoded), iterations: iterations,
       wantedIterations: wanted)
   }
 
   private func finished(_ result: Result) throws -> EncodedImage {
-    let (parameters, grids) = (result.parameters, result.grids)
-    let formats = try OverfitFormats.fitted(parameters, grids: grids, threads: threads)
     try check()
-    let stream = try OverfitStream.write(parameters, formats: formats, grids: grids, threads: threads)
+    let stream = try OverfitStream.write(
+      result.parameters, formats: result.formats, grids: result.grids, threads: threads)
     let quality = OverfitQuality.quality(result.lambda)
     let bytes = try OverfitFile.bytes(stream, image: image, modelID: prior.modelID, quality: quality)
-    let synthesis = OverfitSynthesis(try OverfitNetwork(parameters, formats: formats), threads: threads)
-    let decoded = try Image(
-      width: image.width, height: image.height, colour: image.colour, samples: synthesis.samples(grids))
     try check()
     progress.stage("done", isLast: true)
     return EncodedImage(
       bytes: bytes, codec: .overfit, quality: quality, bitsPerPixel: 8 * Double(bytes.count) / pixels,
-      psnr: try psnr(image, decoded),
+      psnr: result.psnr,
       fit: EncodedImage.Fit(
         lambda: result.lambda, iterations: result.iterations, wantedIterations: result.wantedIterations,
         estimatedBytes: result.estimate / 8))
@@ -179,12 +182,13 @@ extension OverfitEncoder {
   /// All that a file needs.
   private struct Result {
     let parameters: OverfitParameters
+    let formats: OverfitFormats
     /// In coding order, each [height, width].
     let grids: [[Int8]]
     let lambda: Double
     /// Bits of the file, by the float model.
     let estimate: Double
-    /// In dB, likewise.
+    /// In dB, of the decoder's samples.
     let psnr: Double
     let iterations: Int
     let wantedIterations: Int

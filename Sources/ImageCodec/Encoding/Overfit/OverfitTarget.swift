@@ -75,7 +75,8 @@ struct OverfitRateControl {
     switch target {
     case .quality, .lambda: 0
     case .bitsPerPixel(let wanted): abs(log(bitsPerPixel / wanted)) / Self.tolerance.rate
-    case .psnr(let wanted): abs(psnr - wanted) / Self.tolerance.psnr
+    // A lossless picture has infinite PSNR.
+    case .psnr(let wanted): abs(min(psnr, 100) - wanted) / Self.tolerance.psnr
     }
   }
 
@@ -85,7 +86,7 @@ struct OverfitRateControl {
     switch target {
     case .quality, .lambda: return
     case .bitsPerPixel(let bits): (value, wanted, slope) = (log(bitsPerPixel), log(bits), Self.rateSlope)
-    case .psnr(let decibels): (value, wanted, slope) = (psnr, decibels, Self.psnrSlope)
+    case .psnr(let decibels): (value, wanted, slope) = (min(psnr, 100), decibels, Self.psnrSlope)
     }
     // A gentle cycle changes something even where lambda stays; the next one will change a little less.
     let drift = expected.count > 2 ? 0.6 * (value - expected.last!) : 0
@@ -108,12 +109,12 @@ struct OverfitRateControl {
       let like = 1.5 * wanted
       let near = try trial(.bitsPerPixel(like))
       var control = OverfitRateControl(target, lambda: OverfitQuality.lambda(Double(near.quality)))
-      control.correct(bitsPerPixel: near.bitsPerPixel / like * wanted, psnr: .infinity)
+      control.correct(bitsPerPixel: near.bitsPerPixel / like * wanted, psnr: 0)
       return control
     case .psnr:
       let near = try trial(target)
       var control = OverfitRateControl(target, lambda: OverfitQuality.lambda(Double(near.quality)))
-      control.correct(bitsPerPixel: .infinity, psnr: near.psnr!)
+      control.correct(bitsPerPixel: 1, psnr: near.psnr!)
       return control
     }
   }

@@ -1,5 +1,5 @@
 // The payload of the overfitted image codec under libFuzzer, behind a good container: any bytes either give a picture of
-// the declared size or are refused. The first three bytes choose size, colour and what the rest is: a payload as it is;
+// the declared size or are refused. The first three bytes choose size, colour, model and what the rest is: a payload as it is;
 // a good picture's payload with changes; or a good picture's header and network, with the rest as symbols.
 
 /// A small picture of codec 2 that chance made, for mutations to start from.
@@ -54,7 +54,7 @@ public func fuzzOverfit(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let configuration = ImageConfiguration(
     width: UInt16(width), height: UInt16(height), colour: outputs == 3 ? .rgb : .grey, quality: 0)
   let track = TrackHeader(
-    modality: .image, codec: CodecID.overfittedImage, model: 0, configuration: try! configuration.serialised()[...])
+    modality: .image, codec: CodecID.overfittedImage, model: UInt32(input[2] >> 3 & 7), configuration: try! configuration.serialised()[...])
   let file = try! Container(tracks: [track], payloads: [Payload(data: stream[...])]).serialised()
   var options = ImageDecoder.Options()
   options.threads = 1

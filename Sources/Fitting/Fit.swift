@@ -16,6 +16,10 @@ package struct FitSchedule: Sendable {
   package var temperature: (first: Float, last: Float) = (0.6, 0.08)
   /// Deviation of the noise, in bins.
   package var sigma: (first: Float, last: Float) = (0.22, 0.15)
+  /// How much more bits count in the first iteration than at the end, falling by the exponential of the share of `iterations`
+  /// done until `rateShare` of them: latents that were given a value too early keep it, so the fit starts with few.
+  package var rateFactor: Float = 3
+  package var rateShare: Float = 0.6
   /// Largest norm of the networks' gradient.
   package var clipping: Float = 0.1
 
@@ -51,6 +55,12 @@ package final class Fit {
     latentOptimiser = Adam(beta1: 0.9, beta2: 0.999, eps: latentEps)
     for rounding in roundings { latentOptimiser.add(rounding.x) }
     for parameter in parameters { networkOptimiser.add(parameter) }
+  }
+
+  /// By what the caller shall multiply the weight of its bits in the next iteration.
+  package var rateFactor: Float {
+    let part = Float(iteration) / (Float(max(schedule.iterations, 1)) * schedule.rateShare)
+    return part < 1 ? expf(logf(schedule.rateFactor) * (1 - part)) : 1
   }
 
   package var isDone: Bool { iteration >= schedule.total }

@@ -115,9 +115,13 @@ final class OverfitEncoder {
     let fit = Fit(graph.tape, roundings: graph.grids.map(\.rounding), parameters: graph.parameters, schedule: cycle)
     var best: Snapshot?
     var last: Evaluation?
+    let lambda = graph.lambda
+    defer { graph.lambda = lambda }
     while !fit.isDone && !endedEarly {
       try check()
+      graph.lambda = lambda * Double(fit.rateFactor)
       fit.step(threads: threads)
+      graph.lambda = lambda
       progress.add(1)
       endedEarly = options.finishesEarly?() ?? false
       ended = before + fit.iteration

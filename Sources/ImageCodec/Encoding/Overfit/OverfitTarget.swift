@@ -64,10 +64,10 @@ struct OverfitRateControl {
       }
       return cycle
     }
-    let gentle = cycle(0.25, least: 50, isGentle: true)
-    return [
-      cycle(0.6, least: 150, isGentle: false), cycle(0.5, least: 80, isGentle: false), gentle, gentle, gentle, gentle,
-    ]
+    var again = cycle(0.5, least: 80, isGentle: false)
+    var gentle = cycle(0.25, least: 50, isGentle: true)
+    (again.rateFactor, gentle.rateFactor) = (1, 1)
+    return [cycle(0.6, least: 150, isGentle: false), again, gentle, gentle, gentle, gentle]
   }
 
   /// How far a result is from the target, in tolerances; 0 where there is none.

@@ -47,12 +47,12 @@ package final class Fit {
   private let networkOptimiser = SOAP()
 
   /// `roundings` round the latents to be fitted; `parameters` are the networks'.
-  package init(_ tape: Tape, latentEps: Float = 1e-12, roundings: [SoftRound], parameters: [Parameter], schedule: FitSchedule) {
+  package init(_ tape: Tape, roundings: [SoftRound], parameters: [Parameter], schedule: FitSchedule) {
     self.tape = tape
     self.roundings = roundings
     self.parameters = parameters
     self.schedule = schedule
-    latentOptimiser = Adam(beta1: 0.9, beta2: 0.999, eps: latentEps)
+    latentOptimiser = Adam(beta1: 0.9, beta2: 0.999, eps: 1e-12)
     for rounding in roundings { latentOptimiser.add(rounding.x) }
     for parameter in parameters { networkOptimiser.add(parameter) }
   }

@@ -4,7 +4,7 @@ import Media
 
 /// The overfitted codec in float, ready to be fitted: latents, networks and the loss of one picture on a tape.
 ///
-///     loss = mean squared error (samples 0...1) + lambda * bits of the grids / pixels
+///     loss = mean squared error (samples 0...1) + lambda * (bits of the grids + pull * bits of the parameters) / pixels
 ///
 /// Parameters are those of `OverfitArchitecture.tensors`, in that order. What it computes is what the integer decoder does,
 /// but for rounding.
@@ -45,7 +45,10 @@ package final class OverfitGraph {
   ///   - target: samples 0...1, [outputs, H, W], without gradient
   ///   - initial: numbers in the order of `architecture.tensors`
   ///   - prior: where moving away from costs bits
-  package init(_ architecture: OverfitArchitecture, target: Variable, initial: [Float], prior: OverfitPrior, lambda: Double, seed: UInt64 = 1) {
+  package init(
+    _ architecture: OverfitArchitecture, target: Variable, initial: [Float], prior: OverfitPrior, lambda: Double,
+    seed: UInt64 = 1
+  ) {
     precondition(target.channels == architecture.outputs && initial.count == architecture.parameterCount)
     self.architecture = architecture
     self.lambda = lambda

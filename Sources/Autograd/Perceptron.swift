@@ -37,8 +37,8 @@ package final class Perceptron: Operation {
     self.input = input
     output = Variable("perceptron", channels: second.weights.rows, height: input.height, width: input.width)
     linear = Variable("linear", channels: a.rows, height: input.height, width: input.width)
-    targets = input.gradient == nil ? [] : [input]
     precondition(input.gradient != nil, "the input needs a gradient")
+    targets = [input]
     parameters = [first.weights, first.bias, second.weights, second.bias, a]
     bands = Bands(count: input.height, size: max(8, 1024 / input.width))
     planes = .allocate(capacity: input.channels)

@@ -4,8 +4,7 @@
 #include <cstdlib>
 #include <new>
 
-#include "cpu.h"
-#include "kernels.h"
+#include "internal.h"
 
 namespace nc {
 namespace {
@@ -15,19 +14,6 @@ struct Scratch {
   size_t floats = 0;
   ~Scratch() { std::free(at); }
 };
-
-int64_t TargetOf(int32_t level) {
-  switch (level) {
-#if HWY_ARCH_ARM
-    case NC_LEVEL_128: return HWY_NEON;
-#else
-    case NC_LEVEL_128: return HWY_SSE4;
-    case NC_LEVEL_AVX2: return HWY_AVX2;
-    case NC_LEVEL_AVX512: return HWY_AVX3;
-#endif
-    default: return 0;
-  }
-}
 
 struct Tables {
   nc_planes at[NC_LEVELS];

@@ -8,7 +8,6 @@
 
 #include <cstring>
 
-#include "internal.h"
 #include "tiles.h"
 #include "tiles_internal.h"
 #include "tiles_math-inl.h"
@@ -121,32 +120,7 @@ void InstallPerceptron(int64_t target, nc_tiles* table) {
   NC_INSTALL(InstallPerceptron, target, table);
 }
 
-namespace {
-
-struct Tables {
-  nc_tiles at[NC_LEVELS];
-  Tables() {
-    for (int32_t level = 0; level < NC_LEVELS; level++) {
-      const int64_t target = TargetOf(level);
-      InstallContext(target, &at[level]);
-      InstallPerceptron(target, &at[level]);
-    }
-  }
-};
-
-const Tables& AllTables() {
-  static const Tables tables;
-  return tables;
-}
-
-}  // namespace
 }  // namespace nc
-
-const nc_tiles* nc_tiles_at(int32_t level) {
-  return nc_kernels_at(level) == nullptr ? nullptr : &nc::AllTables().at[level];
-}
-
-const nc_tiles* nc_tiles_current(void) { return nc_tiles_at(nc_kernels_current()->level); }
 
 size_t nc_perceptron_parameters(const nc_perceptron* p) {
   return static_cast<size_t>((p->inputs + 1) * p->width + (p->width + 1) * p->outputs + p->linear * p->inputs);

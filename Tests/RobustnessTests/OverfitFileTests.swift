@@ -39,20 +39,6 @@ private struct Sample {
 
 private let small = OverfitArchitecture(preset: .low, width: 67, height: 70)
 
-/// Nil where the bytes decode.
-private func code(of bytes: [UInt8], options: ImageDecoder.Options = .init()) -> CodecError.Code? {
-  do {
-    _ = try ImageDecoder(options: options).decode(bytes)
-    return nil
-  } catch let error as CodecError {
-    #expect(!error.description.isEmpty && !error.description.contains("\n"))
-    return error.code
-  } catch {
-    Issue.record("not a CodecError: \(error)")
-    return nil
-  }
-}
-
 @Suite struct OverfitFileTests {
   @Test func theSampleIsGood() throws {
     #expect(code(of: try Sample(small, alpha: true).container.serialised()) == nil)

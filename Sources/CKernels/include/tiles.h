@@ -100,7 +100,6 @@ typedef struct nc_tiles {
 void nc_context_merge(const nc_context_model* m, int32_t row0, int32_t row1, const float* halo);
 
 const nc_tiles* nc_tiles_at(int32_t level);  // NULL where this CPU or build lacks it
-const nc_tiles* nc_tiles_current(void);
 
 #ifdef __cplusplus
 }

@@ -148,21 +148,6 @@ extension OverfitParameters {
     return floats
   }
 
-  /// With other integers, as RDOQ makes them, and the best bases for those. Throws as `quantised`.
-  package func with(integers: [Int32]) throws(CodecError) -> OverfitParameters {
-    precondition(integers.count == self.integers.count)
-    var copy = self
-    copy.integers = integers
-    for (number, group) in architecture.groups.enumerated() {
-      let best = OverfitParameterCost.shared.best(integers[group.range], offsets: prior.offsets[group.range])
-      guard best.bits.isFinite else {
-        throw CodecError(.invalidOption, "the \(group.kind.name) cannot be coded in steps of 2^-\(steps[number])")
-      }
-      copy.bases[number] = best.base
-    }
-    return copy
-  }
-
   /// The inverse of `integers(from:architecture:prior:bases:)`.
   func encode(into encoder: inout RangeEncoder) {
     for (group, base) in zip(architecture.groups, bases) {

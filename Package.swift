@@ -40,16 +40,18 @@ let package = Package(
     // Layer 3: latents to bytes, and the loop that fits latents and networks to data.
     .target(name: "Fitting", dependencies: ["Autograd"]),
     .target(name: "LatentCoding", dependencies: ["EntropyCoding"]),
+    // What all codecs share: errors, progress, threads.
+    .target(name: "Coding", dependencies: ["Bitstream"]),
 
     // Layer 4: codecs.
     .target(
       name: "ImageCodec",
       dependencies: [
-        "LatentCoding", "Fitting", "Networks", "Autograd", "Metrics", "EntropyCoding", "Bitstream", "Media", "Tensors", "CModels", "CKernels",
+        "LatentCoding", "Coding", "Fitting", "Networks", "Autograd", "Metrics", "EntropyCoding", "Bitstream", "Media", "Tensors", "CModels", "CKernels",
       ]),
 
     // Layer 5: the public library.
-    .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "Media"]),
+    .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "Coding", "Media"]),
 
     // Layer 6: the command.
     .executableTarget(
@@ -88,9 +90,9 @@ let package = Package(
     .testTarget(name: "BitstreamTests", dependencies: ["Bitstream"]),
     .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Media", "CZlib"]),
     .testTarget(
-      name: "ImageCodecTests", dependencies: ["NeuralCodecs", "ImageCodec", "Metrics", "Media", "MediaIO"]),
+      name: "ImageCodecTests", dependencies: ["NeuralCodecs", "ImageCodec", "Coding", "Metrics", "Media", "MediaIO"]),
     .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),
-    .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "Networks", "Bitstream", "Media"]),
+    .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "Coding", "Networks", "Bitstream", "Media"]),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"], exclude: ["reference.py"]),
     // Runs the nccodec that `swift test` builds beside it.
     .testTarget(name: "CLITests", dependencies: ["Bitstream", "Media", "MediaIO", "Metrics"]),

@@ -1,4 +1,4 @@
-targets=(EntropyCoding Bitstream Tensors Media Networks Metrics LatentCoding Autograd Fitting ImageCodec)
+targets=(EntropyCoding Bitstream Tensors Media Networks Metrics LatentCoding Coding Autograd Fitting ImageCodec)
 cxx=(Sources/CKernels/*.cpp Sources/CModels/models.c)
 maps=(CZlib)
 link=(-lz)

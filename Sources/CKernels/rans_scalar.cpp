@@ -24,3 +24,19 @@ size_t rans_decode_scalar(
   *used = taken;
   return n;
 }
+
+size_t rans_encode_scalar(
+    const uint32_t *table, uint32_t *lanes, size_t lane_count, const uint8_t *symbols, size_t count, uint16_t *words) {
+  size_t written = 0;
+  for (size_t n = count; n-- > 0;) {
+    uint32_t x = lanes[n & (lane_count - 1)];
+    const uint32_t entry = table[symbols[n]];
+    const uint32_t width = entry >> 16;
+    if (x >> 20 >= width) {
+      words[written++] = static_cast<uint16_t>(x);
+      x >>= 16;
+    }
+    lanes[n & (lane_count - 1)] = ((x / width) << 12) + x % width + (entry & 65535);
+  }
+  return written;
+}

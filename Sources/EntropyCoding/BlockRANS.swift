@@ -38,44 +38,59 @@ package enum BlockRANS {
 
   /// The payload of `symbols`; none give no bytes. More lanes decode faster and cost 2 bytes each: nil lets the length
   /// decide. Throws `symbolOutsideModel`. Inverse: `decode`.
-  package static func encode(_ symbols: [UInt8], with table: Table, lanes: Int? = nil) throws -> [UInt8] {
-    guard !symbols.isEmpty else { return [] }
+  package static func encode(_ symbols: [UInt8], with table: Table, lanes: Int? = nil, level: Level = .best) throws -> [UInt8]
+  {
+    try symbols.withUnsafeBufferPointer { try encode($0, with: table, lanes: lanes, level: level) }
+  }
+
+  /// As above from the caller's memory.
+  package static func encode(
+    _ symbols: UnsafeBufferPointer<UInt8>, with table: Table, lanes: Int? = nil, level: Level = .best
+  ) throws -> [UInt8] {
+    guard !symbols.isEmpty, let base = symbols.baseAddress else { return [] }
     let widths = table.model.widths
     let starts = table.model.starts
-    for s in symbols where Int(s) >= widths.count || widths[Int(s)] == 0 {
+    var occurs = [Bool](repeating: false, count: 256)
+    occurs.withUnsafeMutableBufferPointer { occurs in
+      for s in symbols { occurs[Int(s)] = true }
+    }
+    for s in 0..<256 where occurs[s] && (s >= widths.count || widths[s] == 0) {
       throw EntropyError(.symbolOutsideModel, in: "block rANS encoder", "the table has no symbol \(s)")
     }
     let count = lanes ?? (symbols.count < 2048 ? 1 : symbols.count < 16384 ? 4 : 32)
     precondition(count.nonzeroBitCount == 1 && count <= 32)
+    // As in RANSEncoder: lanes grow until the first word, and are then lifted.
     var states = [UInt64](repeating: 0, count: count)
     states[0] = first
-    var words: [UInt16] = []
-    for n in stride(from: symbols.count - 1, through: 0, by: -1) {
-      let width = UInt64(widths[Int(symbols[n])])
-      let start = UInt64(starts[Int(symbols[n])])
-      var x = states[n & (count - 1)]
-      if words.isEmpty {
-        // As in RANSEncoder: lanes grow until the first word, and are then lifted.
-        // 64 bits hold this for any width: x < 2^32.
-        let grown = (x / width) << 12 + x % width + start
-        if grown < upper - lower {
-          states[n & (count - 1)] = grown
-          continue
-        }
-        for i in states.indices { states[i] += lower }
-        x = states[n & (count - 1)]
-      }
-      if x >= width << 20 {
-        words.append(UInt16(truncatingIfNeeded: x))
-        x >>= 16
-      }
-      states[n & (count - 1)] = (x / width) << 12 + x % width + start
+    var left = symbols.count
+    while left > 0 {
+      let s = Int(symbols[left - 1])
+      let x = states[(left - 1) & (count - 1)]
+      // 64 bits hold this for any width: x < 2^32.
+      let grown = (x / UInt64(widths[s])) << 12 + x % UInt64(widths[s]) + UInt64(starts[s])
+      guard grown < upper - lower else { break }
+      states[(left - 1) & (count - 1)] = grown
+      left -= 1
     }
-    var bytes = LaneHeader(lanes: states).serialised(countBits: 3)
-    bytes.reserveCapacity(bytes.count + 2 * words.count)
-    for word in words.reversed() {
-      bytes.append(UInt8(truncatingIfNeeded: word))
-      bytes.append(UInt8(truncatingIfNeeded: word >> 8))
+    guard left > 0 else { return LaneHeader(lanes: states).serialised(countBits: 3) }
+    var lifted = states.map { UInt32($0 + lower) }
+    var entries = [UInt32](repeating: 0, count: 256)
+    for (s, width) in widths.enumerated() where width > 0 { entries[s] = starts[s] | width << 16 }
+    let words = [UInt16](unsafeUninitializedCapacity: left + 8) { words, initialised in
+      let to = words.baseAddress!
+      // Down to where lane 0 begins, then whole rounds.
+      let whole = count == 32 ? left / 32 * 32 : 0
+      var written = rans_encode_scalar(entries, &lifted, count, base + whole, left - whole, to)
+      if whole > 0 { written += rans_encode_32(level.rawValue, entries, &lifted, base, whole, to + written) }
+      initialised = written
+    }
+    var bytes = LaneHeader(lanes: lifted.map(UInt64.init)).serialised(countBits: 3)
+    let header = bytes.count
+    bytes.append(contentsOf: repeatElement(0, count: 2 * words.count))
+    bytes.withUnsafeMutableBytes { to in
+      words.withUnsafeBufferPointer { from in
+        for i in 0..<from.count { to.storeBytes(of: from[from.count - 1 - i].littleEndian, toByteOffset: header + 2 * i, as: UInt16.self) }
+      }
     }
     return bytes
   }

@@ -1,4 +1,5 @@
 import Bitstream
+public import Coding
 import Media
 
 /// What an `.ncb` file says of itself: every header field and what each section takes. No model is needed, and nothing

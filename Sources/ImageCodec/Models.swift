@@ -1,4 +1,5 @@
 import CModels
+import Coding
 import Networks
 
 /// The models that this build carries.

@@ -1,4 +1,5 @@
 import Bitstream
+import Coding
 
 /// Where the bytes of an overfitted picture go.
 public struct OverfitDetails: Sendable, Equatable {

@@ -69,6 +69,7 @@ void CheckPlanes(int32_t level, bool quick, Tally& tally);
 void CheckMoves(Tally& tally);
 void CheckOverfit(int32_t level, bool quick, Tally& tally);
 void CheckTiles(int32_t level, bool quick, Tally& tally);
+void CheckKV(int32_t level, bool quick, Tally& tally);
 
 // A line of the table of times: `work` does band b of 16 at a level.
 struct TileLine {

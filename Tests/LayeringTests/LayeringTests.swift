@@ -7,7 +7,7 @@ struct LayeringTests {
     "CLibAV": 0, "CLibPNG": 0, "CPNGShim": 0, "CZlib": 0, "CKernels": 0, "CModels": 0,
     "Tensors": 1, "EntropyCoding": 1, "Bitstream": 1, "Media": 1,
     "Autograd": 2, "Networks": 2, "MediaIO": 2, "Metrics": 2,
-    "LatentCoding": 3, "Fitting": 3,
+    "LatentCoding": 3, "Coding": 3, "Fitting": 3,
     "ImageCodec": 4, "AudioCodec": 4, "KVCodec": 4, "VideoCodec": 5,
     "NeuralCodecs": 6,
     "nccodec": 7,

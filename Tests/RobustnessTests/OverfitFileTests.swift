@@ -1,4 +1,5 @@
 import Bitstream
+import Coding
 import ImageCodec
 import Media
 import Testing

@@ -1,4 +1,4 @@
-// Decoding of 12-bit static-table rANS, up to 32 interleaved lanes of 32-bit states and 16-bit words.
+// 12-bit static-table rANS, up to 32 interleaved lanes of 32-bit states and 16-bit words.
 // bitstream-spec 5.7
 #ifndef NCCODEC_RANS_H
 #define NCCODEC_RANS_H
@@ -33,6 +33,18 @@ size_t rans_decode_scalar(
 size_t rans_decode_32(
     int level, const uint32_t *table, uint32_t *lanes, const uint8_t *words, size_t word_count, size_t *used,
     uint8_t *symbols, size_t count);
+
+// Encodes symbols[count - 1], ..., symbols[0]; symbol i uses lane i % lane_count. Returns how many words it wrote.
+//
+// table: 256 entries, one per symbol: start (bits 0-15), width (16-31), 1...4096 for every symbol that occurs.
+// lanes: `lane_count` states (a power of two, at most 32), each in 2^16...2^32 - 1, as after the first word.
+// words: room for `count` + 8; in the order of writing, which the stream has reversed.
+size_t rans_encode_scalar(
+    const uint32_t *table, uint32_t *lanes, size_t lane_count, const uint8_t *symbols, size_t count, uint16_t *words);
+
+// As rans_encode_scalar with 32 lanes and `count` a multiple of 32, at `level` or the nearest one below.
+size_t rans_encode_32(
+    int level, const uint32_t *table, uint32_t *lanes, const uint8_t *symbols, size_t count, uint16_t *words);
 
 #ifdef __cplusplus
 }

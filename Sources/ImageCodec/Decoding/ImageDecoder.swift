@@ -1,4 +1,5 @@
 import Bitstream
+public import Coding
 import EntropyCoding
 import LatentCoding
 import Media
@@ -137,17 +138,5 @@ public struct ImageDecoder: Sendable {
   private static func memory(_ configuration: ImageConfiguration) -> Int {
     let side = { (n: UInt16) in (Int(n) + 63) / 64 * 64 }
     return 48 * side(configuration.width) * side(configuration.height) + 32 << 20
-  }
-}
-
-extension CodecError {
-  init(_ error: BitstreamError) {
-    let code: Code =
-      switch error.code {
-      case .limitExceeded: .limitExceeded
-      case .unsupportedMajor, .unknownCriticalChunk: .unsupported
-      default: .malformed
-      }
-    self.init(code, error.description)
   }
 }

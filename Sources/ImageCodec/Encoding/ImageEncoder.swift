@@ -1,3 +1,4 @@
+public import Coding
 import Media
 
 /// Turns a picture into an `.ncb` file. One value may serve many tasks at once.

@@ -1,3 +1,5 @@
+import Coding
+
 /// What grids and networks a picture of codec 2 has: everything that follows from the header but formats and numbers.
 // bitstream-spec 9.1, 9.2
 package struct OverfitArchitecture: Sendable, Equatable {

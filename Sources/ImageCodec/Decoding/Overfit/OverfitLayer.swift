@@ -1,4 +1,5 @@
 import CKernels
+import Coding
 
 /// A linear layer over planes in the form of the kernels, checked so that no sum can overflow.
 // bitstream-spec 9.4

@@ -1,4 +1,5 @@
 import CKernels
+import Coding
 
 /// A picture's integer networks, made from its parameters and formats and checked.
 // bitstream-spec 9.4

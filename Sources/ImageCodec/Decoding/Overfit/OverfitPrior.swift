@@ -1,3 +1,5 @@
+import Coding
+
 /// What is expected of each parameter before anything is read: a value, and how far from it the parameter may be
 /// beside others of its group.
 // bitstream-spec 9.3

@@ -1,4 +1,5 @@
 import Bitstream
+import Coding
 import EntropyCoding
 
 /// A picture of codec 2 as integers: what its payload says, alpha apart.

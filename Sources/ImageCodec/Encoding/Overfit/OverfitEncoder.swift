@@ -1,5 +1,6 @@
 import Autograd
 import Bitstream
+import Coding
 import Fitting
 import Glibc
 import Media

@@ -1,4 +1,5 @@
 import CKernels
+import Coding
 import Tensors
 
 /// Formats from what a picture's activations really are.

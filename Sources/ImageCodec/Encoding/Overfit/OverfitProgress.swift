@@ -1,3 +1,5 @@
+import Coding
+
 
 /// Tells how far a fit has come, at most ten times a second. Units are iterations' work.
 struct OverfitProgress {

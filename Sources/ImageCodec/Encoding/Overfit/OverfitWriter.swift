@@ -1,4 +1,5 @@
 import Bitstream
+import Coding
 import EntropyCoding
 import LatentCoding
 import Media

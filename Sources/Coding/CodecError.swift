@@ -1,11 +1,13 @@
-/// Why a picture could not be encoded or decoded. Equal by code.
+import Bitstream
+
+/// Why something could not be encoded or decoded. Equal by code.
 public struct CodecError: Error, Sendable, Equatable, CustomStringConvertible {
   public enum Code: String, Sendable {
     /// The bytes are not a readable `.ncb` file of this version.
     case malformed
     /// The file needs a codec, model or feature that this build lacks.
     case unsupported
-    /// More pixels or memory than the options allow.
+    /// More pixels, elements or memory than the options allow.
     case limitExceeded
     /// The file has no picture.
     case noImage
@@ -23,4 +25,16 @@ public struct CodecError: Error, Sendable, Equatable, CustomStringConvertible {
   }
 
   public static func == (a: CodecError, b: CodecError) -> Bool { a.code == b.code }
+}
+
+extension CodecError {
+  package init(_ error: BitstreamError) {
+    let code: Code =
+      switch error.code {
+      case .limitExceeded: .limitExceeded
+      case .unsupportedMajor, .unknownCriticalChunk: .unsupported
+      default: .malformed
+      }
+    self.init(code, error.description)
+  }
 }

@@ -14,6 +14,13 @@ public struct CodingProgress: Sendable, Equatable {
     public let bitsPerPixel: Double?
     /// In dB, likewise.
     public let psnr: Double?
+
+    package init(
+      iteration: Int, iterations: Int, loss: Double, lambda: Double, bitsPerPixel: Double?, psnr: Double?
+    ) {
+      (self.iteration, self.iterations, self.loss, self.lambda) = (iteration, iterations, loss, lambda)
+      (self.bitsPerPixel, self.psnr) = (bitsPerPixel, psnr)
+    }
   }
 
   /// 0...1
@@ -24,17 +31,19 @@ public struct CodingProgress: Sendable, Equatable {
   public let secondsLeft: Double?
   public let fit: Fit?
 
-  init(fraction: Double, stage: String, secondsLeft: Double? = nil, fit: Fit? = nil) {
+  package init(fraction: Double, stage: String, secondsLeft: Double? = nil, fit: Fit? = nil) {
     (self.fraction, self.stage, self.secondsLeft, self.fit) = (fraction, stage, secondsLeft, fit)
   }
 }
 
 /// Reports steps of known weight, and stops where the surrounding task was cancelled.
-struct ProgressReporter {
-  let report: (@Sendable (CodingProgress) -> Void)?
+package struct ProgressReporter {
+  package let report: (@Sendable (CodingProgress) -> Void)?
+
+  package init(report: (@Sendable (CodingProgress) -> Void)?) { self.report = report }
 
   /// Throws `CancellationError` if the task that runs this was cancelled.
-  func at(_ fraction: Double, _ stage: String) throws {
+  package func at(_ fraction: Double, _ stage: String) throws {
     try Task.checkCancellation()
     report?(CodingProgress(fraction: fraction, stage: stage))
   }

@@ -1,0 +1,144 @@
+// The blocks of a KV cache of one level against the scalar table's, and rANS encoding against its scalar twin.
+#include "kv.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "rans.h"
+#include "support.h"
+
+namespace {
+
+size_t SizeOf(int32_t element) { return element == NC_KV_F32 ? 4 : 2; }
+const char* NameOf(int32_t element) { return element == NC_KV_F16 ? "f16" : element == NC_KV_BF16 ? "bf16" : "f32"; }
+
+// Rounds to half precision by the definition: the nearest of the two neighbours, the even one where they are as near.
+uint16_t Half(float v) {
+  const uint16_t sign = std::signbit(v) ? 0x8000 : 0;
+  const double a = std::fmin(std::fabs(double(v)), 65504.0);
+  int exponent = a < 0x1p-14 ? -14 : std::ilogb(a);
+  const double unit = std::ldexp(1.0, exponent - 10);
+  const double whole = std::nearbyint(a / unit);  // ties to even; at most 2048
+  const double value = whole * unit;
+  if (value < 0x1p-14) return uint16_t(sign | uint16_t(whole));
+  exponent = std::ilogb(value);
+  const double fraction = value / std::ldexp(1.0, exponent) - 1;
+  return uint16_t(sign | ((exponent + 15) << 10) | uint16_t(fraction * 1024));
+}
+
+void CheckElements(const nc_kv* scalar, const nc_kv* k, bool quick, Tally& tally) {
+  std::vector<uint16_t> halves(65536);
+  for (size_t i = 0; i < halves.size(); i++) halves[i] = uint16_t(i);
+  for (int32_t element : {NC_KV_F16, NC_KV_BF16}) {
+    std::vector<float> a(halves.size()), b(halves.size());
+    scalar->to_float(halves.data(), element, a.data(), a.size());
+    k->to_float(halves.data(), element, b.data(), b.size());
+    tally.Same(std::string("to_float ") + NameOf(element), a.data(), b.data(), 4 * a.size());
+    // Every finite number comes back as it was.
+    std::vector<uint16_t> back(halves.size());
+    k->from_float(b.data(), back.data(), element, b.size());
+    for (size_t i = 0; i < halves.size(); i++)
+      if (std::isfinite(b[i]) && back[i] != halves[i]) return tally.Fail("elements do not survive");
+  }
+  Random random(7);
+  const size_t count = quick ? 100'003 : 2'000'003;
+  std::vector<float> values(count);
+  for (auto& v : values) {
+    const uint32_t bits = uint32_t(random.Next() >> 16);
+    std::memcpy(&v, &bits, 4);
+    // Most between the smallest and the largest half, some at the middle of two.
+    if (random.In(0, 7) > 0) v = random.Unit() * std::ldexp(1.0f, int(random.In(-26, 17)));
+    if (!std::isfinite(v)) v = 0;
+    if (random.In(0, 3) == 0) v = std::ldexp(float(random.In(-4096, 4096)) + 0.5f, int(random.In(-25, 4)));
+  }
+  for (int32_t element : {NC_KV_F16, NC_KV_BF16, NC_KV_F32}) {
+    std::vector<uint8_t> a(count * SizeOf(element)), b(a.size());
+    scalar->from_float(values.data(), a.data(), element, count);
+    k->from_float(values.data(), b.data(), element, count);
+    tally.Same(std::string("from_float ") + NameOf(element), a.data(), b.data(), a.size());
+    if (element != NC_KV_F16) continue;
+    std::vector<uint16_t> expected(count);
+    for (size_t i = 0; i < count; i++) expected[i] = Half(values[i]);
+    tally.Same("from_float by the definition", expected.data(), b.data(), b.size());
+  }
+}
+
+void CheckBlocks(const nc_kv* scalar, const nc_kv* k, bool quick, Tally& tally) {
+  Random random(9);
+  for (size_t channels : {size_t(1), size_t(3), size_t(8), size_t(17), size_t(64), size_t(128)}) {
+    for (int32_t element : {NC_KV_F16, NC_KV_BF16, NC_KV_F32}) {
+      for (int32_t low_bits : {0, 1, 5, 14}) {
+        const size_t rows = quick ? 9 : 61, stride = (channels + 3) * SizeOf(element);
+        std::vector<uint8_t> x(rows * stride);
+        for (auto& byte : x) byte = uint8_t(random.Next() >> 30);  // NaNs and infinities among them
+        std::vector<float> step(channels), inverse(channels);
+        std::vector<int32_t> middle(channels);
+        for (size_t c = 0; c < channels; c++) {
+          step[c] = std::ldexp(1 + 0.3f * random.Unit(), int(random.In(-12, 4)));
+          inverse[c] = 1 / step[c];
+          middle[c] = int32_t(random.In(-1000, 1000));
+        }
+        // Some rows that are mostly within reach.
+        for (size_t r = 0; r + 1 < rows; r += 2)
+          for (size_t c = 0; c < channels; c++) {
+            const float v = step[c] * float(middle[c] + random.In(-(140 << low_bits), 140 << low_bits));
+            scalar->from_float(&v, x.data() + r * stride + c * SizeOf(element), element, 1);
+          }
+        const nc_kv_steps steps = {channels, step.data(), inverse.data(), middle.data(), low_bits};
+        const std::string what = std::string(NameOf(element)) + " " + std::to_string(channels);
+        std::vector<uint8_t> sa(rows * channels), sb(sa.size());
+        std::vector<uint16_t> la(sa.size()), lb(sa.size());
+        const size_t ea = scalar->quantise(&steps, x.data(), element, rows, ptrdiff_t(stride), sa.data(), la.data());
+        const size_t eb = k->quantise(&steps, x.data(), element, rows, ptrdiff_t(stride), sb.data(), lb.data());
+        tally.Same("quantise escapes " + what, &ea, &eb, sizeof ea);
+        tally.Same("quantise symbols " + what, sa.data(), sb.data(), sa.size());
+        tally.Same("quantise low " + what, la.data(), lb.data(), 2 * la.size());
+        std::vector<uint8_t> ya(x.size()), yb(x.size());
+        scalar->restore(&steps, sa.data(), la.data(), rows, ya.data(), element, ptrdiff_t(stride));
+        k->restore(&steps, sa.data(), la.data(), rows, yb.data(), element, ptrdiff_t(stride));
+        tally.Same("restore " + what, ya.data(), yb.data(), ya.size());
+        std::vector<float> ma(3 * channels), mb(3 * channels);
+        scalar->moments(x.data(), element, channels, rows, ptrdiff_t(stride), &ma[0], &ma[channels], &ma[2 * channels]);
+        k->moments(x.data(), element, channels, rows, ptrdiff_t(stride), &mb[0], &mb[channels], &mb[2 * channels]);
+        tally.Same("moments " + what, ma.data(), mb.data(), 4 * ma.size());
+      }
+    }
+  }
+}
+
+void CheckEncode(int32_t level, Tally& tally) {
+  Random random(11);
+  for (int round = 0; round < 40; round++) {
+    // A random table of at most 256 symbols.
+    std::vector<uint32_t> table(256), used;
+    uint32_t left = 4096, start = 0;
+    for (size_t s = 0; s < 256 && left > 0; s++) {
+      const uint32_t width = round == 0 || s == 255 ? left : uint32_t(random.In(0, int64_t(left) >> (round % 6)));
+      if (width == 0) continue;
+      table[s] = start | width << 16;
+      used.push_back(uint32_t(s));
+      start += width, left -= width;
+    }
+    if (used.empty()) continue;
+    std::vector<uint8_t> symbols(32 * size_t(random.In(0, 200)));
+    for (auto& s : symbols) s = uint8_t(used[size_t(random.In(0, int64_t(used.size()) - 1))]);
+    std::vector<uint32_t> lanes(32), other;
+    for (auto& x : lanes) x = uint32_t(random.In(65536, 0xFFFFFFFF));
+    other = lanes;
+    std::vector<uint16_t> a(symbols.size() + 8), b(symbols.size() + 8);
+    const size_t na = rans_encode_scalar(table.data(), lanes.data(), 32, symbols.data(), symbols.size(), a.data());
+    const size_t nb = rans_encode_32(level, table.data(), other.data(), symbols.data(), symbols.size(), b.data());
+    tally.Same("rANS words", &na, &nb, sizeof na);
+    if (na == nb) tally.Same("rANS words' values", a.data(), b.data(), 2 * na);
+    tally.Same("rANS lanes", lanes.data(), other.data(), 4 * 32);
+  }
+}
+
+}  // namespace
+
+void CheckKV(int32_t level, bool quick, Tally& tally) {
+  const nc_kv *scalar = nc_kv_at(NC_LEVEL_SCALAR), *k = nc_kv_at(level);
+  CheckElements(scalar, k, quick, tally);
+  CheckBlocks(scalar, k, quick, tally);
+  CheckEncode(level, tally);
+}

@@ -34,7 +34,7 @@ let package = Package(
     // Layer 2: networks, files, metrics.
     .target(name: "Autograd", dependencies: ["Tensors", "CKernels"]),
     .target(name: "Networks", dependencies: ["Tensors", "Bitstream"]),
-    .target(name: "MediaIO", dependencies: ["Media", "CPNGShim", "CLibAV"]),
+    .target(name: "MediaIO", dependencies: ["Media", "CPNGShim", "CLibAV", "CZlib"]),
     .target(name: "Metrics", dependencies: ["Media"]),
 
     // Layer 3: latents to bytes, and the loop that fits latents and networks to data.

@@ -50,8 +50,11 @@ let package = Package(
         "LatentCoding", "Coding", "Fitting", "Networks", "Autograd", "Metrics", "EntropyCoding", "Bitstream", "Media", "Tensors", "CModels", "CKernels",
       ]),
 
+    .target(
+      name: "KVCodec", dependencies: ["Coding", "EntropyCoding", "Bitstream", "Media", "Tensors", "CKernels"]),
+
     // Layer 5: the public library.
-    .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "Coding", "Media"]),
+    .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "KVCodec", "Coding", "Media"]),
 
     // Layer 6: the command.
     .executableTarget(

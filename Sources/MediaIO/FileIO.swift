@@ -34,6 +34,27 @@ package enum FileIO {
     return bytes
   }
 
+  /// The first bytes of a file, `count` or all that there are.
+  ///
+  /// Throws `MediaIOError`.
+  package static func read(_ path: String, prefix count: Int) throws(MediaIOError) -> [UInt8] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .system(path) }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: count)
+    var got = 0
+    while got < count {
+      let n = bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress! + got, count - got) }
+      if n < 0 {
+        if errno == EINTR { continue }
+        throw .system(path)
+      }
+      if n == 0 { break }
+      got += n
+    }
+    return Array(bytes.prefix(got))
+  }
+
   /// Writes a file atomically (`AtomicFile`), or to standard output for "-".
   package static func write(_ bytes: [UInt8], to path: String, overwrite: Bool = false) throws(MediaIOError) {
     var file = try AtomicFile(path, overwrite: overwrite)

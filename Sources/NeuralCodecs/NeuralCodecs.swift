@@ -1,4 +1,6 @@
-/// Learned codecs for images, on an ordinary CPU: `ImageEncoder` and `ImageDecoder`, and the `Image` between them.
+/// Learned codecs on an ordinary CPU: `ImageEncoder` and `ImageDecoder` with the `Image` between them, `KVCacheEncoder` and
+/// `KVCacheDecoder` with the `KVCache`.
 @_exported public import Coding
 @_exported public import ImageCodec
+@_exported public import KVCodec
 @_exported public import Media

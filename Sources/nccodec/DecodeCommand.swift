@@ -5,7 +5,7 @@ import NeuralCodecs
 struct DecodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "decode",
-    abstract: "Decode an .ncb file to PNG.",
+    abstract: "Decode an .ncb file to PNG, or to the file that a KV cache came in.",
     discussion: """
       The samples are the same on every machine. Without --png-level, PNG is written fast; higher levels write \
       smaller files and take longer, with the same samples.
@@ -14,12 +14,14 @@ struct DecodeCommand: ParsableCommand {
         nccodec decode photo.ncb photo.png
         nccodec decode --force --png-level 9 photo.ncb photo.png
         cat photo.ncb | nccodec decode - - > photo.png
+        nccodec decode cache.ncb cache.safetensors
+        nccodec decode --tokens 0:512 --layers 4:8 cache.ncb part.npz
       """)
 
   @Argument(help: ArgumentHelp("The file to decode; - for standard input.", valueName: "in.ncb"))
   var input: String
 
-  @Argument(help: ArgumentHelp("The PNG file to write; - for standard output.", valueName: "out.png"))
+  @Argument(help: ArgumentHelp("The file to write; - for standard output.", valueName: "out"))
   var output: String
 
   @Option(help: ArgumentHelp("Threads to use. (default: one per core)", valueName: "n"))
@@ -33,6 +35,8 @@ struct DecodeCommand: ParsableCommand {
 
   @Flag(help: "Print errors only.")
   var quiet = false
+
+  @OptionGroup var kv: KVDecodeOptions
 
   /// Endings of names that promise what is not written.
   private static let foreignEndings: Set = [
@@ -53,10 +57,11 @@ struct DecodeCommand: ParsableCommand {
     try Console.refuseTerminal(output, suffix: "png")
     let progress = ProgressLine(quiet: quiet, stage: "reading")
     defer { progress.end() }
+    let bytes = try Failure.about(source) { try FileIO.read(input) }
+    if KVCacheFile.isOne(bytes) { return try runCache(bytes, progress) }
     // Opened now, so that a target that cannot be written is known before the work.
     var file: AtomicFile
     do { file = try AtomicFile(output, overwrite: force) } catch { throw Failure(error, at: target) }
-    let bytes = try Failure.about(source) { try FileIO.read(input) }
     var options = ImageDecoder.Options()
     options.threads = threads
     options.progress = progress.handler

@@ -2,9 +2,9 @@ import ArgumentParser
 import MediaIO
 import NeuralCodecs
 
-/// The codecs that `--codec` names: those of `ImageEncoder.Codec`.
+/// The codecs that `--codec` names: those of `ImageEncoder.Codec`, and the KV caches'.
 enum CodecName: String, ExpressibleByArgument, CaseIterable {
-  case hyperprior, overfit
+  case hyperprior, overfit, kv
 
   init(_ codec: ImageEncoder.Codec) {
     switch codec {
@@ -13,10 +13,12 @@ enum CodecName: String, ExpressibleByArgument, CaseIterable {
     }
   }
 
-  var codec: ImageEncoder.Codec {
+  /// Nil for what is no picture's.
+  var codec: ImageEncoder.Codec? {
     switch self {
     case .hyperprior: .hyperprior
     case .overfit: .overfit
+    case .kv: nil
     }
   }
 }
@@ -24,7 +26,7 @@ enum CodecName: String, ExpressibleByArgument, CaseIterable {
 struct EncodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "encode",
-    abstract: "Encode a picture as .ncb.",
+    abstract: "Encode a picture or a KV cache as .ncb.",
     discussion: """
       Reads PNG, JPEG, WebP, BMP, TIFF, QOI and PNM. Grey stays grey; alpha is kept losslessly; ICC profile, gamma \
       and EXIF are kept. More than 8 bits a sample are rounded to 8.
@@ -36,6 +38,9 @@ struct EncodeCommand: ParsableCommand {
       Aims: with hyperprior, --bpp and --psnr take the nearest quality; with overfit, they repeat parts of the fit \
       until they are met, in two to three times the time. The report says what was reached. --lambda is what overfit minimises: squared error of samples 0...1 + \
       lambda * bits per pixel; about 0.02 (small) to 0.0001 (good). The result does not depend on --threads.
+
+      KV caches of language models are read from safetensors, .npy, .npz and llama.cpp's sequence states, and coded by \
+      kv: --quality 0 to 100 (100 as good as q8_0), --bits, or --lossless. Other tensors of the file are kept losslessly.
 
       Ctrl-C leaves nothing behind. With --keep-best the first Ctrl-C ends the fit, writes the best so far and exits \
       with 0; the second one leaves nothing behind.
@@ -50,9 +55,11 @@ struct EncodeCommand: ParsableCommand {
         nccodec encode --effort 9 --lambda 0.001 --keep-best photo.png photo.ncb
         nccodec encode --effort 5 --decoder-cost 500 photo.png photo.ncb
         cat photo.png | nccodec encode - - > photo.ncb
+        nccodec encode cache.safetensors cache.ncb
+        nccodec encode --bits 3.5 state.bin cache.ncb
       """)
 
-  @Argument(help: ArgumentHelp("The picture; - for standard input.", valueName: "in"))
+  @Argument(help: ArgumentHelp("The picture or cache; - for standard input.", valueName: "in"))
   var input: String
 
   @Argument(help: ArgumentHelp("The file to write; - for standard output.", valueName: "out.ncb"))
@@ -97,6 +104,8 @@ struct EncodeCommand: ParsableCommand {
   @Flag(help: "Report as JSON.")
   var json = false
 
+  @OptionGroup var kv: KVEncodeOptions
+
   func validate() throws {
     if let quality, !(0...100).contains(quality) { throw ValidationError("--quality \(quality) is not in 0...100.") }
     for (name, value) in [("bpp", bpp), ("psnr", psnr)] {
@@ -112,7 +121,20 @@ struct EncodeCommand: ParsableCommand {
     if let decoderCost, ![500, 1000, 2000, 3000].contains(decoderCost) {
       throw ValidationError("--decoder-cost \(decoderCost) is none of 500, 1000, 2000 and 3000.")
     }
-    if options.chosenCodec == .hyperprior {
+    if codec != nil, codec != .kv, let option = kv.given.first {
+      throw ValidationError("--\(option) is for caches, and --codec says that this is a picture.")
+    }
+    if codec == .kv {
+      for (name, isGiven) in [
+        ("bpp", bpp != nil), ("psnr", psnr != nil), ("lambda", lambda != nil), ("decoder-cost", decoderCost != nil),
+        ("keep-best", keepBest), ("effort", effort > 1),
+      ] where isGiven {
+        throw ValidationError("--\(name) does not go with --codec kv.")
+      }
+      if quality != nil, kv.bits != nil || kv.lossless {
+        throw ValidationError("--quality, --bits and --lossless exclude each other.")
+      }
+    } else if options.chosenCodec == .hyperprior {
       for (name, isGiven) in [("lambda", lambda != nil), ("decoder-cost", decoderCost != nil), ("keep-best", keepBest)]
       where isGiven {
         throw ValidationError(
@@ -132,7 +154,13 @@ struct EncodeCommand: ParsableCommand {
     // Opened now, so that a target that cannot be written is known before the work.
     var file: AtomicFile
     do { file = try AtomicFile(output, overwrite: force) } catch { throw Failure(error, at: target) }
-    let bytes = try Failure.about(source) { try FileIO.read(input) }
+    // A cache may be larger than memory, so a file is looked at before it is read.
+    let piped = input == "-" ? try Failure.about(source) { try FileIO.read(input) } : nil
+    if try isCache(piped) { return try runCache(piped, progress, into: file) }
+    if let option = kv.given.first {
+      throw Failure("\(source): is no KV cache, and --\(option) is for those. Leave the option out, or give --codec kv.")
+    }
+    let bytes = try piped ?? Failure.about(source) { try FileIO.read(input) }
     let picture = try read(bytes, source)
     let encoded = try Failure.about(source) { try encode(picture.image, progress) }
     progress.update("writing", ProgressLine.codecShare)

@@ -23,17 +23,24 @@ struct InfoCommand: ParsableCommand {
 
   func run() throws {
     let source = Console.name(input, input: true)
-    let file = try Failure.about(source) { try ImageFile(reading: FileIO.read(input)) }
-    Console.print(json ? jsonReport(file).serialised : textReport(file, source), to: .standardOutput)
+    let bytes = try Failure.about(source) { try FileIO.read(input) }
+    let file = try Failure.about(source) { try ImageFile(reading: bytes) }
+    let cache = KVCacheFile.isOne(bytes) ? try Failure.about(source) { try KVCacheFile(reading: bytes) } : nil
+    Console.print(json ? jsonReport(file, cache).serialised : textReport(file, cache, source), to: .standardOutput)
   }
 
-  private func textReport(_ file: ImageFile, _ source: String) -> String {
+  private func textReport(_ file: ImageFile, _ cache: KVCacheFile?, _ source: String) -> String {
     var lines: [String] = []
     func add(_ name: String, _ value: String) { lines.append("\(name):".padded(to: 13) + value) }
     add("file", Console.oneLine(source))
     if let picture = file.picture {
       let alpha = picture.hasAlpha ? " with alpha" : ""
       add("picture", "\(picture.width)x\(picture.height) \(picture.colour == .grey ? "grey" : "RGB")\(alpha)")
+    }
+    if let cache {
+      add("cache", "\(cache.layers) layers, tokens \(cache.positions.lowerBound) to \(cache.positions.upperBound)")
+      add("codec", "3 (kv), \(cache.scheme), \(cache.parts) parts")
+      if !cache.model.isEmpty { add("model", Console.oneLine(cache.model)) }
     }
     if let codec = file.codec { add("codec", Self.codecName(codec).map { "\(codec) (\($0))" } ?? "\(codec) (unknown)") }
     if let model = file.model { add("model", "\(model)") }
@@ -42,6 +49,14 @@ struct InfoCommand: ParsableCommand {
     add("  container", "\(file.containerBytes) bytes")
     add("  metadata", "\(file.metadataBytes) bytes")
     add("  payload", "\(file.payloadBytes) bytes")
+    if let cache {
+      add("    keys", "\(cache.keyBytes) bytes")
+      add("    values", "\(cache.valueBytes) bytes")
+      add("    tensors", "\(cache.otherBytes) bytes")
+      if cache.elementCount > 0 {
+        add("  bits", "\(fixed(8 * Double(file.byteCount) / Double(cache.elementCount), 3)) per element")
+      }
+    }
     if let picture = file.picture {
       if picture.hasAlpha { add("    alpha", "\(picture.alphaBytes) bytes") }
       add("    latents", "\(picture.latentBytes) bytes")
@@ -50,9 +65,14 @@ struct InfoCommand: ParsableCommand {
     return (lines + ["", file.fieldText]).joined(separator: "\n")
   }
 
-  private func jsonReport(_ file: ImageFile) -> JSON {
+  private func jsonReport(_ file: ImageFile, _ cache: KVCacheFile?) -> JSON {
     var payload: [(String, JSON)] = [("bytes", .integer(file.payloadBytes))]
     var picture = JSON.null
+    if let cache {
+      payload += [
+        ("keys", .integer(cache.keyBytes)), ("values", .integer(cache.valueBytes)), ("tensors", .integer(cache.otherBytes)),
+      ]
+    }
     if let p = file.picture {
       payload += [("alpha", .integer(p.alphaBytes)), ("latents", .integer(p.latentBytes))]
       picture = .object([
@@ -67,11 +87,20 @@ struct InfoCommand: ParsableCommand {
       ("codec", file.codec.map { .integer(Int($0)) } ?? .null),
       ("codecName", file.codec.flatMap(Self.codecName).map(JSON.text) ?? .null),
       ("model", file.model.map { .integer(Int($0)) } ?? .null), ("picture", picture),
+      ("cache", cache.map(Self.json) ?? .null),
       ("sections", .object([
         ("container", .integer(file.containerBytes)), ("metadata", .integer(file.metadataBytes)),
         ("payload", .object(payload)),
       ])),
       ("fields", .raw(file.fieldJSON)),
+    ])
+  }
+
+  private static func json(_ cache: KVCacheFile) -> JSON {
+    .object([
+      ("layers", .integer(cache.layers)), ("firstPosition", .integer(cache.positions.lowerBound)),
+      ("tokens", .integer(cache.positions.count)), ("elements", .integer(cache.elementCount)), ("scheme", .text(cache.scheme)),
+      ("model", .text(cache.model)), ("parts", .integer(cache.parts)),
     ])
   }
 

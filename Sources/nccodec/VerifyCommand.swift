@@ -33,16 +33,24 @@ struct VerifyCommand: ParsableCommand {
     var options = ImageDecoder.Options()
     options.threads = threads
     options.progress = progress.handler
-    let (file, image) = try Failure.about(source) {
+    let (file, what, sum) = try Failure.about(source) {
       let bytes = try FileIO.read(input)
-      return (try ImageFile(reading: bytes), try ImageDecoder(options: options).decode(bytes))
+      let file = try ImageFile(reading: bytes)
+      if KVCacheFile.isOne(bytes) {
+        var options = KVCacheDecoder.Options()
+        options.threads = threads
+        options.progress = progress.handler
+        let cache = try KVCacheDecoder(options: options).decode(bytes)
+        return (file, cache.summary, quiet ? 0 : cache.elementsCRC32)
+      }
+      let image = try ImageDecoder(options: options).decode(bytes)
+      return (file, image.sizeAndColour, image.samplesCRC32)
     }
     progress.end()
     if quiet { return }
-    var crc = String(image.samplesCRC32, radix: 16)
+    var crc = String(sum, radix: 16)
     crc = String(repeating: "0", count: 8 - crc.count) + crc
-    let line =
-      "\(source): intact, \(file.chunkCount) checksums match, \(image.sizeAndColour) decoded, CRC-32 of samples \(crc)"
+    let line = "\(source): intact, \(file.chunkCount) checksums match, \(what) decoded, CRC-32 of samples \(crc)"
     Console.print(Console.oneLine(line), to: .standardOutput)
   }
 }

@@ -47,6 +47,14 @@ extension ContainerReader {
         printer.move(to: chunk.payload.upperBound - track.configuration.count)
         try printer.show(configuration, named: "image")
       }
+      if track.codec == CodecID.kvCache, let configuration = try? KVConfiguration(parsing: track.configuration) {
+        printer.move(to: chunk.payload.upperBound - track.configuration.count)
+        try printer.show(configuration, named: "cache")
+      }
+      if track.codec == CodecID.tensor, let configuration = try? TensorConfiguration(parsing: track.configuration) {
+        printer.move(to: chunk.payload.upperBound - track.configuration.count)
+        try printer.show(configuration, named: "tensor")
+      }
     case .payload:
       let length = min(chunk.payload.count, PayloadHeader.maximumByteCount)
       var reader = FieldReader(try source.read(offset..<offset + length), named: "payload", at: offset)

@@ -77,4 +77,6 @@ package enum Modality: UInt8, FieldEnumeration {
 package enum CodecID {
   package static let hyperpriorImage: UInt32 = 1
   package static let overfittedImage: UInt32 = 2
+  package static let kvCache: UInt32 = 3
+  package static let tensor: UInt32 = 4
 }

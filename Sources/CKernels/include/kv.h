@@ -19,7 +19,7 @@ typedef struct {
   size_t channels;
   const float* step;       // [channels], positive
   const float* inverse;    // [channels], about 1 / step; only to quantise
-  const int32_t* middle;   // [channels], |middle| <= 2^22
+  const int32_t* middle;   // [channels], |middle| < 2^23
   int32_t low_bits;        // 0...14
 } nc_kv_steps;
 

@@ -1,0 +1,138 @@
+import Bitstream
+import CKernels
+import Coding
+import EntropyCoding
+import Media
+import Tensors
+
+/// One layer's keys or values of one payload, quantised in a step per channel:
+///
+///     side      varint length, then a range-coded payload of that many bytes: steps, middles, the table of symbols
+///     symbols   varint length, then a block rANS payload of that many bytes
+///     low       bit string: the symbols' low bits, filled up to a whole byte
+///     escapes   the elements whose symbol is 0, as they are, to the end
+///
+/// Symbols stand in the order [head, token, channel]. `restore` reads it; the inverse is `KVBlock.write`.
+// bitstream-spec 10.3
+enum KVBlock {
+  /// What symbol 0 means: the element stands among the escapes.
+  static let escape: UInt8 = 0
+
+  /// Reads the block into `tensor`, all of it, which is writable.
+  ///
+  /// Throws `EntropyError` or `CodecError` (malformed); the tensor's contents are then unspecified.
+  static func restore(_ bytes: ArraySlice<UInt8>, into tensor: KVTensor) throws {
+    var fields = KVFields(bytes)
+    let steps = try KVSteps(parsing: Array(try fields.prefixed("steps")), count: tensor.heads * tensor.channels)
+    let payload = Array(try fields.prefixed("symbols"))
+    let count = tensor.elementCount
+    let symbols = try BlockRANS.decode(payload, count: count, with: steps.table)
+    let low = try lowBits(&fields, count: count, bits: steps.lowBits)
+    symbols.withUnsafeBufferPointer { symbols in
+      low.withUnsafeBufferPointer { low in
+        for head in 0..<tensor.heads where tensor.tokens > 0 {
+          steps.withKernelSteps(channels: tensor.channels, head: head) { view in
+            let first = head * tensor.tokens * tensor.channels
+            withUnsafePointer(to: view) {
+              kvKernels().restore(
+                $0, symbols.baseAddress! + first, low.isEmpty ? nil : low.baseAddress! + first, tensor.tokens,
+                tensor.row(head: head, token: 0).baseAddress!, tensor.element.kernel, tensor.tokenStride)
+            }
+          }
+        }
+      }
+    }
+    try restoreEscapes(&fields, symbols, into: tensor)
+  }
+
+  private static func lowBits(_ fields: inout KVFields, count: Int, bits: Int) throws -> [UInt16] {
+    guard bits > 0 else { return [] }
+    let packed = try fields.take((count * bits + 7) / 8, "low bits")
+    return [UInt16](unsafeUninitializedCapacity: count) { low, initialised in
+      packed.withUnsafeBufferPointer { packed in
+        var (word, held, at) = (UInt32(0), 0, 0)
+        for i in 0..<count {
+          while held < bits {
+            word = word << 8 | UInt32(packed[at])
+            at += 1
+            held += 8
+          }
+          held -= bits
+          low[i] = UInt16(truncatingIfNeeded: word >> UInt32(held)) & (1 << UInt16(bits) - 1)
+        }
+      }
+      initialised = count
+    }
+  }
+
+  private static func restoreEscapes(_ fields: inout KVFields, _ symbols: [UInt8], into tensor: KVTensor) throws {
+    let size = tensor.element.bytes
+    let escapes = Array(fields.rest())
+    var taken = 0
+    // Few blocks have any.
+    if !escapes.isEmpty || symbols.contains(escape) {
+      for (i, symbol) in symbols.enumerated() where symbol == escape {
+        guard taken + size <= escapes.count else { throw CodecError.damagedKV("there are fewer escapes than symbols for them") }
+        let (row, channel) = i.quotientAndRemainder(dividingBy: tensor.channels)
+        let (head, token) = row.quotientAndRemainder(dividingBy: tensor.tokens)
+        let to = tensor.row(head: head, token: token)
+        for b in 0..<size { to[channel * size + b] = escapes[taken + b] }
+        taken += size
+      }
+    }
+    guard taken == escapes.count else { throw CodecError.damagedKV("\(escapes.count - taken) bytes follow a block's last escape") }
+  }
+}
+
+/// The parts of a byte string, each held against what is there before it is taken.
+struct KVFields {
+  private var left: ArraySlice<UInt8>
+
+  init(_ bytes: ArraySlice<UInt8>) { left = bytes }
+
+  mutating func varint(_ what: String) throws -> UInt64 {
+    guard case .value(let value, let digits) = Varint.decode(left) else {
+      throw CodecError.damagedKV("the number of \(what) is cut short or too long")
+    }
+    left = left.dropFirst(digits)
+    return value
+  }
+
+  mutating func take(_ count: Int, _ what: String) throws -> ArraySlice<UInt8> {
+    guard count <= left.count else { throw CodecError.damagedKV("the \(what) are cut short") }
+    defer { left = left.dropFirst(count) }
+    return left.prefix(count)
+  }
+
+  /// A varint length and that many bytes.
+  mutating func prefixed(_ what: String) throws -> ArraySlice<UInt8> {
+    let length = try varint("bytes of \(what)")
+    guard length <= UInt64(left.count) else { throw CodecError.damagedKV("the \(what) are cut short") }
+    return try take(Int(length), what)
+  }
+
+  mutating func rest() -> ArraySlice<UInt8> {
+    defer { left = left.suffix(0) }
+    return left
+  }
+}
+
+extension CodecError {
+  static func damagedKV(_ what: String) -> CodecError {
+    CodecError(.malformed, "the cache's data is damaged: \(what). Get the file again from where it came from.")
+  }
+}
+
+extension KVElement {
+  /// The kernels' number for it.
+  var kernel: Int32 {
+    switch self {
+    case .float16: Int32(NC_KV_F16)
+    case .bfloat16: Int32(NC_KV_BF16)
+    case .float32: Int32(NC_KV_F32)
+    }
+  }
+}
+
+/// The best kernels that this CPU has and NCCODEC_SIMD allows.
+func kvKernels() -> nc_kv { nc_kv_at(Kernels.current.level.rawValue)!.pointee }

@@ -1,0 +1,220 @@
+import Bitstream
+public import Coding
+import EntropyCoding
+public import Media
+import Tensors
+
+/// Turns an `.ncb` file back into its KV cache. One value may serve many tasks at once.
+///
+///     let cache = try KVCacheDecoder().decode(bytes)
+///
+/// The same bytes give the same elements on every machine, at any number of threads. The inverse is `KVCacheEncoder`.
+// bitstream-spec 10
+public struct KVCacheDecoder: Sendable {
+  public struct Options: Sendable {
+    /// Positions to decode, as the model counts tokens; nil for all. Layers keep what they have of it.
+    public var tokens: Range<Int>?
+    /// Layers to decode; nil for all.
+    public var layers: Range<Int>?
+    /// Threads to use, at least 1; nil for one per core.
+    public var threads: Int?
+    /// Most memory that the decoded cache may take, in bytes.
+    public var maxMemory = 64 << 30
+    /// Called as payloads are done, on the decoding thread.
+    public var progress: (@Sendable (CodingProgress) -> Void)?
+
+    public init() {}
+  }
+
+  public var options: Options
+
+  public init(options: Options = Options()) { self.options = options }
+
+  /// Decodes the first KV cache of a file. Cancelling the surrounding task stops it.
+  ///
+  /// Throws `CodecError` for files that are damaged, too large, or need what this build lacks, and for ranges outside the
+  /// cache; `CancellationError`.
+  public func decode(_ bytes: [UInt8]) throws -> KVCache { try decode(MemorySource(bytes)) }
+
+  /// Of a file on disk, of which only the wanted parts are read.
+  package func decode(_ source: some ByteSource) throws -> KVCache {
+    do {
+      return try decodeTrack(source)
+    } catch let error as BitstreamError {
+      throw CodecError(error)
+    } catch let error as EntropyError {
+      throw CodecError.damagedKV("\(error)")
+    }
+  }
+
+  private func decodeTrack(_ source: some ByteSource) throws -> KVCache {
+    var limits = ContainerLimits()
+    limits.maxFileBytes = max(limits.maxFileBytes, source.byteCount)
+    let reader = try ContainerReader(source, limits: limits, checksums: .onDemand, navigation: .index)
+    guard let number = reader.tracks.firstIndex(where: { $0.modality == .kvCache }) else {
+      throw CodecError(
+        .unsupported, "the file has no KV cache, only: \(reader.tracks.map(\.modality.label).joined(separator: ", "))")
+    }
+    let track = reader.tracks[number]
+    guard track.codec == CodecID.kvCache else {
+      throw CodecError(.unsupported, "the cache is in codec \(track.codec), which is unknown here. Use a newer version of nccodec.")
+    }
+    let configuration = try KVConfiguration(parsing: track.configuration)
+    let shapes = configuration.shapes
+    let wantedLayers = options.layers ?? 0..<shapes.count
+    guard wantedLayers.lowerBound >= 0, wantedLayers.upperBound <= shapes.count, !wantedLayers.isEmpty else {
+      throw CodecError(.invalidOption, "layers \(wantedLayers) are not all among the cache's 0..<\(shapes.count)")
+    }
+    let units = reader.units.filter { $0.track == UInt32(number) }
+    let end = try self.end(of: units, reader, configuration)
+    let first = UInt64(shapes.map(\.firstPosition).min()!)
+    let wanted = try positions(in: first..<max(first, end))
+
+    let layers = try allocate(shapes, wantedLayers, wanted)
+    let needed = units.indices.filter { i in
+      let next = i + 1 < units.count ? units[i + 1].start : end
+      return units[i].start < wanted.upperBound && next > wanted.lowerBound
+    }
+    var (expected, isFirst) = (UInt64(0), true)
+    for (done, i) in needed.enumerated() {
+      try Task.checkCancellation()
+      let unit = units[i]
+      guard isFirst || unit.start == expected else {
+        throw CodecError.damagedKV("a payload begins at token \(unit.start) where \(expected) is expected")
+      }
+      let payload = try KVPayload(
+        parsing: reader.payload(unit).data, shapes: shapes, chunk: configuration.chunkTokens)
+      (expected, isFirst) = (unit.start + UInt64(payload.tokens), false)
+      try restore(payload, at: unit.start, configuration.scheme, shapes, wantedLayers, wanted, into: layers)
+      options.progress?(CodingProgress(fraction: Double(done + 1) / Double(needed.count), stage: "tokens"))
+    }
+    guard needed.isEmpty || expected >= wanted.upperBound else {
+      throw CodecError.damagedKV("the payloads end at token \(expected), before \(wanted.upperBound)")
+    }
+    return KVCache(
+      layers: layers, keysAreRotated: configuration.keysAreRotated, rope: configuration.rope.media,
+      ropeBase: Double(bitPattern: configuration.ropeBase), model: configuration.model,
+      others: try KVOthers.read(reader, maxMemory: options.maxMemory), metadata: reader.metadata.compactMap { metadatum in
+        if case .text(let key, let value) = metadatum { (key, value) } else { nil }
+      }, source: configuration.layout.media)
+  }
+
+  /// The position after the last token.
+  private func end(
+    of units: [UnitRecord], _ reader: ContainerReader<some ByteSource>, _ configuration: KVConfiguration
+  ) throws -> UInt64 {
+    guard let last = units.last else { return 0 }
+    let payload = try KVPayload(
+      parsing: reader.payload(last).data, shapes: configuration.shapes, chunk: configuration.chunkTokens)
+    guard last.start <= UInt64(UInt32.max) else { throw CodecError.damagedKV("a payload begins at token \(last.start)") }
+    return last.start + UInt64(payload.tokens)
+  }
+
+  private func positions(in all: Range<UInt64>) throws -> Range<UInt64> {
+    guard let tokens = options.tokens else { return all }
+    guard tokens.lowerBound >= 0, UInt64(tokens.lowerBound) >= all.lowerBound, UInt64(tokens.upperBound) <= all.upperBound else {
+      throw CodecError(.invalidOption, "tokens \(tokens) are not all among the cache's \(all)")
+    }
+    return UInt64(tokens.lowerBound)..<UInt64(tokens.upperBound)
+  }
+
+  private func allocate(
+    _ shapes: [KVLayerGroup], _ wantedLayers: Range<Int>, _ wanted: Range<UInt64>
+  ) throws -> [KVLayer] {
+    var bytes = 0
+    func count(_ heads: UInt32, _ channels: UInt32, _ element: KVElement, _ tokens: Int) throws {
+      // At most 2^20 * 2^33 * 4.
+      bytes += Int(heads) * Int(channels) * element.bytes * tokens
+      guard bytes <= options.maxMemory else {
+        throw CodecError(.limitExceeded, "the cache takes more than the \(options.maxMemory) bytes allowed. Raise maxMemory, or decode a part of it.")
+      }
+    }
+    func tokens(_ shape: KVLayerGroup) -> Int {
+      let from = max(wanted.lowerBound, UInt64(shape.firstPosition))
+      return from < wanted.upperBound ? Int(wanted.upperBound - from) : 0
+    }
+    for shape in shapes[wantedLayers] {
+      try count(shape.keyHeads, shape.keyChannels, shape.keyElement.media, tokens(shape))
+      if shape.valueHeads > 0 { try count(shape.valueHeads, shape.valueChannels, shape.valueElement.media, tokens(shape)) }
+    }
+    func tensor(_ heads: UInt32, _ channels: UInt32, _ element: KVElement, _ tokens: Int) throws -> KVTensor {
+      guard let made = KVTensor(zeroedHeads: Int(heads), tokens: tokens, channels: Int(channels), element: element) else {
+        throw CodecError(.limitExceeded, "there is no memory for the cache. Free some, or decode a part of it.")
+      }
+      return made
+    }
+    return try shapes[wantedLayers].map { shape in
+      KVLayer(
+        keys: try tensor(shape.keyHeads, shape.keyChannels, shape.keyElement.media, tokens(shape)),
+        values: shape.valueHeads > 0
+          ? try tensor(shape.valueHeads, shape.valueChannels, shape.valueElement.media, tokens(shape)) : nil,
+        firstPosition: Int(max(UInt64(shape.firstPosition), wanted.lowerBound)))
+    }
+  }
+
+  /// Restores what is wanted of a payload.
+  private func restore(
+    _ payload: KVPayload, at start: UInt64, _ scheme: KVConfiguration.Scheme, _ shapes: [KVLayerGroup],
+    _ wantedLayers: Range<Int>, _ wanted: Range<UInt64>, into layers: [KVLayer]
+  ) throws {
+    var works: [(block: ArraySlice<UInt8>, tensor: KVTensor, held: Range<UInt64>)] = []
+    for number in wantedLayers {
+      let held = KVPayload.positions(of: shapes[number], start: start, tokens: payload.tokens)
+      let (keys, values) = payload.blocks[number]
+      guard !held.isEmpty else {
+        guard keys.isEmpty && values.isEmpty else { throw CodecError.damagedKV("there is a block of no tokens") }
+        continue
+      }
+      guard held.overlaps(wanted) else { continue }
+      let layer = layers[number - wantedLayers.lowerBound]
+      works.append((keys, layer.keys, held))
+      if let tensor = layer.values { works.append((values, tensor, held)) }
+    }
+    let threads = Threads.resolve(options.threads)
+    var failures = [(any Error)?](repeating: nil, count: works.count)
+    failures.withUnsafeMutableBufferPointer { failures in
+      nonisolated(unsafe) let failures = failures
+      parallelFor(works.count, threads: threads) { i in
+        do {
+          let work = works[i]
+          try Self.restore(work.block, scheme, of: work.held, into: work.tensor, wanted)
+        } catch { failures[i] = error }
+      }
+    }
+    if let failure = failures.lazy.compactMap({ $0 }).first { throw failure }
+  }
+
+  private static func restore(
+    _ block: ArraySlice<UInt8>, _ scheme: KVConfiguration.Scheme, of held: Range<UInt64>, into tensor: KVTensor,
+    _ wanted: Range<UInt64>
+  ) throws {
+    let part = held.clamped(to: wanted)
+    // Where the tensor's first token is: at the first wanted position that the layer has.
+    let first = wanted.upperBound - UInt64(tensor.tokens)
+    let target = tensor.tokens(in: Int(part.lowerBound - first)..<Int(part.upperBound - first))
+    guard part != held else { return try restore(block, scheme, into: target) }
+    // A run that is wanted in part is restored aside.
+    guard
+      let aside = KVTensor(
+        zeroedHeads: tensor.heads, tokens: held.count, channels: tensor.channels, element: tensor.element)
+    else { throw CodecError(.limitExceeded, "there is no memory for a part of the cache. Free some.") }
+    try restore(block, scheme, into: aside)
+    let skipped = Int(part.lowerBound - held.lowerBound)
+    for head in 0..<tensor.heads {
+      for token in 0..<target.tokens {
+        aside.withRow(head: head, token: skipped + token) { target.row(head: head, token: token).copyMemory(from: $0) }
+      }
+    }
+  }
+
+  private static func restore(_ block: ArraySlice<UInt8>, _ scheme: KVConfiguration.Scheme, into tensor: KVTensor) throws {
+    switch scheme {
+    case .statistics: try KVBlock.restore(block, into: tensor)
+    case .lossless:
+      var fields = KVFields(block)
+      let planes = KVPlanes(tensor)
+      planes.store(try planes.read(&fields), into: tensor)
+      guard fields.rest().isEmpty else { throw CodecError.damagedKV("bytes follow a block's last plane") }
+    }
+  }
+}

@@ -1,0 +1,131 @@
+import CKernels
+import Coding
+import EntropyCoding
+
+/// How the channels of a block are quantised, and how its symbols are distributed: the side information, range-coded.
+///
+///     low bits      bypass, 4 bits, 0...14
+///     least, span   bypass, 8 bits each: indices of steps are least...least + span, at most 191
+///     for each channel of each head: index - least, an adaptive symbol of span + 1; middle, a signed number
+///     the table of symbols, a KVTable
+///
+/// A number n < 2^23 is its length in bits, an adaptive symbol of 24, then all bits but the first as bypass, in fields of
+/// at most 16 bits, the high ones first; a signed number's length is followed by a bypass bit, 1 for less than 0, unless it
+/// is 0. Middles and widths have adaptive models of their own.
+// bitstream-spec 10.3
+struct KVSteps {
+  static let maximumIndex = 191
+  static let maximumLowBits = 14
+
+  /// By head and channel: steps are `step(index)`.
+  let indices: [UInt8]
+  /// By head and channel: the whole number of steps that symbol 128 stands for.
+  let middles: [Int32]
+  let lowBits: Int
+  let table: BlockRANS.Table
+
+  /// 2^(index / 4 - 32), the fourth root of 2 and its powers rounded to binary32.
+  static func step(_ index: Int) -> Float {
+    let fraction: [UInt32] = [0x3F80_0000, 0x3F98_37F0, 0x3FB5_04F3, 0x3FD7_44FD]
+    return Float(sign: .plus, exponent: index >> 2 - 32, significand: Float(bitPattern: fraction[index & 3]))
+  }
+
+  init(indices: [UInt8], middles: [Int32], lowBits: Int, table: BlockRANS.Table) {
+    (self.indices, self.middles, self.lowBits, self.table) = (indices, middles, lowBits, table)
+  }
+
+  /// Throws `EntropyError` or `CodecError` (malformed). The inverse is `serialised()`.
+  init(parsing bytes: [UInt8], count: Int) throws {
+    var decoder = RangeDecoder(bytes)
+    lowBits = Int(try decoder.decodeBypass(bits: 4))
+    guard lowBits <= Self.maximumLowBits else { throw CodecError.damagedKV("a block has \(lowBits) low bits") }
+    let least = Int(try decoder.decodeBypass(bits: 8)), span = Int(try decoder.decodeBypass(bits: 8))
+    guard least + span <= Self.maximumIndex else { throw CodecError.damagedKV("a block has a step of index \(least + span)") }
+    var index = AdaptiveModel(symbolCount: max(2, span + 1))
+    var middle = KVNumberModel()
+    var indices: [UInt8] = [], middles: [Int32] = []
+    indices.reserveCapacity(count)
+    middles.reserveCapacity(count)
+    for _ in 0..<count {
+      let offset = span > 0 ? try decoder.decode(adapting: &index) : 0
+      indices.append(UInt8(least + offset))
+      middles.append(try middle.decodeSigned(from: &decoder))
+    }
+    (self.indices, self.middles) = (indices, middles)
+    table = try KVTable.decode(from: &decoder)
+    try decoder.finish()
+  }
+
+  /// Calls `body` with the steps of one head as kernels take them.
+  func withKernelSteps<R>(channels: Int, head: Int, _ body: (nc_kv_steps) -> R) -> R {
+    let range = head * channels..<(head + 1) * channels
+    let steps = range.map { Self.step(Int(indices[$0])) }
+    let inverse = steps.map { 1 / $0 }
+    return steps.withUnsafeBufferPointer { steps in
+      inverse.withUnsafeBufferPointer { inverse in
+        middles.withUnsafeBufferPointer { middles in
+          body(
+            nc_kv_steps(
+              channels: channels, step: steps.baseAddress, inverse: inverse.baseAddress,
+              middle: middles.baseAddress! + range.lowerBound, low_bits: Int32(lowBits)))
+        }
+      }
+    }
+  }
+}
+
+/// Numbers below 2^23 as length and bits; see `KVSteps`.
+struct KVNumberModel {
+  private var lengths = AdaptiveModel(symbolCount: 24)
+
+  mutating func decode(from decoder: inout RangeDecoder) throws -> UInt32 {
+    try Self.rest(of: try decoder.decode(adapting: &lengths), from: &decoder)
+  }
+
+  mutating func decodeSigned(from decoder: inout RangeDecoder) throws -> Int32 {
+    let length = try decoder.decode(adapting: &lengths)
+    guard length > 0 else { return 0 }
+    let isNegative = try decoder.decodeBypass(bits: 1) == 1
+    let magnitude = Int32(try Self.rest(of: length, from: &decoder))
+    return isNegative ? -magnitude : magnitude
+  }
+
+  private static func rest(of length: Int, from decoder: inout RangeDecoder) throws -> UInt32 {
+    guard length > 0 else { return 0 }
+    var value: UInt32 = 1
+    var left = length - 1
+    while left > 0 {
+      let bits = min(left, 16)
+      value = value << UInt32(bits) | (try decoder.decodeBypass(bits: bits))
+      left -= bits
+    }
+    return value
+  }
+
+  mutating func encode(_ value: UInt32, into encoder: inout RangeEncoder) {
+    // All lengths have an interval.
+    try! encoder.encode(Self.length(value), adapting: &lengths)
+    Self.encodeRest(of: value, into: &encoder)
+  }
+
+  mutating func encodeSigned(_ value: Int32, into encoder: inout RangeEncoder) {
+    try! encoder.encode(Self.length(value.magnitude), adapting: &lengths)
+    guard value != 0 else { return }
+    encoder.encodeBypass(value < 0 ? 1 : 0, bits: 1)
+    Self.encodeRest(of: value.magnitude, into: &encoder)
+  }
+
+  private static func length(_ value: UInt32) -> Int {
+    precondition(value < 1 << 23, "numbers have at most 23 bits")
+    return 32 - value.leadingZeroBitCount
+  }
+
+  private static func encodeRest(of value: UInt32, into encoder: inout RangeEncoder) {
+    var left = max(length(value) - 1, 0)
+    while left > 0 {
+      let bits = min(left, 16)
+      encoder.encodeBypass(value >> UInt32(left - bits) & (1 << UInt32(bits) - 1), bits: bits)
+      left -= bits
+    }
+  }
+}

@@ -1,0 +1,206 @@
+import Bitstream
+public import Coding
+import EntropyCoding
+import Glibc
+public import Media
+import Tensors
+
+/// An encoded cache.
+public struct EncodedKVCache: Sendable {
+  /// The file.
+  public let bytes: [UInt8]
+  /// The whole file's bits by keys' and values' elements.
+  public let bitsPerElement: Double
+  /// 0...100; nil for lossless.
+  public let quality: Int?
+}
+
+/// Turns a KV cache into an `.ncb` file.
+///
+///     let file = try KVCacheEncoder().encode(cache).bytes
+///
+/// The same cache and options give the same bytes at any number of threads. The inverse is `KVCacheDecoder`.
+// bitstream-spec 10
+public struct KVCacheEncoder: Sendable {
+  public enum Target: Sendable, Equatable {
+    /// 0 (smallest) to 100 (as good as q8_0).
+    case quality(Int)
+    /// Bits per element of keys and values, the whole file counted; the nearest quality is taken.
+    case bitsPerElement(Double)
+    /// Every bit is kept.
+    case lossless
+  }
+
+  public struct Options: Sendable {
+    public var target = Target.quality(50)
+    /// Tokens of a part that decodes on its own, 1...65536.
+    public var chunkTokens = 256
+    /// Threads to use, at least 1; nil for one per core.
+    public var threads: Int?
+    /// Called as parts are done, on the encoding thread.
+    public var progress: (@Sendable (CodingProgress) -> Void)?
+
+    public init() {}
+  }
+
+  public var options: Options
+
+  public init(options: Options = Options()) { self.options = options }
+
+  /// Cancelling the surrounding task stops it. Throws `CodecError` for options or caches that make no sense;
+  /// `CancellationError`.
+  public func encode(_ cache: KVCache) throws -> EncodedKVCache {
+    var quality: Int?
+    let sink = try encode(cache, into: MemorySink()) { quality = $0 }
+    return EncodedKVCache(
+      bytes: sink.bytes, bitsPerElement: 8 * Double(sink.bytes.count) / Double(max(cache.elementCount, 1)), quality: quality)
+  }
+
+  /// Writes the file part by part: memory does not grow with the cache. `report` gets the quality before the first part.
+  package func encode<Sink: ByteSink>(_ cache: KVCache, into sink: Sink, report: (Int?) -> Void = { _ in }) throws -> Sink {
+    guard (1...Int(KVConfiguration.maximumChunk)).contains(options.chunkTokens) else {
+      throw CodecError(.invalidOption, "\(options.chunkTokens) tokens in a part are not 1 to \(KVConfiguration.maximumChunk)")
+    }
+    let isLossless = options.target == .lossless
+    let configuration = try KVConfiguration(
+      cache, scheme: isLossless ? .lossless : .statistics, chunkTokens: options.chunkTokens)
+    let quality = try chosenQuality(cache)
+    report(quality)
+    do {
+      return try write(cache, configuration, coarseness: quality.map(KVQuality.coarseness), into: sink)
+    } catch let error as BitstreamError {
+      throw CodecError(error)
+    }
+  }
+
+  private func write<Sink: ByteSink>(
+    _ cache: KVCache, _ configuration: KVConfiguration, coarseness: Float?, into sink: Sink
+  ) throws -> Sink {
+    var writer = try ContainerWriter(sink)
+    _ = try writer.append(
+      TrackHeader(
+        modality: .kvCache, codec: CodecID.kvCache, timeBase: TimeBase(), configuration: configuration.serialised()[...]))
+    for other in cache.others { _ = try writer.append(try KVOthers.track(of: other)) }
+    for (key, value) in cache.metadata { try writer.append(Metadatum.text(key: key, value: value)) }
+
+    let shapes = configuration.shapes
+    let first = shapes.map { UInt64($0.firstPosition) }.min()!
+    let end = UInt64(cache.layers[0].firstPosition + cache.layers[0].tokens)
+    var start = first
+    while start < end {
+      try Task.checkCancellation()
+      let tokens = Int(min(UInt64(options.chunkTokens), end - start))
+      let blocks = try self.blocks(cache, shapes, start: start, tokens: tokens, coarseness: coarseness)
+      try writer.append(Payload(track: 0, start: start, data: KVPayload.bytes(tokens: tokens, blocks: blocks)[...]))
+      start += UInt64(tokens)
+      options.progress?(CodingProgress(fraction: Double(start - first) / Double(end - first), stage: "tokens"))
+    }
+    for (i, other) in cache.others.enumerated() {
+      for part in try KVOthers.parts(of: other) { try writer.append(Payload(track: UInt32(i + 1), data: part[...])) }
+    }
+    return try writer.finish(hasIndex: true)
+  }
+
+  private func blocks(
+    _ cache: KVCache, _ shapes: [KVLayerGroup], start: UInt64, tokens: Int, coarseness: Float?
+  ) throws -> [[UInt8]] {
+    var works: [KVTensor] = []
+    for (layer, shape) in zip(cache.layers, shapes) {
+      let held = KVPayload.positions(of: shape, start: start, tokens: tokens)
+      let from = held.isEmpty ? 0 : Int(held.lowerBound) - layer.firstPosition
+      works.append(layer.keys.tokens(in: from..<from + held.count))
+      if let values = layer.values { works.append(values.tokens(in: from..<from + held.count)) }
+    }
+    var blocks = [[UInt8]](repeating: [], count: works.count)
+    var failures = [(any Error)?](repeating: nil, count: works.count)
+    blocks.withUnsafeMutableBufferPointer { blocks in
+      failures.withUnsafeMutableBufferPointer { failures in
+        nonisolated(unsafe) let (blocks, failures) = (blocks, failures)
+        parallelFor(works.count, threads: Threads.resolve(options.threads)) { i in
+          guard works[i].tokens > 0 else { return }
+          do {
+            blocks[i] = try coarseness.map { try KVBlock.write(works[i], coarseness: $0) }
+              ?? KVPlanes(works[i]).write(KVPlanes.elements(of: works[i]))
+          } catch { failures[i] = error }
+        }
+      }
+    }
+    if let failure = failures.lazy.compactMap({ $0 }).first { throw failure }
+    return blocks
+  }
+
+  /// Nil for lossless.
+  private func chosenQuality(_ cache: KVCache) throws -> Int? {
+    switch options.target {
+    case .lossless: return nil
+    case .quality(let quality):
+      guard (0...100).contains(quality) else { throw CodecError(.invalidOption, "quality \(quality) is not in 0...100") }
+      return quality
+    case .bitsPerElement(let bits):
+      guard bits.isFinite, bits > 0 else { throw CodecError(.invalidOption, "\(bits) bits per element are not above 0") }
+      return try KVQuality.nearest(bits: bits, for: cache, chunkTokens: options.chunkTokens)
+    }
+  }
+}
+
+/// How quality maps to steps.
+enum KVQuality {
+  /// Steps by the deviation of a channel: 1 at quality 0, halved every 20, 1/32 at 100.
+  static func coarseness(_ quality: Int) -> Float { exp2f(-Float(quality) / 20) }
+
+  /// The quality whose file would be nearest to `bits` per element, judged by a few parts of the cache.
+  static func nearest(bits: Double, for cache: KVCache, chunkTokens: Int) throws -> Int {
+    var samples: [KVTensor] = []
+    for layer in stride(from: 0, to: cache.layers.count, by: max(1, cache.layers.count / 6)) {
+      for tensor in [cache.layers[layer].keys, cache.layers[layer].values].compactMap({ $0 }) where tensor.tokens > 0 {
+        let first = max(0, tensor.tokens / 2 - chunkTokens / 2)
+        samples.append(tensor.tokens(in: first..<min(first + chunkTokens, tensor.tokens)))
+      }
+    }
+    let elements = samples.reduce(0) { $0 + $1.elementCount }
+    guard elements > 0 else { return 50 }
+    func rate(_ quality: Int) throws -> Double {
+      let bytes = try samples.reduce(0) { $0 + (try KVBlock.write($1, coarseness: coarseness(quality)).count) }
+      return 8 * Double(bytes) / Double(elements)
+    }
+    // More quality is never fewer bits, but for noise.
+    var (low, high) = (0, 100)
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if try rate(middle) < bits { low = middle } else { high = middle }
+    }
+    return abs(try rate(low) - bits) <= abs(try rate(high) - bits) ? low : high
+  }
+}
+
+extension KVOthers {
+  /// Throws `BitstreamError`.
+  static func track(of tensor: KVNamedTensor) throws -> TrackHeader {
+    var configuration = TensorConfiguration()
+    configuration.name = tensor.name
+    configuration.type = tensor.dtype
+    configuration.shape = tensor.shape.map { TensorConfiguration.Dimension(UInt64($0)) }
+    configuration.elementBytes = UInt32(elementBytes(of: tensor))
+    configuration.byteCount = UInt64(tensor.byteCount)
+    return TrackHeader(modality: .data, codec: CodecID.tensor, configuration: try configuration.serialised()[...])
+  }
+
+  /// The payloads; at least one.
+  static func parts(of tensor: KVNamedTensor) throws -> [[UInt8]] {
+    let size = elementBytes(of: tensor)
+    let bytes = tensor.bytes
+    guard !bytes.isEmpty else { return [[]] }
+    let part = partBytes / size * size
+    return try stride(from: 0, to: bytes.count, by: part).map { first in
+      let slice = Array(bytes[first..<min(first + part, bytes.count)])
+      return try planes(elementBytes: size, bytes: slice.count).write(slice)
+    }
+  }
+
+  /// 1, 2, 4 or 8 where the shape tells so.
+  private static func elementBytes(of tensor: KVNamedTensor) -> Int {
+    let count = tensor.shape.reduce(1) { $0.multipliedReportingOverflow(by: $1).partialValue }
+    guard count > 0, tensor.byteCount % count == 0, [1, 2, 4, 8].contains(tensor.byteCount / count) else { return 1 }
+    return tensor.byteCount / count
+  }
+}

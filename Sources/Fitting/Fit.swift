@@ -8,18 +8,21 @@ package struct FitSchedule: Sendable {
   /// Iterations of the networks alone under plain rounding, at the end.
   package var settling: Int
   /// Learning rates at the start; they fall along a cosine.
-  package var latentRate: Float = 0.02
+  package var latentRate: Float = 0.014
   package var weightRate: Float = 0.006
   /// Of the networks while settling.
   package var settlingRate: Float = 1e-4
   /// Soft rounding's temperature at the start and end of the iterations.
-  package var temperature: (first: Float, last: Float) = (0.6, 0.08)
+  package var temperature: (first: Float, last: Float) = (0.4, 0.065)
   /// Deviation of the noise, in bins.
   package var sigma: (first: Float, last: Float) = (0.22, 0.15)
   /// How much more bits count in the first iteration than at the end, falling by the exponential of the share of `iterations`
   /// done until `rateShare` of them: latents that were given a value too early keep it, so the fit starts with few.
-  package var rateFactor: Float = 3
+  package var rateFactor: Float = 1.5
   package var rateShare: Float = 0.6
+  /// After so many iterations the latents' moments start anew: the first gradients, of a picture that is not there yet, are
+  /// many times those that follow, and would make all later steps small. 0: never.
+  package var restart = 40
   /// Largest norm of the networks' gradient.
   package var clipping: Float = 0.1
 
@@ -52,7 +55,7 @@ package final class Fit {
     self.roundings = roundings
     self.parameters = parameters
     self.schedule = schedule
-    latentOptimiser = Adam(beta1: 0.9, beta2: 0.999, eps: 1e-12)
+    latentOptimiser = Adam(beta1: 0.7, beta2: 0.999, eps: 1e-12)
     for rounding in roundings { latentOptimiser.add(rounding.x) }
     for parameter in parameters { networkOptimiser.add(parameter) }
   }
@@ -82,5 +85,6 @@ package final class Fit {
     networkOptimiser.step(rate: (settles ? schedule.settlingRate : schedule.weightRate) * cosine)
     if !settles { latentOptimiser.step(rate: schedule.latentRate * cosine, threads: threads) }
     iteration += 1
+    if iteration == schedule.restart { latentOptimiser.reset() }
   }
 }

@@ -46,8 +46,13 @@ struct OverfitEffort {
     let total = isGiven ? iterations : iterations * (1 + droppedLevels(lambda: lambda))
     let settling = Int((Double(total) * Self.settling).rounded())
     var schedule = FitSchedule(iterations: total - settling, settling: settling)
-    // Few iterations have to go in longer steps.
-    schedule.latentRate = total < 800 ? 0.03 : 0.02
+    // Few iterations have to go in longer steps, and from softer rounding.
+    if total < 800 {
+      schedule.latentRate = 0.02
+      schedule.temperature.first = 0.5
+      schedule.rateFactor = 2
+      schedule.restart = 20
+    }
     return schedule
   }
 }

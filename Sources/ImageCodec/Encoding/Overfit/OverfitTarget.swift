@@ -67,6 +67,7 @@ struct OverfitRateControl {
     var again = cycle(0.5, least: 80, isGentle: false)
     var gentle = cycle(0.25, least: 50, isGentle: true)
     (again.rateFactor, gentle.rateFactor) = (1, 1)
+    (again.restart, gentle.restart) = (0, 0)
     return [cycle(0.6, least: 150, isGentle: false), again, gentle, gentle, gentle, gentle]
   }
 

@@ -87,6 +87,15 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Benchmarks/CodecBench"),
 
+    // Times the KV-cache codec beside a copy, a quantiser and zstd for Benchmarks/kv.sh.
+    .target(name: "KVPeers", path: "Benchmarks/KVPeers"),
+    .executableTarget(
+      name: "kvbench",
+      dependencies: [
+        "NeuralCodecs", "MediaIO", "Media", "KVPeers",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Benchmarks/KVBench"),
+
     .testTarget(name: "AutogradTests", dependencies: ["Autograd", "Fitting", "Tensors"]),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
     .testTarget(name: "EntropyCodingTests", dependencies: ["EntropyCoding"]),
@@ -94,8 +103,9 @@ let package = Package(
     .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Media", "CZlib"]),
     .testTarget(
       name: "ImageCodecTests", dependencies: ["NeuralCodecs", "ImageCodec", "Coding", "Metrics", "Media", "MediaIO"]),
+    .testTarget(name: "KVCodecTests", dependencies: ["KVCodec", "Coding", "Media"]),
     .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),
-    .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "Coding", "Networks", "Bitstream", "Media"]),
+    .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "KVCodec", "Coding", "Networks", "Bitstream", "Media"]),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"], exclude: ["reference.py"]),
     // Runs the nccodec that `swift test` builds beside it.
     .testTarget(name: "CLITests", dependencies: ["Bitstream", "Media", "MediaIO", "Metrics"]),

@@ -12,7 +12,7 @@ struct LayeringTests {
     "NeuralCodecs": 6,
     "nccodec": 7,
     // Programs that time and compare the parts.
-    "kernelcheck": 8, "kernelbench": 8, "entropybench": 8, "autogradbench": 8, "codecbench": 8, "overfitprior": 8,
+    "kernelcheck": 8, "kernelbench": 8, "entropybench": 8, "autogradbench": 8, "codecbench": 8, "KVPeers": 8, "kvbench": 9, "overfitprior": 8,
   ]
 
   /// Swift's own and the system's.

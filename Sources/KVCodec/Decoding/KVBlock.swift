@@ -2,6 +2,7 @@ import Bitstream
 import CKernels
 import Coding
 import EntropyCoding
+import Glibc
 import Media
 import Tensors
 
@@ -69,8 +70,9 @@ enum KVBlock {
     let size = tensor.element.bytes
     let escapes = Array(fields.rest())
     var taken = 0
+    guard !symbols.isEmpty else { return }
     // Few blocks have any.
-    if !escapes.isEmpty || symbols.contains(escape) {
+    if !escapes.isEmpty || symbols.withUnsafeBytes({ memchr($0.baseAddress!, 0, $0.count) != nil }) {
       for (i, symbol) in symbols.enumerated() where symbol == escape {
         guard taken + size <= escapes.count else { throw CodecError.damagedKV("there are fewer escapes than symbols for them") }
         let (row, channel) = i.quotientAndRemainder(dividingBy: tensor.channels)

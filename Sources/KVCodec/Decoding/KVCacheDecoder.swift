@@ -19,7 +19,7 @@ public struct KVCacheDecoder: Sendable {
     /// Threads to use, at least 1; nil for one per core.
     public var threads: Int?
     /// Most memory that the decoded cache may take, in bytes.
-    public var maxMemory = 64 << 30
+    public var maxMemory = 16 << 30
     /// Called as payloads are done, on the decoding thread.
     public var progress: (@Sendable (CodingProgress) -> Void)?
 
@@ -70,11 +70,15 @@ public struct KVCacheDecoder: Sendable {
     let first = UInt64(shapes.map(\.firstPosition).min()!)
     let wanted = try positions(in: first..<max(first, end))
 
-    let layers = try allocate(shapes, wantedLayers, wanted)
     let needed = units.indices.filter { i in
       let next = i + 1 < units.count ? units[i + 1].start : end
       return units[i].start < wanted.upperBound && next > wanted.lowerBound
     }
+    // Before memory is taken: there are as many payloads as that many tokens need.
+    guard UInt64(needed.count) * UInt64(configuration.chunkTokens) >= UInt64(wanted.count) else {
+      throw CodecError.damagedKV("\(needed.count) payloads are too few for \(wanted.count) tokens")
+    }
+    let layers = try allocate(shapes, wantedLayers, wanted)
     var (expected, isFirst) = (UInt64(0), true)
     for (done, i) in needed.enumerated() {
       try Task.checkCancellation()
@@ -177,14 +181,14 @@ public struct KVCacheDecoder: Sendable {
       parallelFor(works.count, threads: threads) { i in
         do {
           let work = works[i]
-          try Self.restore(work.block, scheme, of: work.held, into: work.tensor, wanted)
+          try restore(work.block, scheme, of: work.held, into: work.tensor, wanted)
         } catch { failures[i] = error }
       }
     }
     if let failure = failures.lazy.compactMap({ $0 }).first { throw failure }
   }
 
-  private static func restore(
+  private func restore(
     _ block: ArraySlice<UInt8>, _ scheme: KVConfiguration.Scheme, of held: Range<UInt64>, into tensor: KVTensor,
     _ wanted: Range<UInt64>
   ) throws {
@@ -192,13 +196,13 @@ public struct KVCacheDecoder: Sendable {
     // Where the tensor's first token is: at the first wanted position that the layer has.
     let first = wanted.upperBound - UInt64(tensor.tokens)
     let target = tensor.tokens(in: Int(part.lowerBound - first)..<Int(part.upperBound - first))
-    guard part != held else { return try restore(block, scheme, into: target) }
+    guard part != held else { return try Self.restore(block, scheme, into: target) }
     // A run that is wanted in part is restored aside.
-    guard
+    guard held.count * tensor.heads * tensor.rowBytes <= options.maxMemory,
       let aside = KVTensor(
         zeroedHeads: tensor.heads, tokens: held.count, channels: tensor.channels, element: tensor.element)
     else { throw CodecError(.limitExceeded, "there is no memory for a part of the cache. Free some.") }
-    try restore(block, scheme, into: aside)
+    try Self.restore(block, scheme, into: aside)
     let skipped = Int(part.lowerBound - held.lowerBound)
     for head in 0..<tensor.heads {
       for token in 0..<target.tokens {

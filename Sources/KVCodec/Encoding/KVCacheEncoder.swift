@@ -145,8 +145,8 @@ public struct KVCacheEncoder: Sendable {
 
 /// How quality maps to steps.
 enum KVQuality {
-  /// Steps by the deviation of a channel: 1 at quality 0, halved every 20, 1/32 at 100.
-  static func coarseness(_ quality: Int) -> Float { exp2f(-Float(quality) / 20) }
+  /// Steps by the deviation of a channel: 1 at quality 0, 1/64 at 100, in even ratios.
+  static func coarseness(_ quality: Int) -> Float { exp2f(-0.06 * Float(quality)) }
 
   /// The quality whose file would be nearest to `bits` per element, judged by a few parts of the cache.
   static func nearest(bits: Double, for cache: KVCache, chunkTokens: Int) throws -> Int {

@@ -57,7 +57,7 @@ struct KVDamageTests {
       "{\(tensor("k", "0,8", "4294967296,4294967296,4294967296,4")),\(v)}", "{\(tensor("k", "0,8", "1,1,2,99999999999999999999")),\(v)}",
       "{\(tensor("k", "0,0", "1,0,2,2")),\(tensor("v", "0,16", "1,2,2,2"))}", "{\(k),\"v\":{\"dtype\":\"F16\",\"shape\":[4]}}",
       "{\(k),\"v\":[]}", "{\(k),\"__metadata__\":{\"a\":1},\(v)}", "{\(k),\"__metadata__\":{\"a\":\"1\",\"a\":\"1\"},\(v)}",
-      "{\(k),\"\\ud800\":\(v.dropFirst(4))}", "{\(k),\"a\nb\":\(v.dropFirst(4))}", "{\"__metadata__\":{\"axes\":\"layer,token,head_dim\"},\(k),\(v)}",
+      "{\(k),\"\\ud800\":\(v.dropFirst(4))}", "{\(k),\"a\nb\":\(v.dropFirst(4))}", "{\"__metadata__\":{\"axes\":\"token,head_dim\"},\(k),\(v)}",
       "{\"__metadata__\":{\"rope_base\":\"nan\"},\(k),\(v)}", "{\"__metadata__\":{\"first_position\":\"0,1\"},\(k),\(v)}",
       "{\"__metadata__\":{\"first_position\":\"-1\"},\(k),\(v)}", "{\(k),\(tensor("v", "8,16", "1,2,1,2"))}",
       "{\(k),\(tensor("v", "8,12", "1,1,1,2"))}",

@@ -47,7 +47,7 @@ struct KVLlamaTests {
     #expect(throws: MediaIOError(.unsupported)) { try KVCacheWriter.bytes(through, format: .llamaState) }
   }
 
-  /// Within half a step of each block's scale, and written back as f16.
+  /// Within half a step of each block's scale, which is itself rounded to f16; written back as f16.
   @Test(arguments: [("q8_0", 254.0), ("q4_0", 15.9)])
   func quantisedRows(name: String, steps: Double) throws {
     let wide = KVSample(heads: 2, channels: 32)
@@ -58,7 +58,7 @@ struct KVLlamaTests {
         for head in 0..<2 {
           for token in 0..<6 {
             let exact = (0..<32).map { Double(Float16(bitPattern: wide.bits(kv, i, head, token, $0))) }
-            let bound = exact.map(abs).max()! * (name == "q4_0" ? 2 : 1) / steps * 1.01
+            let bound = exact.map(abs).max()! * (name == "q4_0" ? 2 : 1) / steps * 1.16
             tensor.withRow(head: head, token: token) { row in
               for c in 0..<32 {
                 let value = Double(Float16(bitPattern: row.load(fromByteOffset: 2 * c, as: UInt16.self)))

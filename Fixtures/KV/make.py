@@ -90,6 +90,20 @@ def q4_0(rows):
     return out
 
 
+def strong():
+    """[kv, layer 1, head 1, token 8, channel 128] with a few channels of high energy, as keys have."""
+    kv, t, c = np.ogrid[:2, :8, :128]
+    return ((t * 7 + c * 3 + kv) % 11 - 5) / 16. + np.where(c % 50 == 9, 6, 0)
+
+
+def turn(x, block):
+    """llama.cpp's rotation (its pull request 21038): each block times the orthonormal Hadamard matrix."""
+    h = np.ones((1, 1))
+    while len(h) < block:
+        h = np.block([[h, h], [h, -h]])
+    return (x.reshape(*x.shape[:-1], -1, block) @ h / np.sqrt(block)).reshape(x.shape)
+
+
 def rows_of(x):
     """[head, token, channel] -> [token, head * channel]."""
     return np.ascontiguousarray(x.transpose(1, 0, 2)).reshape(x.shape[1], -1)
@@ -144,6 +158,9 @@ def llama_files():
     state("f32.ggsq", section(F16, kind=F32_TYPE))
     state("q8_0.ggsq", section(wide, kind=Q8_0))
     state("q4_0.ggsq", section(wide, kind=Q4_0))
+    kv = strong()[:, None, None]
+    state("unturned.ggsq", section(kv, kind=Q8_0))
+    state("turned.ggsq", section(np.stack([turn(kv[0], 128), turn(kv[1], 64)]), kind=Q8_0), version=3)
     state("broken-type.ggsq", section(wide, kind=Q4_1))
     state("broken-order.ggsq", section(F16, positions=[0, 1, 2, 4, 3, 5]))
     state("broken-version.ggsq", section(F16), version=1)

@@ -74,6 +74,32 @@ struct KVLlamaTests {
     expectSame(again, cache)
   }
 
+  /// Keys of a few strong channels, turned as newer builds of llama.cpp do; heads of 128 by 128, values by 64.
+  @Test(arguments: ["turned.ggsq", "unturned.ggsq"])
+  func quantisedRowsAreTurnedBack(name: String) throws {
+    let isTurned = name == "turned.ggsq"
+    let cache = try KVFixture.read(name, kvOptions { $0.kvHeads = 1 })
+    #expect(cache.notices.isEmpty != isTurned)
+    for (kv, tensor) in [cache.layers[0].keys, try #require(cache.layers[0].values)].enumerated() {
+      for token in 0..<8 {
+        tensor.withRow(head: 0, token: token) { row in
+          for c in 0..<128 {
+            // `strong` of make.py.
+            let exact = Double((token * 7 + c * 3 + kv) % 11 - 5) / 16 + (c % 50 == 9 ? 6 : 0)
+            let value = Double(Float16(bitPattern: row.load(fromByteOffset: 2 * c, as: UInt16.self)))
+            #expect(abs(value - exact) < 0.12, "\(kv) \(token) \(c)")
+          }
+        }
+      }
+    }
+    let told = try KVFixture.read(
+      name, kvOptions {
+        $0.kvHeads = 1
+        $0.quantisedRowsAreTurned = !isTurned
+      })
+    #expect(!told.layers[0].keys.hasSameBits(as: cache.layers[0].keys))
+  }
+
   @Test func headsAreGuessedAloud() throws {
     let cache = KVCache(layers: [KVLayer(keys: KVSample(heads: 3, channels: 64).tensor(0, 0), values: KVSample(heads: 3, channels: 64).tensor(1, 0))])
     let again = try KVCacheReader.read(KVCacheWriter.bytes(cache, format: .llamaState))

@@ -3,7 +3,7 @@
 
 The contents are numbers from a formula (`bits`), so they are ours, CC0 1.0. safetensors and NumPy files are written by
 those libraries; llama.cpp states by `state`, after the layout that llama.cpp's llama-kv-cache.cpp writes
-(`state_write`, July 2026), as a real one has 23 kB per token of the smallest model.
+(`state_write`, as in llama-cpp-python 0.3.36), as a real one has 23 kB per token of the smallest model.
 """
 import pathlib
 import struct

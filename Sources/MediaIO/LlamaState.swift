@@ -142,11 +142,13 @@ enum LlamaState {
         for channel in 0..<channels {
           let index = head * channels + channel
           if rows.isTransposed {
-            let from = rows.start + (index * tokens + token) * size
+            let (from, at) = (rows.start + (index * tokens + token) * size, to + channel * size)
             if size == 2 {
-              target.storeBytes(of: bytes.loadUnaligned(fromByteOffset: from, as: UInt16.self), toByteOffset: to + channel * 2, as: UInt16.self)
+              let element = bytes.loadUnaligned(fromByteOffset: from, as: UInt16.self)
+              target.storeBytes(of: element, toByteOffset: at, as: UInt16.self)
             } else {
-              target.storeBytes(of: bytes.loadUnaligned(fromByteOffset: from, as: UInt32.self), toByteOffset: to + channel * 4, as: UInt32.self)
+              let element = bytes.loadUnaligned(fromByteOffset: from, as: UInt32.self)
+              target.storeBytes(of: element, toByteOffset: at, as: UInt32.self)
             }
           } else {
             let from = rows.start + token * rowBytes + index * size

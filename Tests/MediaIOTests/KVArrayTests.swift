@@ -203,6 +203,16 @@ struct KVArrayTests {
     #expect(throws: MediaIOError(.system)) { try KVCacheReader.read(folder) }
   }
 
+  /// What comes through a pipe cannot be mapped.
+  @Test func pipes() throws {
+    let path = FileManager.default.temporaryDirectory.path + "/kv-\(UInt64.random(in: 0 ... .max))"
+    try #require(mkfifo(path, 0o600) == 0)
+    defer { unlink(path) }
+    let cache = KVCache(layers: [KVLayer(keys: KVTensor(heads: 3, tokens: 500, channels: 70, element: .float32), values: nil)])
+    Thread.detachNewThread { try? KVCacheWriter.write(cache, to: path) }
+    expectSame(try KVCacheReader.read(path), cache)
+  }
+
   @Test func formatsByContent() throws {
     for name in try FileManager.default.contentsOfDirectory(atPath: KVFixture.folder) where !name.hasSuffix(".py") {
       #expect(KVCacheReader.recognises(try KVFixture.bytes(name).prefix(KVCacheReader.prefixBytes)), "\(name)")

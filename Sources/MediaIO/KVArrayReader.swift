@@ -125,7 +125,8 @@ struct KVArrayReader {
         guard a.layers == b.layers, a.heads == b.heads, a.tokens == b.tokens else {
           throw MediaIOError(
             .damaged, at: "array \(arrays[found.values[at]].name.debugDescription)",
-            "\(b.layers) layers, \(b.heads) heads, \(b.tokens) tokens of values for \(a.layers), \(a.heads), \(a.tokens) of keys")
+            "\(b.layers) layers, \(b.heads) heads, \(b.tokens) tokens of values for \(a.layers), \(a.heads), \(a.tokens) "
+              + "of keys")
         }
       }
       for layer in 0..<keys.shape.layers {

@@ -150,23 +150,25 @@ struct KVArrayShape {
   func write(
     to sink: inout KVByteSink, element: KVElement, _ tensor: (_ kv: Int, _ layer: Int) -> KVTensor
   ) throws(MediaIOError) {
-    let rowsAreWhole = loops.last?.role == .channel
+    guard !loops.contains(where: { $0.count == 0 }) else { return }
     var outer = loops
+    let rowsAreWhole = outer.last?.role == .channel
     if rowsAreWhole { outer.removeLast() }
-    guard !outer.contains(where: { $0.count == 0 }) else { return }
+    let planesAreWhole = rowsAreWhole && slots == 1 && outer.last?.role == .token
+    if planesAreWhole { outer.removeLast() }
     var index = [Int](repeating: 0, count: outer.count)
-    let places = Dictionary(uniqueKeysWithValues: outer.enumerated().map { ($1.role, $0) })
-    let (kv, layer, head) = (places[.kv], places[.layer], places[.head])
-    let (token, slot, channel) = (places[.token], places[.slot], places[.channel])
+    func place(_ role: Role) -> Int? { outer.firstIndex { $0.role == role } }
+    let (kv, layer, head) = (place(.kv), place(.layer), place(.head))
+    let (token, slot, channel) = (place(.token), place(.slot), place(.channel))
     func at(_ place: Int?) -> Int { place.map { index[$0] } ?? 0 }
     while true {
       let part = tensor(at(kv), at(layer))
-      let row = UnsafeRawBufferPointer(part.row(head: at(head), token: at(token) * slots + at(slot)))
-      if rowsAreWhole {
-        try sink.write(row)
+      if planesAreWhole {
+        try Self.writePlane(part, head: at(head), to: &sink)
       } else {
+        let row = UnsafeRawBufferPointer(part.row(head: at(head), token: at(token) * slots + at(slot)))
         let start = at(channel) * element.bytes
-        try sink.write(UnsafeRawBufferPointer(rebasing: row[start..<(start + element.bytes)]))
+        try sink.write(rowsAreWhole ? row : UnsafeRawBufferPointer(rebasing: row[start..<(start + element.bytes)]))
       }
       withExtendedLifetime(part) {}
       var place = outer.count - 1
@@ -178,5 +180,16 @@ struct KVArrayShape {
       }
       if place < 0 { return }
     }
+  }
+
+  /// All tokens of a head.
+  private static func writePlane(_ part: KVTensor, head: Int, to sink: inout KVByteSink) throws(MediaIOError) {
+    guard part.tokenStride == part.rowBytes else {
+      for token in 0..<part.tokens { try sink.write(UnsafeRawBufferPointer(part.row(head: head, token: token))) }
+      return
+    }
+    let start = part.offset + head * part.headStride
+    let plane = UnsafeRawBufferPointer(part.storage.bytes)[start..<(start + part.tokens * part.rowBytes)]
+    try sink.write(UnsafeRawBufferPointer(rebasing: plane))
   }
 }

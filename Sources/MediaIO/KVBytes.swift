@@ -94,12 +94,12 @@ struct KVByteSink: ~Copyable {
 
   mutating func write(_ bytes: UnsafeRawBufferPointer) throws(MediaIOError) {
     // Small pieces are gathered; a large one fills the buffer once per round.
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let piece = rest.prefix(1 << 20)
-      buffer.append(contentsOf: piece)
-      count += piece.count
-      rest = rest.dropFirst(piece.count)
+    var start = 0
+    while start < bytes.count {
+      let end = min(start + (1 << 20), bytes.count)
+      buffer.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+      count += end - start
+      start = end
       if buffer.count >= 1 << 20 { try flush() }
     }
   }

@@ -10,6 +10,8 @@ package struct KVReadOptions: Sendable {
   /// For files that have heads and channels in one axis.
   package var kvHeads: Int?
   package var keysAreRotated: Bool?
+  /// Whether llama.cpp turned keys and values before it quantised them (`LlamaQuantisedRows`). Nil: judged from the rows.
+  package var quantisedRowsAreTurned: Bool?
   /// Leaves out `k_pre` where the file has `k` too, rather than carrying it along.
   package var dropsUnrotatedKeys = false
   /// NumPy has no bfloat16; files hold its bits as uint16.

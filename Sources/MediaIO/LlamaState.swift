@@ -45,15 +45,26 @@ enum LlamaState {
     }
     var layout = KVLlamaLayout(version: version, sections: [])
     var notices: [String] = []
+    // Windowed layers may have heads of their own size; blocks divide both.
+    var channels = 0
+    for section in sections {
+      for keys in section.keys {
+        channels = gcd(channels, try keys.width / heads(keys, section.values.first, options, &notices))
+      }
+    }
+    let quantised = LlamaQuantisedRows(sections, bytes, channels: channels, areTurned: options.quantisedRowsAreTurned)
+    if quantised.keyBlock > 1 || quantised.valueBlock > 1 {
+      notices.append("quantised rows hold keys and values after llama.cpp's attention rotation, which was undone")
+    }
     for (number, section) in sections.enumerated() {
       for (i, keys) in section.keys.enumerated() {
         let values = section.values.isEmpty ? nil : section.values[i]
         let heads = try heads(keys, values, options, &notices)
         layers.append(
           KVLayer(
-            keys: try tensor(keys, storage, heads: heads, tokens: section.cellCount),
+            keys: try tensor(keys, storage, heads: heads, tokens: section.cellCount, quantised, quantised.keyBlock),
             values: try values.map { rows throws(MediaIOError) in
-              try tensor(rows, storage, heads: heads, tokens: section.cellCount)
+              try tensor(rows, storage, heads: heads, tokens: section.cellCount, quantised, quantised.valueBlock)
             }, firstPosition: section.firstPosition))
       }
       if section.sequence == nil {
@@ -98,14 +109,17 @@ enum LlamaState {
     return heads
   }
 
+  private static func gcd(_ a: Int, _ b: Int) -> Int { b == 0 ? a : gcd(b, a % b) }
+
   /// A view where the rows stand as they are, a copy where they are quantised, transposed or not aligned.
   private static func tensor(
-    _ rows: LlamaStateParser.Rows, _ storage: KVStorage, heads: Int, tokens: Int
+    _ rows: LlamaStateParser.Rows, _ storage: KVStorage, heads: Int, tokens: Int, _ quantised: LlamaQuantisedRows,
+    _ block: Int
   ) throws(MediaIOError) -> KVTensor {
     let element = rows.type.element
     let channels = rows.width / heads
     let (rowBytes, size) = (rows.width * element.bytes, element.bytes)
-    let isPlain = rows.type.blockElements == 1 && !rows.isTransposed
+    let isPlain = !rows.type.isQuantised && !rows.isTransposed
     if isPlain,
       let view = KVTensor(
         heads: heads, tokens: tokens, channels: channels, element: element, storage: storage, offset: rows.start,
@@ -117,26 +131,28 @@ enum LlamaState {
       throw MediaIOError(.outOfMemory, at: "llama.cpp state", "no memory to reorder \(tokens) rows of \(rows.width)")
     }
     let bytes = UnsafeRawBufferPointer(storage.bytes)
+    if rows.type.isQuantised {
+      quantised.read(rows, bytes, block: block, to: copy)
+      return copy
+    }
     let target = copy.storage.bytes
-    let quantisedBytes = rows.width / rows.type.blockElements * rows.type.blockBytes
     for head in 0..<heads {
       for token in 0..<tokens {
         let to = head * copy.headStride + token * copy.tokenStride
         for channel in 0..<channels {
           let index = head * channels + channel
           if rows.isTransposed {
-            let from = rows.start + (index * tokens + token) * size
+            let (from, at) = (rows.start + (index * tokens + token) * size, to + channel * size)
             if size == 2 {
-              target.storeBytes(of: bytes.loadUnaligned(fromByteOffset: from, as: UInt16.self), toByteOffset: to + channel * 2, as: UInt16.self)
+              let element = bytes.loadUnaligned(fromByteOffset: from, as: UInt16.self)
+              target.storeBytes(of: element, toByteOffset: at, as: UInt16.self)
             } else {
-              target.storeBytes(of: bytes.loadUnaligned(fromByteOffset: from, as: UInt32.self), toByteOffset: to + channel * 4, as: UInt32.self)
+              let element = bytes.loadUnaligned(fromByteOffset: from, as: UInt32.self)
+              target.storeBytes(of: element, toByteOffset: at, as: UInt32.self)
             }
-          } else if isPlain {
+          } else {
             let from = rows.start + token * rowBytes + index * size
             for k in 0..<size { target[to + channel * size + k] = bytes[from + k] }
-          } else {
-            let value = rows.type.value(bytes, at: rows.start + token * quantisedBytes, element: index)
-            target.storeBytes(of: value.bitPattern.littleEndian, toByteOffset: to + channel * 2, as: UInt16.self)
           }
         }
       }

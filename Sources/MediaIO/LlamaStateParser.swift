@@ -16,6 +16,9 @@ struct LlamaStateParser {
     /// Of rows, or of transposed elements.
     var start: Int
     var isTransposed = false
+
+    /// Of one token, where they are not transposed.
+    var rowBytes: Int { width / type.blockElements * type.blockBytes }
   }
 
   struct Section {
@@ -206,54 +209,5 @@ struct LlamaStateParser {
     let start = position
     try skip(size * width, times: count, what)
     return Rows(type: type, width: width, start: start, isTransposed: true)
-  }
-}
-
-/// ggml's number formats that are read: ggml.h, `ggml_type`.
-enum GGMLType: Int32, CaseIterable {
-  case f32 = 0
-  case f16 = 1
-  case q4_0 = 2
-  case q8_0 = 8
-  case bf16 = 30
-
-  var blockElements: Int { self == .q4_0 || self == .q8_0 ? 32 : 1 }
-
-  var blockBytes: Int {
-    switch self {
-    case .f32: 4
-    case .f16, .bf16: 2
-    case .q4_0: 18
-    case .q8_0: 34
-    }
-  }
-
-  /// What its values are read as.
-  var element: KVElement {
-    switch self {
-    case .f32: .float32
-    case .bf16: .bfloat16
-    case .f16, .q4_0, .q8_0: .float16
-    }
-  }
-
-  init(_ element: KVElement) {
-    self =
-      switch element {
-      case .float16: .f16
-      case .bfloat16: .bf16
-      case .float32: .f32
-      }
-  }
-
-  /// Element `index` of quantised rows, rounded once from the exact product. block = scale(f16) numbers: q8_0's are signed
-  /// bytes; q4_0's nibbles are biased by 8, low ones the first 16.
-  func value(_ bytes: UnsafeRawBufferPointer, at start: Int, element index: Int) -> Float16 {
-    let block = start + index / 32 * blockBytes
-    let scale = Float(Float16(bitPattern: bytes.integer(at: block, as: UInt16.self)))
-    let k = index % 32
-    if self == .q8_0 { return Float16(scale * Float(Int8(bitPattern: bytes[block + 2 + k]))) }
-    let pair = bytes[block + 2 + k % 16]
-    return Float16(scale * Float(Int(k < 16 ? pair & 15 : pair >> 4) - 8))
   }
 }

@@ -42,8 +42,8 @@ enum NumPyArchive {
       try checkSum(member, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(data.storage.bytes)[data.range]))
       let array = try NumPyArray.read(data.storage, range: data.range, name: name)
       if name == metadataName, array.dtype == "U8" {
-        var parser = StrictJSON(
-          UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(array.storage.bytes)[array.range]), location: "npz metadata")
+        let text = UnsafeRawBufferPointer(array.storage.bytes)[array.range]
+        var parser = StrictJSON(UnsafeRawBufferPointer(rebasing: text), location: "npz metadata")
         metadata = try parser.stringPairs()
         try parser.end()
       } else {
@@ -113,8 +113,9 @@ enum NumPyArchive {
     _ arrays: [KVOutgoingArray], metadata: [(key: String, value: String)], to sink: inout KVByteSink
   ) throws(MediaIOError) {
     let bfloat16 = arrays.filter { $0.dtype == "BF16" }.map(\.name).joined(separator: ",")
-    let text = Array(
-      StrictJSON.object(metadata.filter { $0.key != bfloat16Key } + (bfloat16.isEmpty ? [] : [(bfloat16Key, bfloat16)])).utf8)
+    var pairs = metadata.filter { $0.key != bfloat16Key }
+    if !bfloat16.isEmpty { pairs.append((bfloat16Key, bfloat16)) }
+    let text = Array(StrictJSON.object(pairs).utf8)
     let note = KVOutgoingArray(KVNamedTensor(name: metadataName, dtype: "U8", shape: [text.count], bytes: text))
     var writer = ZIPWriter()
     for array in arrays + [note] {

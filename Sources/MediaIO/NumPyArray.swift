@@ -99,12 +99,13 @@ enum NumPyArray {
     return bytes + text
   }
 
-  /// Writes keys and values as one array, `[kv, layer, kv_head, token, head_dim]` unless the cache came in another order.
+  /// Writes keys and values as one array, `[kv, layer, kv_head, token, head_dim]` unless the cache came from an .npy of
+  /// another order; a reader cannot tell the order from the file.
   ///
   /// Throws `MediaIOError`: what the sink throws, `unsupported` for what one array cannot hold.
   static func write(_ cache: KVCache, to sink: inout KVByteSink) throws(MediaIOError) {
     var layout = KVArrayLayout(packing: .fused(""), axes: [.kv, .layer, .head, .token, .channel])
-    if let source = cache.source.arrays, case .fused = source.packing {
+    if case .numPy(let source) = cache.source, case .fused = source.packing {
       layout = KVArrayLayout(packing: .fused(""), axes: source.axes, blockTokens: source.blockTokens)
     }
     if !layout.fits(cache) { layout.axes = [.kv, .layer, .head, .token, .channel] }

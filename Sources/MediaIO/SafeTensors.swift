@@ -62,7 +62,8 @@ enum SafeTensors {
       }
     }
     var end = 0
-    for entry in entries.sorted(by: { ($0.offsets.lowerBound, $0.offsets.upperBound) < ($1.offsets.lowerBound, $1.offsets.upperBound) }) {
+    func ends(_ entry: SafeTensorsHeader.Entry) -> (Int, Int) { (entry.offsets.lowerBound, entry.offsets.upperBound) }
+    for entry in entries.sorted(by: { ends($0) < ends($1) }) {
       let place = "safetensors tensor \(entry.name.debugDescription)"
       guard entry.offsets.lowerBound >= end else {
         throw MediaIOError(.damaged, at: place, "overlaps another tensor at data byte \(entry.offsets.lowerBound)")
@@ -89,8 +90,9 @@ enum SafeTensors {
           .unsupported, at: "safetensors tensor \(array.name.debugDescription)",
           "safetensors has no type \(array.dtype); write .npz, or leave the array out")
       }
-      header.entries.append(.init(name: array.name, dtype: array.dtype, shape: array.shape, offsets: end..<(end + array.byteCount)))
-      end += array.byteCount
+      let offsets = end..<(end + array.byteCount)
+      header.entries.append(.init(name: array.name, dtype: array.dtype, shape: array.shape, offsets: offsets))
+      end = offsets.upperBound
     }
     let text = header.serialised()
     guard text.count <= SafeTensorsHeader.maxBytes else {

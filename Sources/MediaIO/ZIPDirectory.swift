@@ -147,11 +147,15 @@ struct ZIPWriter {
     guard entry.name.count <= 60_000 else {
       throw MediaIOError(.unsupported, at: "npz member", "a name of \(entry.name.count) bytes")
     }
-    let wide = isWide(entry.size) ? littleEndian(UInt16(1)) + littleEndian(UInt16(16)) + littleEndian(entry.size) + littleEndian(entry.size) : []
+    var wide: [UInt8] = []
+    if isWide(entry.size) {
+      wide = littleEndian(UInt16(1)) + littleEndian(UInt16(16)) + littleEndian(entry.size) + littleEndian(entry.size)
+    }
     // An extra field of an unassigned kind pads; it has four bytes of its own.
     let before = sink.count + 30 + entry.name.count + wide.count + 4
     let padding = (64 - before % 64) % 64
-    let extra = wide + littleEndian(UInt16(0xD935)) + littleEndian(UInt16(padding)) + [UInt8](repeating: 0, count: padding)
+    wide += littleEndian(UInt16(0xD935)) + littleEndian(UInt16(padding))
+    let extra = wide + [UInt8](repeating: 0, count: padding)
     try sink.write(UInt32(0x0403_4B50))
     try sink.write(common(entry, extra: extra.count))
     try sink.write(entry.name + extra)
@@ -164,8 +168,9 @@ struct ZIPWriter {
   private func common(_ entry: Entry, extra: Int) -> [UInt8] {
     let size = littleEndian(UInt32(isWide(entry.size) ? 0xFFFF_FFFF : entry.size))
     // 1980-01-01, the first date there is: the same cache gives the same file.
-    return littleEndian(UInt16(45)) + littleEndian(UInt16(0x800)) + [0, 0, 0, 0, 0x21, 0] + littleEndian(entry.checkSum) + size
-      + size + littleEndian(UInt16(entry.name.count)) + littleEndian(UInt16(extra))
+    let front = littleEndian(UInt16(45)) + littleEndian(UInt16(0x800)) + [0, 0, 0, 0, 0x21, 0]
+    let lengths = littleEndian(UInt16(entry.name.count)) + littleEndian(UInt16(extra))
+    return front + littleEndian(entry.checkSum) + size + size + lengths
   }
 
   func finish(to sink: inout KVByteSink) throws(MediaIOError) {

@@ -40,7 +40,7 @@ extension KVConfiguration.Rope {
 }
 
 /// In the order of their numbers in the syntax.
-private let axes: [KVAxis] = [.batch, .kv, .layer, .head, .token, .channel, .width, .blocks, .block]
+private let axisNumbers: [KVAxis] = [.batch, .kv, .layer, .head, .token, .channel, .width, .blocks, .block]
 
 extension KVLayoutSyntax {
   /// The inverse is `media`.
@@ -52,6 +52,7 @@ extension KVLayoutSyntax {
     case .numPyArchive(let arrays): fill(.numPyArchive, arrays)
     case .llamaState(let state):
       format = .llamaState
+      version = state.version
       sections = state.sections.map { section in
         var syntax = KVSectionSyntax()
         syntax.layers = UInt32(clamping: section.layers)
@@ -82,7 +83,7 @@ extension KVLayoutSyntax {
       packing = .fusedPerLayer
       keys = names.map { KVArrayName($0) }
     }
-    axes = ArraySlice(arrays.axes.map { axis in UInt8(KVCodec.axes.firstIndex(of: axis)!) })
+    axes = ArraySlice(arrays.axes.map { axis in UInt8(axisNumbers.firstIndex(of: axis)!) })
     blockTokens = UInt32(clamping: arrays.blockTokens)
   }
 
@@ -91,7 +92,7 @@ extension KVLayoutSyntax {
     if format == .llamaState {
       return .llamaState(
         KVLlamaLayout(
-          sections: sections.map {
+          version: version, sections: sections.map {
             KVLlamaLayout.Section(
               layers: Int($0.layers), streams: Int($0.streams), stream: Int($0.stream),
               valuesAreTransposed: $0.valuesAreTransposed, sequence: $0.sequence.map(Int32.init(bitPattern:)))
@@ -107,7 +108,7 @@ extension KVLayoutSyntax {
     default: return .safeTensors(.standard)
     }
     let layout = KVArrayLayout(
-      packing: packing, axes: axes.map { KVCodec.axes[Int($0)] }, blockTokens: Int(blockTokens))
+      packing: packing, axes: axes.map { axisNumbers[Int($0)] }, blockTokens: Int(blockTokens))
     switch format {
     case .numPy: return .numPy(layout)
     case .numPyArchive: return .numPyArchive(layout)

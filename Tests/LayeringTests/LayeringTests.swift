@@ -87,8 +87,10 @@ struct LayeringTests {
     let coding = files.filter { ["EntropyCoding", "LatentCoding"].contains($0.target) }
     #expect(coding.count > 10)
     for file in coding { #expect(file.words.isDisjoint(with: floats), "\(file.path)") }
-    // Decoders tell their progress as a Double, and nothing else.
-    for file in files where file.path.contains("/Decoding/") {
+    // Decoders tell their progress as a Double, and nothing else. Those of KV caches restore floats after the last symbol, by
+    // steps that are floats (bitstream-spec 10.5).
+    let restores: Set = ["KVSteps.swift", "KVCacheDecoder.swift"]
+    for file in files where file.path.contains("/Decoding/") && !restores.contains(where: file.path.hasSuffix) {
       #expect(file.words.isDisjoint(with: floats.subtracting(["Double"])), "\(file.path)")
       for line in file.code.split(separator: "\n") where line.contains("Double") {
         #expect(line.contains("progress"), "\(file.path): \(line)")

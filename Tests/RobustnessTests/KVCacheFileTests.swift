@@ -94,7 +94,7 @@ private func sample(_ target: KVCacheEncoder.Target) throws -> Container {
   @Test func hugeCachesAreRefusedBeforeMemoryIsTaken() throws {
     var container = try sample(.quality(30))
     var configuration = try KVConfiguration(parsing: container.tracks[0].configuration)
-    configuration.groups[0].keyHeads = 65_536
+    (configuration.groups[0].keyHeads, configuration.groups[0].valueHeads) = (65_536, 65_536)
     configuration.groups[0].keyChannels = 16
     configuration.groups[0].count = 4000
     container.tracks[0].configuration = try configuration.serialised()[...]

@@ -6,6 +6,7 @@
 ///     values     list of texts; formats 0...2
 ///     axes       bytes behind a varint length, at most 8; formats 0...2
 ///     block      varint, tokens of a block, 0 for none; formats 0...2
+///     version    u32 of that format; format 3
 ///     sections   list of KVSectionSyntax; format 3
 // bitstream-spec 10.1
 package struct KVLayoutSyntax: BitstreamStructure, Equatable, Sendable {
@@ -49,6 +50,7 @@ package struct KVLayoutSyntax: BitstreamStructure, Equatable, Sendable {
   /// channels in one, 7 block, 8 token of a block.
   package var axes: ArraySlice<UInt8> = []
   package var blockTokens: UInt32 = 0
+  package var version: UInt32 = 0
   package var sections: [KVSectionSyntax] = []
 
   package init() {}
@@ -56,6 +58,7 @@ package struct KVLayoutSyntax: BitstreamStructure, Equatable, Sendable {
   package mutating func visitFields(_ visitor: inout some FieldVisitor) throws(BitstreamError) {
     try visitor.enumeration("format", &format)
     if format == .llamaState {
+      try visitor.unsigned("version", &version)
       try visitor.list("sections", &sections, limit: 16, minimumBytes: 4, blank: KVSectionSyntax())
       return
     }

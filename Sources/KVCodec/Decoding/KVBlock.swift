@@ -8,12 +8,13 @@ import Tensors
 
 /// One layer's keys or values of one payload, quantised in a step per channel:
 ///
-///     side      varint length, then a range-coded payload of that many bytes: steps, middles, the table of symbols
-///     symbols   varint length, then a block rANS payload of that many bytes
+///     side      varint length, then a range-coded payload of that many bytes: steps, middles, classes, tables of symbols
+///     symbols   for each class: varint length, then a block rANS payload of that many bytes
 ///     low       bit string: the symbols' low bits, filled up to a whole byte
 ///     escapes   the elements whose symbol is 0, as they are, to the end
 ///
-/// Symbols stand in the order [head, token, channel]. `restore` reads it; the inverse is `KVBlock.write`.
+/// Symbols stand in the order [head, token, channel], of which each class has those of its channels. `restore` reads it; the
+/// inverse is `KVBlock.write`.
 // bitstream-spec 10.3
 enum KVBlock {
   /// What symbol 0 means: the element stands among the escapes.
@@ -24,15 +25,15 @@ enum KVBlock {
   /// Throws `EntropyError` or `CodecError` (malformed); the tensor's contents are then unspecified.
   static func restore(_ bytes: ArraySlice<UInt8>, into tensor: KVTensor) throws {
     var fields = KVFields(bytes)
-    let steps = try KVSteps(parsing: Array(try fields.prefixed("steps")), count: tensor.heads * tensor.channels)
-    let payload = Array(try fields.prefixed("symbols"))
+    let steps = try KVSteps(
+      parsing: Array(try fields.prefixed("steps")), heads: tensor.heads, channels: tensor.channels)
     let count = tensor.elementCount
-    let symbols = try BlockRANS.decode(payload, count: count, with: steps.table)
+    let symbols = try self.symbols(&fields, steps, tensor)
     let low = try lowBits(&fields, count: count, bits: steps.lowBits)
     symbols.withUnsafeBufferPointer { symbols in
       low.withUnsafeBufferPointer { low in
         for head in 0..<tensor.heads where tensor.tokens > 0 {
-          steps.withKernelSteps(channels: tensor.channels, head: head) { view in
+          steps.withKernelSteps(head: head) { view in
             let first = head * tensor.tokens * tensor.channels
             withUnsafePointer(to: view) {
               kvKernels().restore(
@@ -44,6 +45,37 @@ enum KVBlock {
       }
     }
     try restoreEscapes(&fields, symbols, into: tensor)
+  }
+
+  /// [head, token, channel]
+  private static func symbols(_ fields: inout KVFields, _ steps: KVSteps, _ tensor: KVTensor) throws -> [UInt8] {
+    guard steps.tables.count > 1 else {
+      return try BlockRANS.decode(
+        Array(try fields.prefixed("symbols")), count: tensor.elementCount, with: steps.tables[0])
+    }
+    var symbols = [UInt8](repeating: 0, count: tensor.elementCount)
+    for (number, table) in steps.tables.enumerated() {
+      let members = steps.members(of: number)
+      let count = members.reduce(0) { $0 + $1.count } * tensor.tokens
+      let part = try BlockRANS.decode(Array(try fields.prefixed("symbols")), count: count, with: table)
+      symbols.withUnsafeMutableBufferPointer { symbols in
+        part.withUnsafeBufferPointer { part in
+          var at = 0
+          for (head, channels) in members.enumerated() {
+            channels.withUnsafeBufferPointer { channels in
+              for row in head * tensor.tokens..<(head + 1) * tensor.tokens {
+                let first = row &* tensor.channels
+                for c in channels {
+                  symbols[first &+ Int(c)] = part[at]
+                  at &+= 1
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+    return symbols
   }
 
   private static func lowBits(_ fields: inout KVFields, count: Int, bits: Int) throws -> [UInt16] {

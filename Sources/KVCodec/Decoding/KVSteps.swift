@@ -2,27 +2,38 @@ import CKernels
 import Coding
 import EntropyCoding
 
-/// How the channels of a block are quantised, and how its symbols are distributed: the side information, range-coded.
+/// How the channels of a block are quantised, and how their symbols are distributed: the side information, range-coded.
 ///
 ///     low bits      bypass, 4 bits, 0...14
+///     classes - 1   bypass, 4 bits
 ///     least, span   bypass, 8 bits each: indices of steps are least...least + span, at most 191
-///     for each channel of each head: index - least, an adaptive symbol of span + 1; middle, a signed number
-///     the table of symbols, a KVTable
+///     for each channel of each head:
+///       index - least   an adaptive symbol of span + 1, unless span is 0
+///       middle          a signed number
+///       class           an adaptive symbol of as many as there are, unless there is one
+///     for each class: the table of its symbols, a KVTable
 ///
 /// A number n < 2^23 is its length in bits, an adaptive symbol of 24, then all bits but the first as bypass, in fields of
 /// at most 16 bits, the high ones first; a signed number's length is followed by a bypass bit, 1 for less than 0, unless it
-/// is 0. Middles and widths have adaptive models of their own.
+/// is 0.
 // bitstream-spec 10.3
 struct KVSteps {
   static let maximumIndex = 191
   static let maximumLowBits = 14
+  static let maximumClasses = 16
 
+  let heads: Int
+  /// Of a head.
+  let channels: Int
   /// By head and channel: steps are `step(index)`.
   let indices: [UInt8]
   /// By head and channel: the whole number of steps that symbol 128 stands for.
   let middles: [Int32]
+  /// By head and channel.
+  let classes: [UInt8]
   let lowBits: Int
-  let table: BlockRANS.Table
+  /// By class.
+  let tables: [BlockRANS.Table]
 
   /// 2^(index / 4 - 32), the fourth root of 2 and its powers rounded to binary32.
   static func step(_ index: Int) -> Float {
@@ -30,34 +41,48 @@ struct KVSteps {
     return Float(sign: .plus, exponent: index >> 2 - 32, significand: Float(bitPattern: fraction[index & 3]))
   }
 
-  init(indices: [UInt8], middles: [Int32], lowBits: Int, table: BlockRANS.Table) {
-    (self.indices, self.middles, self.lowBits, self.table) = (indices, middles, lowBits, table)
+  init(
+    heads: Int, channels: Int, indices: [UInt8], middles: [Int32], classes: [UInt8], lowBits: Int, tables: [BlockRANS.Table]
+  ) {
+    (self.heads, self.channels) = (heads, channels)
+    (self.indices, self.middles, self.classes) = (indices, middles, classes)
+    (self.lowBits, self.tables) = (lowBits, tables)
   }
 
   /// Throws `EntropyError` or `CodecError` (malformed). The inverse is `serialised()`.
-  init(parsing bytes: [UInt8], count: Int) throws {
+  init(parsing bytes: [UInt8], heads: Int, channels: Int) throws {
+    (self.heads, self.channels) = (heads, channels)
     var decoder = RangeDecoder(bytes)
     lowBits = Int(try decoder.decodeBypass(bits: 4))
     guard lowBits <= Self.maximumLowBits else { throw CodecError.damagedKV("a block has \(lowBits) low bits") }
+    let count = Int(try decoder.decodeBypass(bits: 4)) + 1
     let least = Int(try decoder.decodeBypass(bits: 8)), span = Int(try decoder.decodeBypass(bits: 8))
     guard least + span <= Self.maximumIndex else { throw CodecError.damagedKV("a block has a step of index \(least + span)") }
-    var index = AdaptiveModel(symbolCount: max(2, span + 1))
+    var index = AdaptiveModel(symbolCount: max(2, span + 1)), kind = AdaptiveModel(symbolCount: max(2, count))
     var middle = KVNumberModel()
-    var indices: [UInt8] = [], middles: [Int32] = []
-    indices.reserveCapacity(count)
-    middles.reserveCapacity(count)
-    for _ in 0..<count {
+    var indices: [UInt8] = [], middles: [Int32] = [], classes: [UInt8] = []
+    for _ in 0..<heads * channels {
       let offset = span > 0 ? try decoder.decode(adapting: &index) : 0
       indices.append(UInt8(least + offset))
       middles.append(try middle.decodeSigned(from: &decoder))
+      classes.append(count > 1 ? UInt8(try decoder.decode(adapting: &kind)) : 0)
     }
-    (self.indices, self.middles) = (indices, middles)
-    table = try KVTable.decode(from: &decoder)
+    (self.indices, self.middles, self.classes) = (indices, middles, classes)
+    var tables: [BlockRANS.Table] = []
+    for _ in 0..<count { tables.append(try KVTable.decode(from: &decoder)) }
+    self.tables = tables
     try decoder.finish()
   }
 
+  /// By head: the channels of a class, in order.
+  func members(of number: Int) -> [[UInt16]] {
+    (0..<heads).map { head in
+      (0..<channels).filter { Int(classes[head * channels + $0]) == number }.map(UInt16.init)
+    }
+  }
+
   /// Calls `body` with the steps of one head as kernels take them.
-  func withKernelSteps<R>(channels: Int, head: Int, _ body: (nc_kv_steps) -> R) -> R {
+  func withKernelSteps<R>(head: Int, _ body: (nc_kv_steps) -> R) -> R {
     let range = head * channels..<(head + 1) * channels
     let steps = range.map { Self.step(Int(indices[$0])) }
     let inverse = steps.map { 1 / $0 }

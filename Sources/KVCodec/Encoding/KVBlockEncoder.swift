@@ -6,48 +6,85 @@ import Media
 import Tensors
 
 extension KVBlock {
-  /// Quantises a tensor with `coarseness` times each channel's deviation as its step, and codes it. The inverse is
-  /// `restore(_:into:)`.
-  static func write(_ tensor: KVTensor, coarseness: Float) throws -> [UInt8] {
-    let quantised = KVQuantised(tensor, coarseness: coarseness)
-    let table = try quantised.table()
-    let steps = KVSteps(
-      indices: quantised.indices, middles: quantised.middles, lowBits: quantised.lowBits, table: table)
+  /// Quantises a tensor by `rule` and codes it. The inverse is `restore(_:into:)`.
+  static func write(_ tensor: KVTensor, rule: KVStepRule) throws -> [UInt8] {
+    let quantised = try KVQuantised(tensor, rule: rule)
     var bytes: [UInt8] = []
     func append(_ part: [UInt8]) {
       Varint.append(UInt64(part.count), to: &bytes)
       bytes += part
     }
-    append(steps.serialised())
-    append(try BlockRANS.encode(quantised.symbols, with: table))
+    append(quantised.steps.serialised())
+    for (part, table) in zip(quantised.parts, quantised.steps.tables) { append(try BlockRANS.encode(part, with: table)) }
     bytes += quantised.packedLowBits
     bytes += quantised.escapes(of: tensor)
     return bytes
   }
 }
 
+/// How a block is quantised.
+struct KVStepRule {
+  /// The step of all its channels, by the root mean square of their deviations from their means.
+  var coarseness: Float
+  /// So many tokens at the start are kept exactly.
+  var exactTokens = 0
+}
+
 /// A tensor's symbols, and how they came to be.
 struct KVQuantised {
-  /// By head and channel, as `KVSteps` has them.
-  private(set) var indices: [UInt8] = []
-  private(set) var middles: [Int32] = []
-  private(set) var lowBits = 0
+  let steps: KVSteps
   /// [head, token, channel]
-  private(set) var symbols: [UInt8]
-  /// Likewise; empty without low bits.
-  private(set) var low: [UInt16]
-  private(set) var escapeCount = 0
+  private let symbols: [UInt8]
+  /// By class, in that order.
+  let parts: [[UInt8]]
+  /// [head, token, channel]; empty without low bits.
+  private let low: [UInt16]
+  private let escapeCount: Int
 
   /// Deviations that symbols reach to either side at least, before they take low bits.
   private static let reach: Float = 9
+  /// Elements that a class has at least.
+  private static let leastElements = 2048
 
-  init(_ tensor: KVTensor, coarseness: Float) {
-    let channels = tensor.channels, tokens = tensor.tokens
+  init(_ tensor: KVTensor, rule: KVStepRule) throws {
+    let exact = min(rule.exactTokens, tensor.tokens)
+    let moments = Self.moments(tensor.tokens(in: exact..<tensor.tokens))
+    let mean = (moments.reduce(0) { $0 + $1.deviation * $1.deviation } / Float(moments.count)).squareRoot()
+    var indices: [UInt8] = [], middles: [Int32] = [], spreads: [Float] = []
+    for m in moments {
+      let (index, middle) = Self.step(
+        rule.coarseness * mean, mean: m.mean, largest: m.largest, element: tensor.element)
+      indices.append(index)
+      middles.append(middle)
+      spreads.append(m.deviation / KVSteps.step(Int(index)))
+    }
+    // 127 symbols to either side, each 2^lowBits steps.
+    let widest = spreads.max() ?? 0
+    var lowBits = 0
+    while lowBits < KVSteps.maximumLowBits, Float(127 << lowBits) < Self.reach * widest { lowBits += 1 }
+    let classes = Self.classes(spreads, elements: tensor.tokens)
+
+    let plain = KVSteps(
+      heads: tensor.heads, channels: tensor.channels, indices: indices, middles: middles, classes: classes.of, lowBits: lowBits,
+      tables: [])
+    (symbols, low, escapeCount) = Self.quantise(tensor, plain, exact: exact)
+    parts = classes.count == 1 ? [symbols] : Self.parts(symbols, plain, tokens: tensor.tokens, classes: classes.count)
+    steps = KVSteps(
+      heads: tensor.heads, channels: tensor.channels, indices: indices, middles: middles, classes: classes.of, lowBits: lowBits,
+      tables: try parts.map(Self.table))
+  }
+
+  private struct Moments {
+    var mean: Float
+    var deviation: Float
+    var largest: Float
+  }
+
+  /// By head and channel.
+  private static func moments(_ tensor: KVTensor) -> [Moments] {
+    let (channels, tokens) = (tensor.channels, tensor.tokens)
     let kernels = kvKernels()
-    symbols = []
-    low = []
-    // 127 symbols to either side, each 2^lowBits steps of `coarseness` deviations.
-    while lowBits < KVSteps.maximumLowBits, Float(127 << lowBits) * coarseness < Self.reach { lowBits += 1 }
+    var all: [Moments] = []
     for head in 0..<tensor.heads {
       var sums = [Float](repeating: 0, count: channels), squares = sums, largest = sums
       if tokens > 0 {
@@ -55,16 +92,14 @@ struct KVQuantised {
           tensor.row(head: head, token: 0).baseAddress!, tensor.element.kernel, channels, tokens, tensor.tokenStride,
           &sums, &squares, &largest)
       }
+      let scale = 1 / Float(max(tokens, 1))
       for c in 0..<channels {
-        let mean = sums[c] / Float(max(tokens, 1))
-        let variance = max(squares[c] / Float(max(tokens, 1)) - mean * mean, 0)
-        let (index, middle) = Self.step(
-          coarseness * variance.squareRoot(), mean: mean, largest: largest[c], element: tensor.element)
-        indices.append(index)
-        middles.append(middle)
+        let mean = sums[c] * scale
+        all.append(
+          Moments(mean: mean, deviation: max(squares[c] * scale - mean * mean, 0).squareRoot(), largest: largest[c]))
       }
     }
-    quantise(tensor)
+    return all
   }
 
   /// The index whose step is nearest to `wanted`, and the middle for `mean`.
@@ -79,36 +114,81 @@ struct KVQuantised {
     return (UInt8(clamped), middle.magnitude < 0x1p21 ? Int32(middle) : 0)
   }
 
-  private mutating func quantise(_ tensor: KVTensor) {
+  /// Channels of about the same deviation in steps share a table: half an octave makes a class, and small ones join the next.
+  private static func classes(_ spreads: [Float], elements: Int) -> (of: [UInt8], count: Int) {
+    let keys = spreads.map { Int((2 * log2f(max($0, 0.06))).rounded()) }
+    let sorted = keys.sorted()
+    var firsts: [Int] = []  // the least key of each class
+    var held = Int.max / 2
+    for (i, key) in sorted.enumerated() where i == 0 || key != sorted[i - 1] {
+      if held >= leastElements, firsts.count < KVSteps.maximumClasses {
+        firsts.append(key)
+        held = 0
+      }
+      held += elements * (sorted[i...].firstIndex { $0 != key } ?? sorted.count) - elements * i
+    }
+    if firsts.count > 1, held < leastElements { firsts.removeLast() }
+    guard firsts.count > 1 else { return ([UInt8](repeating: 0, count: keys.count), 1) }
+    return (keys.map { key in UInt8(max(0, (firsts.firstIndex { $0 > key } ?? firsts.count) - 1)) }, firsts.count)
+  }
+
+  private static func quantise(
+    _ tensor: KVTensor, _ steps: KVSteps, exact: Int
+  ) -> (symbols: [UInt8], low: [UInt16], escapes: Int) {
     let kernels = kvKernels()
     let count = tensor.elementCount
-    let steps = KVSteps(indices: indices, middles: middles, lowBits: lowBits, table: Self.anyTable)
     var escapes = 0
-    let hasLow = lowBits > 0
-    var lowParts = [UInt16](repeating: 0, count: hasLow ? count : 0)
-    symbols = [UInt8](unsafeUninitializedCapacity: count) { symbols, initialised in
-      lowParts.withUnsafeMutableBufferPointer { low in
+    let hasLow = steps.lowBits > 0
+    var low = [UInt16](repeating: 0, count: hasLow ? count : 0)
+    let symbols = [UInt8](unsafeUninitializedCapacity: count) { symbols, initialised in
+      low.withUnsafeMutableBufferPointer { low in
         for head in 0..<tensor.heads where tensor.tokens > 0 {
-          steps.withKernelSteps(channels: tensor.channels, head: head) { view in
+          steps.withKernelSteps(head: head) { view in
             let first = head * tensor.tokens * tensor.channels
             withUnsafePointer(to: view) {
               escapes += kernels.quantise(
                 $0, tensor.row(head: head, token: 0).baseAddress!, tensor.element.kernel, tensor.tokens,
                 tensor.tokenStride, symbols.baseAddress! + first, hasLow ? low.baseAddress! + first : nil)
             }
+            for i in first..<first + exact * tensor.channels where symbols[i] != KVBlock.escape {
+              symbols[i] = KVBlock.escape
+              escapes += 1
+            }
           }
         }
       }
       initialised = count
     }
-    low = lowParts
-    escapeCount = escapes
+    return (symbols, low, escapes)
   }
 
-  private static let anyTable = try! BlockRANS.Table(CategoricalModel(widths: [4096], precision: 12))
+  /// The symbols of each class.
+  private static func parts(_ symbols: [UInt8], _ steps: KVSteps, tokens: Int, classes: Int) -> [[UInt8]] {
+    symbols.withUnsafeBufferPointer { symbols in
+      (0..<classes).map { number in
+        let members = steps.members(of: number)
+        let count = members.reduce(0) { $0 + $1.count } * tokens
+        return [UInt8](unsafeUninitializedCapacity: count) { part, initialised in
+          var at = 0
+          for (head, channels) in members.enumerated() {
+            channels.withUnsafeBufferPointer { channels in
+              for row in head * tokens..<(head + 1) * tokens {
+                let first = row &* steps.channels
+                for c in channels {
+                  part[at] = symbols[first &+ Int(c)]
+                  at &+= 1
+                }
+              }
+            }
+          }
+          initialised = count
+        }
+      }
+    }
+  }
 
-  /// The distribution of the symbols.
-  func table() throws -> BlockRANS.Table {
+  /// The distribution of symbols.
+  private static func table(_ symbols: [UInt8]) throws -> BlockRANS.Table {
     // Four histograms, so that runs of a symbol do not wait for themselves.
     var counts = [UInt32](repeating: 0, count: 1024)
     counts.withUnsafeMutableBufferPointer { counts in
@@ -123,18 +203,9 @@ struct KVQuantised {
     return try BlockRANS.Table(CategoricalModel(counts: sums, precision: 12))
   }
 
-  /// Bits that symbols and low bits take, the table apart.
-  var payloadBits: Double {
-    var counts = [Double](repeating: 0, count: 256)
-    for s in symbols { counts[Int(s)] += 1 }
-    let total = Double(max(symbols.count, 1))
-    let entropy = counts.reduce(0) { $1 > 0 ? $0 - $1 * log2($1 / total) : $0 }
-    return entropy + Double(lowBits * symbols.count)
-  }
-
   fileprivate var packedLowBits: [UInt8] {
-    guard lowBits > 0 else { return [] }
-    let bits = lowBits
+    let bits = steps.lowBits
+    guard bits > 0 else { return [] }
     let size = (low.count * bits + 7) / 8
     return [UInt8](unsafeUninitializedCapacity: size) { packed, initialised in
       var (word, held, at) = (UInt32(0), 0, 0)
@@ -167,22 +238,24 @@ struct KVQuantised {
 }
 
 extension KVSteps {
-  /// The inverse of `init(parsing:count:)`.
+  /// The inverse of `init(parsing:heads:channels:)`.
   func serialised() -> [UInt8] {
     var encoder = RangeEncoder()
     encoder.encodeBypass(UInt32(lowBits), bits: 4)
+    encoder.encodeBypass(UInt32(tables.count - 1), bits: 4)
     let least = indices.min() ?? 0
     let span = Int((indices.max() ?? 0) - least)
     encoder.encodeBypass(UInt32(least), bits: 8)
     encoder.encodeBypass(UInt32(span), bits: 8)
-    var index = AdaptiveModel(symbolCount: max(2, span + 1))
+    var index = AdaptiveModel(symbolCount: max(2, span + 1)), kind = AdaptiveModel(symbolCount: max(2, tables.count))
     var middle = KVNumberModel()
-    for (i, m) in zip(indices, middles) {
+    for i in indices.indices {
       // Every symbol of an adaptive model has an interval.
-      if span > 0 { try! encoder.encode(Int(i - least), adapting: &index) }
-      middle.encodeSigned(m, into: &encoder)
+      if span > 0 { try! encoder.encode(Int(indices[i] - least), adapting: &index) }
+      middle.encodeSigned(middles[i], into: &encoder)
+      if tables.count > 1 { try! encoder.encode(Int(classes[i]), adapting: &kind) }
     }
-    KVTable.encode(table, into: &encoder)
+    for table in tables { KVTable.encode(table, into: &encoder) }
     return encoder.finish()
   }
 }

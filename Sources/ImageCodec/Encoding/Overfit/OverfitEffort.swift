@@ -1,4 +1,5 @@
 import Fitting
+import Glibc
 
 /// What an effort of 1...9 means for the overfitted codec.
 struct OverfitEffort {
@@ -46,11 +47,18 @@ struct OverfitEffort {
     let total = isGiven ? iterations : iterations * (1 + droppedLevels(lambda: lambda))
     let settling = Int((Double(total) * Self.settling).rounded())
     var schedule = FitSchedule(iterations: total - settling, settling: settling)
-    // Few iterations have to go in longer steps, and from softer rounding.
+    // The more bits there are, the farther latents go, and the longer they do so under soft rounding: 0 from lambda 0.001
+    // on, 1 at 0.0001.
+    let x = Float(min(max(log10(0.001 / max(lambda, 1e-9)), 0), 1))
+    schedule.latentRate = 0.014 + 0.006 * x
+    schedule.temperature.first = 0.4 + 0.2 * x
+    schedule.rateFactor = 1.5 - 0.5 * x
+    schedule.restart = 40 - Int(20 * x)
+    // Few iterations have to go in longer steps.
     if total < 800 {
       schedule.latentRate = 0.02
-      schedule.temperature.first = 0.5
-      schedule.rateFactor = 2
+      schedule.temperature.first = 0.5 + 0.1 * x
+      schedule.rateFactor = 2 - x
       schedule.restart = 20
     }
     return schedule

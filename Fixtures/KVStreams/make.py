@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Makes the conformance streams of codec 3 and their manifest with the nccodec that stands in .build/release.
+
+Released streams are never made again: later versions add streams, and must decode these to the same elements. Only streams
+that are not in the manifest yet are made. Python's standard library is enough. The inputs are the files of ../KV, and caches
+from a formula; all are ours, CC0 1.0.
+
+    python3 Fixtures/KVStreams/make.py
+"""
+import json
+import math
+import pathlib
+import struct
+import subprocess
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+CACHES = HERE.parent / "KV"
+NCCODEC = HERE.parents[1] / ".build/release/nccodec"
+
+
+def made(path, element, layers=2, heads=2, tokens=300, channels=32):
+    """A safetensors file of keys and values: the first layer's channels differ in scale, the second's do not; some numbers
+    are not finite."""
+    state = 1
+
+    def uniform():
+        nonlocal state
+        state = state * 6364136223846793005 + 1442695040888963407 & (1 << 64) - 1
+        return (state >> 40) / (1 << 24)
+
+    def element_bytes(x):
+        if element == "F16":
+            return struct.pack("<e", x)
+        bits = struct.pack("<f", x)
+        return bits[2:] if element == "BF16" else bits
+
+    tensors = {}
+    for name in "kv":
+        data = bytearray()
+        for l in range(layers):
+            for h in range(heads):
+                for t in range(tokens):
+                    for c in range(channels):
+                        spread = 2 ** ((c * 7 % 11) / 2 - 3) if l == 0 else 1
+                        x = spread * (sum(uniform() for _ in range(4)) - 2) * 2 + (c % 3) * spread
+                        data += element_bytes(math.inf if (l, h, t, c) == (1, 0, 9, 3) else -math.nan if t + c == 90 else x)
+        tensors[name] = bytes(data)
+    header, offset = {}, 0
+    for name, data in tensors.items():
+        header[name] = {"dtype": element, "shape": [layers, heads, tokens, channels], "data_offsets": [offset, offset + len(data)]}
+        offset += len(data)
+    header["__metadata__"] = {"rope_layout": "halves", "rope_base": "500000.0", "model": "made up"}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(tensors.values()))
+
+
+STREAMS = {
+    "static-f16-q30": ("F16", ["--quality", "30"]),
+    "static-f16-q100-chunk7": ("both.safetensors", ["--quality", "100", "--chunk", "7"]),
+    "static-bf16-q60": ("BF16", ["--quality", "60"]),
+    "static-f32-q100": ("F32", ["--quality", "100"]),
+    "static-window-q50": ("window.ggsq", ["--quality", "50"]),
+    "static-latent-q0": ("latent.ggsq", ["--quality", "0"]),
+    "static-huggingface-q80": ("huggingface.safetensors", ["--quality", "80"]),
+    "static-chunk64-q20": ("F16", ["--quality", "20", "--chunk", "64"]),
+    "lossless-f16": ("F16", ["--lossless"]),
+    "lossless-bf16": ("BF16", ["--lossless", "--chunk", "200"]),
+    "lossless-f32": ("f32.ggsq", ["--lossless"]),
+    "lossless-vllm": ("vllm.safetensors", ["--lossless"]),
+}
+
+
+def main():
+    manifest = HERE / "manifest.txt"
+    lines = manifest.read_text().splitlines() if manifest.exists() else ["# name layers tokens crc (of the elements)"]
+    done = {line.split(".ncb")[0] for line in lines}
+    with tempfile.TemporaryDirectory() as work:
+        for name, (source, options) in STREAMS.items():
+            if name in done:
+                continue
+            picture = CACHES / source
+            if source in ("F16", "BF16", "F32"):
+                picture = pathlib.Path(work) / "in.safetensors"
+                made(picture, source, **({"tokens": 40} if source == "F32" else {}))
+            stream = HERE / f"{name}.ncb"
+            subprocess.run([NCCODEC, "encode", picture, stream, "--force", "--quiet", *options], check=True)
+            info = json.loads(subprocess.run([NCCODEC, "info", "--json", stream], check=True, capture_output=True).stdout)["cache"]
+            words = subprocess.run([NCCODEC, "verify", stream], check=True, capture_output=True, text=True).stdout.split()
+            lines.append(f"{name}.ncb {info['layers']} {info['tokens']} {words[-1]}")
+    manifest.write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,4 @@
+targets=(EntropyCoding Bitstream Tensors Media Coding KVCodec)
+cxx=(Sources/CKernels/*.cpp)
+maps=(CZlib)
+link=(-lz)

@@ -1,0 +1,42 @@
+import Foundation
+import NeuralCodecs
+import Testing
+
+/// Every stream of Fixtures/KVStreams decodes to the elements whose CRC-32 the manifest gives, now and in every later
+/// version, whole and in parts.
+@Suite struct KVStreamTests {
+  struct Stream: Sendable, CustomTestStringConvertible {
+    let name: String
+    let layers, tokens: Int
+    let crc: UInt32
+    var testDescription: String { name }
+  }
+
+  static let folder = StreamTests.folder.deletingLastPathComponent().appending(path: "KVStreams")
+
+  /// Lines of `name layers tokens crc`.
+  static let streams: [Stream] = {
+    let text = (try? String(contentsOf: folder.appending(path: "manifest.txt"), encoding: .utf8)) ?? ""
+    return text.split(separator: "\n").filter { !$0.hasPrefix("#") }.map { line in
+      let field = line.split(separator: " ").map(String.init)
+      return Stream(name: field[0], layers: Int(field[1])!, tokens: Int(field[2])!, crc: UInt32(field[3], radix: 16)!)
+    }
+  }()
+
+  @Test func theManifestIsComplete() throws {
+    let files = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path).filter { $0.hasSuffix(".ncb") }
+    #expect(Set(files) == Set(Self.streams.map(\.name)))
+    #expect(files.count >= 12)
+  }
+
+  @Test(arguments: streams) func decodes(_ stream: Stream) throws {
+    let bytes = [UInt8](try Data(contentsOf: Self.folder.appending(path: stream.name)))
+    for threads in [1, 3] {
+      var options = KVCacheDecoder.Options()
+      options.threads = threads
+      let cache = try KVCacheDecoder(options: options).decode(bytes)
+      #expect(cache.layers.count == stream.layers && cache.tokens == stream.tokens)
+      #expect(cache.elementsCRC32 == stream.crc)
+    }
+  }
+}

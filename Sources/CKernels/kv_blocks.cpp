@@ -105,11 +105,11 @@ HWY_INLINE size_t QuantiseAt(const nc_kv_steps* s, size_t c, const uint8_t* at, 
   const hn::RebindToSigned<D> di;
   const hn::Rebind<uint8_t, D> d8;
   const hn::Rebind<uint16_t, D> d16;
-  const auto v = hn::Mul(Elements<D, element>::Load(d, at), hn::LoadU(d, s->inverse + c));
+  const auto middle = hn::Mul(hn::ConvertTo(d, hn::LoadU(di, s->middle + c)), hn::Set(d, 0.25f));
+  const auto v = hn::Sub(hn::Mul(Elements<D, element>::Load(d, at), hn::LoadU(d, s->inverse + c)), middle);
   // Beyond 2^23 whole numbers and their rounding are not exact; NaNs fail the comparison too.
   const auto fits = hn::Le(hn::Abs(v), hn::Set(d, 0x1p23f));
-  const auto q = hn::ConvertTo(di, hn::Round(hn::IfThenElseZero(fits, v)));
-  const auto x = hn::Sub(q, hn::LoadU(di, s->middle + c));
+  const auto x = hn::ConvertTo(di, hn::Round(hn::IfThenElseZero(fits, v)));
   const auto high = hn::Add(has_low ? hn::ShiftRightSame(x, s->low_bits) : x, hn::Set(di, 128));
   const auto held = hn::And(hn::RebindMask(di, fits), hn::And(hn::Gt(high, hn::Zero(di)), hn::Lt(high, hn::Set(di, 256))));
   const auto symbol = hn::IfThenElseZero(held, high);
@@ -148,7 +148,7 @@ HWY_INLINE void RestoreAt(const nc_kv_steps* s, size_t c, const uint8_t* symbols
     const auto rest = hn::PromoteTo(di, hn::LoadU(d16, low));
     x = hn::Add(hn::ShiftLeftSame(x, s->low_bits), rest);
   }
-  const auto q = hn::ConvertTo(d, hn::Add(x, hn::LoadU(di, s->middle + c)));
+  const auto q = hn::ConvertTo(d, hn::Add(hn::ShiftLeft<2>(x), hn::LoadU(di, s->middle + c)));
   Elements<D, element>::Store(d, hn::Mul(q, hn::LoadU(d, s->step + c)), at);
 }
 

@@ -34,13 +34,18 @@ package enum FileIO {
     return bytes
   }
 
-  /// The first bytes of a file, `count` or all that there are.
+  /// The first bytes of a regular file, `count` or all that there are; of anything else none.
   ///
   /// Throws `MediaIOError`.
   package static func read(_ path: String, prefix count: Int) throws(MediaIOError) -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .system(path) }
     defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw .system(path) }
+    guard status.st_mode & S_IFMT != S_IFDIR else { throw MediaIOError(.system, at: path, "is a directory") }
+    // What a pipe has given is gone, so nothing is taken from one.
+    guard status.st_mode & S_IFMT == S_IFREG else { return [] }
     var bytes = [UInt8](repeating: 0, count: count)
     var got = 0
     while got < count {

@@ -75,13 +75,13 @@ void CheckBlocks(const nc_kv* scalar, const nc_kv* k, bool quick, Tally& tally) 
         std::vector<int32_t> middle(channels);
         for (size_t c = 0; c < channels; c++) {
           step[c] = std::ldexp(1 + 0.3f * random.Unit(), int(random.In(-12, 4)));
-          inverse[c] = 1 / step[c];
+          inverse[c] = 0.25f / step[c];
           middle[c] = int32_t(random.In(-1000, 1000));
         }
         // Some rows that are mostly within reach.
         for (size_t r = 0; r + 1 < rows; r += 2)
           for (size_t c = 0; c < channels; c++) {
-            const float v = step[c] * float(middle[c] + random.In(-(140 << low_bits), 140 << low_bits));
+            const float v = step[c] * float(middle[c] + random.In(-(560 << low_bits), 560 << low_bits));
             scalar->from_float(&v, x.data() + r * stride + c * SizeOf(element), element, 1);
           }
         const nc_kv_steps steps = {channels, step.data(), inverse.data(), middle.data(), low_bits};

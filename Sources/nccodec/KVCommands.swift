@@ -4,7 +4,7 @@ import NeuralCodecs
 
 /// What encoding a KV cache takes beside what pictures take too.
 struct KVEncodeOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Aim for that many bits per element, the whole file counted. Caches only.", valueName: "bits"))
+  @Option(help: ArgumentHelp("Aim for that many bits per element of keys and values. Caches only.", valueName: "bits"))
   var bits: Double?
 
   @Flag(help: "Keep every bit. Caches only.")
@@ -27,6 +27,9 @@ struct KVEncodeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The model's name. Caches only.", valueName: "name"))
   var model: String?
 
+  @Flag(name: .customLong("drop-k-pre"), help: "Leave out k_pre where there is k too. Caches only.")
+  var dropsUnrotatedKeys = false
+
   @Option(help: ArgumentHelp("Heads, where an axis holds heads and channels. Caches only.", valueName: "n"))
   var kvHeads: Int?
 
@@ -35,6 +38,7 @@ struct KVEncodeOptions: ParsableArguments {
     [
       ("bits", bits != nil), ("lossless", lossless), ("chunk", chunk != nil), ("axes", axes != nil), ("rope", rope != nil),
       ("rope-base", ropeBase != nil), ("model", model != nil), ("kv-heads", kvHeads != nil),
+      ("drop-k-pre", dropsUnrotatedKeys),
     ].filter { $0.1 }.map { $0.0 }
   }
 
@@ -56,6 +60,7 @@ struct KVEncodeOptions: ParsableArguments {
     options.ropeBase = ropeBase
     options.model = model
     options.kvHeads = kvHeads
+    options.dropsUnrotatedKeys = dropsUnrotatedKeys
     return options
   }
 }

@@ -26,8 +26,9 @@ enum Help {
       -h, --help              Show help information.
 
     SUBCOMMANDS:
-      encode                  Encode a picture as .ncb.
-      decode                  Decode an .ncb file to PNG.
+      encode                  Encode a picture or a KV cache as .ncb.
+      decode                  Decode an .ncb file to PNG, or to the file that a KV
+                              cache came in.
       info                    Show what is in an .ncb file.
       verify                  Check an .ncb file: its checksums, and that it
                               decodes.
@@ -37,7 +38,7 @@ enum Help {
     """
 
   static let encode = """
-    OVERVIEW: Encode a picture as .ncb.
+    OVERVIEW: Encode a picture or a KV cache as .ncb.
 
     Reads PNG, JPEG, WebP, BMP, TIFF, QOI and PNM. Grey stays grey; alpha is kept
     losslessly; ICC profile, gamma and EXIF are kept. More than 8 bits a sample are
@@ -55,6 +56,10 @@ enum Help {
     squared error of samples 0...1 + lambda * bits per pixel; about 0.02 (small) to
     0.0001 (good). The result does not depend on --threads.
 
+    KV caches of language models are read from safetensors, .npy, .npz and
+    llama.cpp's sequence states, and coded by kv: --quality 0 to 100 (100 as good
+    as q8_0), --bits, or --lossless. Other tensors of the file are kept losslessly.
+
     Ctrl-C leaves nothing behind. With --keep-best the first Ctrl-C ends the fit,
     writes the best so far and exits with 0; the second one leaves nothing behind.
 
@@ -68,16 +73,18 @@ enum Help {
       nccodec encode --effort 9 --lambda 0.001 --keep-best photo.png photo.ncb
       nccodec encode --effort 5 --decoder-cost 500 photo.png photo.ncb
       cat photo.png | nccodec encode - - > photo.ncb
+      nccodec encode cache.safetensors cache.ncb
+      nccodec encode --bits 3.5 state.bin cache.ncb
 
     USAGE: nccodec encode [<options>] <in> <out.ncb>
 
     ARGUMENTS:
-      <in>                    The picture; - for standard input.
+      <in>                    The picture or cache; - for standard input.
       <out.ncb>               The file to write; - for standard output.
 
     OPTIONS:
       --codec <codec>         The codec. (default: by effort) (values: hyperprior,
-                              overfit)
+                              overfit, kv)
       --effort <1...9>        1 (fastest) to 9 (smallest files). (default: 1)
       --decoder-cost <n>      Multiplications per pixel that decoding may take:
                               500, 1000, 2000 or 3000. Overfit only. (default: 2000)
@@ -92,13 +99,28 @@ enum Help {
       --force                 Overwrite the output if it exists.
       --quiet                 Print errors only.
       --json                  Report as JSON.
+      --bits <bits>           Aim for that many bits per element of keys and
+                              values. Caches only.
+      --lossless              Keep every bit. Caches only.
+      --chunk <n>             Tokens of a part that decodes on its own. Caches
+                              only. (default: 256)
+      --axes <axes>           The arrays' axes, such as
+                              layer,kv_head,token,head_dim. Caches only. (default:
+                              as the file says)
+      --rope <layout>         RoPE's layout: interleaved, halves or none. Caches
+                              only.
+      --rope-base <base>      RoPE's base. Caches only.
+      --model <name>          The model's name. Caches only.
+      --drop-k-pre            Leave out k_pre where there is k too. Caches only.
+      --kv-heads <n>          Heads, where an axis holds heads and channels. Caches
+                              only.
       --version               Show the version.
       -h, --help              Show help information.
 
     """
 
   static let decode = """
-    OVERVIEW: Decode an .ncb file to PNG.
+    OVERVIEW: Decode an .ncb file to PNG, or to the file that a KV cache came in.
 
     The samples are the same on every machine. Without --png-level, PNG is written
     fast; higher levels write smaller files and take longer, with the same samples.
@@ -107,18 +129,24 @@ enum Help {
       nccodec decode photo.ncb photo.png
       nccodec decode --force --png-level 9 photo.ncb photo.png
       cat photo.ncb | nccodec decode - - > photo.png
+      nccodec decode cache.ncb cache.safetensors
+      nccodec decode --tokens 0:512 --layers 4:8 cache.ncb part.npz
 
-    USAGE: nccodec decode <in.ncb> <out.png> [--threads <n>] [--png-level <0...9>] [--force] [--quiet]
+    USAGE: nccodec decode <in.ncb> <out> [--threads <n>] [--png-level <0...9>] [--force] [--quiet] [--tokens <a:b>] [--layers <a:b>] [--format <format>]
 
     ARGUMENTS:
       <in.ncb>                The file to decode; - for standard input.
-      <out.png>               The PNG file to write; - for standard output.
+      <out>                   The file to write; - for standard output.
 
     OPTIONS:
       --threads <n>           Threads to use. (default: one per core)
       --png-level <0...9>     zlib's compression level of the PNG. (default: fast)
       --force                 Overwrite the output if it exists.
       --quiet                 Print errors only.
+      --tokens <a:b>          Decode these positions alone. Caches only.
+      --layers <a:b>          Decode these layers alone. Caches only.
+      --format <format>       safetensors, npy, npz or llama. Caches only.
+                              (default: by the output's name, or what was encoded)
       --version               Show the version.
       -h, --help              Show help information.
 

@@ -49,23 +49,26 @@ import Testing
     }
   }
 
-  /// The error of each channel is that of its step: uniform, so step / sqrt(12), and the step's size is within half a
-  /// quarter of an octave.
-  @Test(arguments: [0, 30, 60, 100]) func errorFollowsQuality(quality: Int) throws {
+  /// The error is that of the one step: uniform, so step / sqrt(12), the step's size being within half a quarter of an octave;
+  /// values' step is half as much again. The first token is exact.
+  @Test(arguments: [30, 60, 100]) func errorFollowsQuality(quality: Int) throws {
     var noise = Noise(7)
     let cache = KVCache(layers: [layer(&noise, tokens: 256, element: .float32)])
     let back = try Self.decoder().decode(Self.encoder(.quality(quality), chunk: 256).encode(cache).bytes)
-    let keys = cache.layers[0].keys
-    let (a, b) = (values(keys), values(back.layers[0].keys))
-    for head in 0..<keys.heads {
-      for c in 0..<keys.channels {
-        let places = (0..<keys.tokens).map { (head * keys.tokens + $0) * keys.channels + c }
-        let mean = places.reduce(0) { $0 + a[$1] } / Float(places.count)
-        let deviation = (places.reduce(0) { $0 + (a[$1] - mean) * (a[$1] - mean) } / Float(places.count)).squareRoot()
-        let error = (places.reduce(0) { $0 + (a[$1] - b[$1]) * (a[$1] - b[$1]) } / Float(places.count)).squareRoot()
-        let step = deviation * Self.exp2(-0.06 * Float(quality))
-        #expect(error < step * 0.289 * 1.35 && error > step * 0.289 * 0.7, "\(quality) \(c): \(error) of \(step)")
+    for (tensor, other, factor) in [(cache.layers[0].keys, back.layers[0].keys, Float(1)), (cache.layers[0].values!, back.layers[0].values!, 1.5)] {
+      #expect(tensor.tokens(in: 0..<1).hasSameBits(as: other.tokens(in: 0..<1)))
+      let a = values(tensor.tokens(in: 1..<256)), b = values(other.tokens(in: 1..<256))
+      var (variance, error) = (Float(0), Float(0))
+      for head in 0..<tensor.heads {
+        for c in 0..<tensor.channels {
+          let places = (0..<255).map { (head * 255 + $0) * tensor.channels + c }
+          let mean = places.reduce(0) { $0 + a[$1] } / 255
+          variance += places.reduce(0) { $0 + (a[$1] - mean) * (a[$1] - mean) } / Float(a.count)
+          error += places.reduce(0) { $0 + (a[$1] - b[$1]) * (a[$1] - b[$1]) } / Float(a.count)
+        }
       }
+      let expected = factor * 2 * Self.exp2(-0.06 * Float(quality)) * variance.squareRoot() * 0.289
+      #expect(error.squareRoot() < expected * 1.15 && error.squareRoot() > expected * 0.8, "\(error.squareRoot()), not \(expected)")
     }
   }
 
@@ -116,9 +119,10 @@ import Testing
     let back = try Self.decoder().decode(
       Self.encoder(.quality(40), chunk: 50).encode(KVCache(layers: [KVLayer(keys: made, values: nil)])).bytes)
     let (a, b) = (values(made), values(back.layers[0].keys))
+    // Within an eighth of the common step, which is 2^-1.4 of what the channels deviate by: at most 14.5, of the last two.
     for i in stride(from: 0, to: a.count, by: 4) {
       #expect(b[i] == 0)
-      #expect((b[i + 1] - 2.5).magnitude < 0.01)
+      #expect((b[i + 1] - 2.5).magnitude < 0.7)
     }
   }
 

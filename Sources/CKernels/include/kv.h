@@ -13,12 +13,12 @@ extern "C" {
 
 enum { NC_KV_F16 = 0, NC_KV_BF16 = 1, NC_KV_F32 = 2 };
 
-// What is quantised to what, per channel. d = round(x / step) - middle is coded as symbol (d >> low_bits) + 128, 1...255,
-// and its low_bits low bits; symbol 0 is an escape: the value stands elsewhere.
+// What is quantised to what, per channel: x = (4 d + middle) * step. d is coded as symbol (d >> low_bits) + 128, 1...255, and
+// its low_bits low bits; symbol 0 is an escape: the value stands elsewhere.
 typedef struct {
   size_t channels;
   const float* step;       // [channels], positive
-  const float* inverse;    // [channels], about 1 / step; only to quantise
+  const float* inverse;    // [channels], about 1 / (4 step); only to quantise
   const int32_t* middle;   // [channels], |middle| < 2^23
   int32_t low_bits;        // 0...14
 } nc_kv_steps;
@@ -38,7 +38,7 @@ typedef struct nc_kv {
       const nc_kv_steps* steps, const void* from, int32_t element, size_t rows, ptrdiff_t stride, uint8_t* symbols,
       uint16_t* low);
 
-  // The inverse: x = (float)(d + middle) * step, rounded to the element to nearest even, its magnitude at most the
+  // The inverse: x = (float)(4 d + middle) * step, rounded to the element to nearest even, its magnitude at most the
   // element's largest finite number. Escapes give some finite number.
   void (*restore)(
       const nc_kv_steps* steps, const uint8_t* symbols, const uint16_t* low, size_t rows, void* to, int32_t element,

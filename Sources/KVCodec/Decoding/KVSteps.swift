@@ -25,9 +25,9 @@ struct KVSteps {
   let heads: Int
   /// Of a head.
   let channels: Int
-  /// By head and channel: steps are `step(index)`.
+  /// By head and channel: a symbol more is 4 * `unit(index)` more.
   let indices: [UInt8]
-  /// By head and channel: the whole number of steps that symbol 128 stands for.
+  /// By head and channel: the whole number of units that symbol 128 stands for.
   let middles: [Int32]
   /// By head and channel.
   let classes: [UInt8]
@@ -35,8 +35,8 @@ struct KVSteps {
   /// By class.
   let tables: [BlockRANS.Table]
 
-  /// 2^(index / 4 - 32), the fourth root of 2 and its powers rounded to binary32.
-  static func step(_ index: Int) -> Float {
+  /// A quarter of a step, 2^(index / 4 - 32), the fourth root of 2 and its powers rounded to binary32.
+  static func unit(_ index: Int) -> Float {
     let fraction: [UInt32] = [0x3F80_0000, 0x3F98_37F0, 0x3FB5_04F3, 0x3FD7_44FD]
     return Float(sign: .plus, exponent: index >> 2 - 32, significand: Float(bitPattern: fraction[index & 3]))
   }
@@ -84,14 +84,14 @@ struct KVSteps {
   /// Calls `body` with the steps of one head as kernels take them.
   func withKernelSteps<R>(head: Int, _ body: (nc_kv_steps) -> R) -> R {
     let range = head * channels..<(head + 1) * channels
-    let steps = range.map { Self.step(Int(indices[$0])) }
-    let inverse = steps.map { 1 / $0 }
-    return steps.withUnsafeBufferPointer { steps in
+    let units = range.map { Self.unit(Int(indices[$0])) }
+    let inverse = units.map { 0.25 / $0 }
+    return units.withUnsafeBufferPointer { units in
       inverse.withUnsafeBufferPointer { inverse in
         middles.withUnsafeBufferPointer { middles in
           body(
             nc_kv_steps(
-              channels: channels, step: steps.baseAddress, inverse: inverse.baseAddress,
+              channels: channels, step: units.baseAddress, inverse: inverse.baseAddress,
               middle: middles.baseAddress! + range.lowerBound, low_bits: Int32(lowBits)))
         }
       }

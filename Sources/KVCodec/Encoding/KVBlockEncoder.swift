@@ -56,7 +56,7 @@ struct KVQuantised {
         rule.coarseness * mean, mean: m.mean, largest: m.largest, element: tensor.element)
       indices.append(index)
       middles.append(middle)
-      spreads.append(m.deviation / KVSteps.step(Int(index)))
+      spreads.append(m.deviation / (4 * KVSteps.unit(Int(index))))
     }
     // 127 symbols to either side, each 2^lowBits steps.
     let widest = spreads.max() ?? 0
@@ -102,15 +102,15 @@ struct KVQuantised {
     return all
   }
 
-  /// The index whose step is nearest to `wanted`, and the middle for `mean`.
+  /// The index of the step nearest to `wanted`, and the middle for `mean`.
   private static func step(_ wanted: Float, mean: Float, largest: Float, element: KVElement) -> (UInt8, Int32) {
     // Steps finer than the elements themselves are of no use, and middles shall stay below 2^21.
     let finest = largest * (element == .float32 ? 0x1p-20 : element == .float16 ? 0x1p-11 : 0x1p-8)
     let step = max(wanted, finest)
     guard step > 0, step.isFinite else { return (0, 0) }
-    let index = Int((4 * (log2f(step) + 32)).rounded())
+    let index = Int((4 * (log2f(step) + 30)).rounded())
     let clamped = min(max(index, 0), KVSteps.maximumIndex)
-    let middle = (mean / KVSteps.step(clamped)).rounded()
+    let middle = (mean / KVSteps.unit(clamped)).rounded()
     return (UInt8(clamped), middle.magnitude < 0x1p21 ? Int32(middle) : 0)
   }
 

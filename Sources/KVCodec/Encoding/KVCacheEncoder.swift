@@ -25,7 +25,7 @@ public struct KVCacheEncoder: Sendable {
   public enum Target: Sendable, Equatable {
     /// 0 (smallest) to 100 (as good as q8_0).
     case quality(Int)
-    /// Bits per element of keys and values, the whole file counted; the nearest quality is taken.
+    /// Bits per element of keys and values, tensors carried along apart; the nearest quality is taken.
     case bitsPerElement(Double)
     /// Every bit is kept.
     case lossless
@@ -178,6 +178,9 @@ enum KVQuality {
       }
       return 8 * Double(bytes) / Double(elements)
     }
+    // What the first token takes is known.
+    let exact = cache.layers.filter { $0.firstPosition == 0 && $0.tokens > 0 }.reduce(0) { $0 + $1.byteCount / $1.tokens }
+    let bits = bits - 8 * Double(exact) / Double(cache.elementCount)
     // More quality is never fewer bits, but for noise.
     var (low, high) = (0, 100)
     while high - low > 1 {

@@ -1,0 +1,72 @@
+import Foundation
+import Media
+import MediaIO
+import Testing
+
+struct KVCacheTests {
+  private static func fixture(_ name: String) -> String {
+    URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("Fixtures/KV/\(name)").path
+  }
+
+  /// Without loss, a file comes back as it was where our writer orders it as its maker did, and its tensors do anyhow.
+  @Test(arguments: ["stacked.safetensors", "huggingface.safetensors", "fused.npy", "stored.npz", "plain.ggsq", "transposed.ggsq"])
+  func losslessThereAndBack(name: String) throws {
+    let folder = try Folder()
+    let original = try KVCacheReader.read(Self.fixture(name))
+    let encoding = try Command.run("encode", "--lossless", Self.fixture(name), "c.ncb", in: folder)
+    #expect(encoding.status == 0, "\(encoding.errors)")
+    #expect(encoding.text.contains("bits per element, lossless"))
+    let end = String(name.split(separator: ".").last!)
+    let decoding = try Command.run("decode", "c.ncb", "back.\(end)", in: folder)
+    #expect(decoding.status == 0, "\(decoding.errors)")
+    #expect(folder.names == ["back.\(end)", "c.ncb"])
+    let back = try KVCacheReader.read(folder.read("back.\(end)"))
+    #expect(back.layers.count == original.layers.count && back.source == original.source)
+    for (a, b) in zip(original.layers, back.layers) {
+      #expect(a.keys.hasSameBits(as: b.keys) && (a.values == nil || a.values!.hasSameBits(as: b.values!)))
+    }
+  }
+
+  @Test func partsAndOtherFormats() throws {
+    let folder = try Folder()
+    #expect(try Command.run("encode", "--quality", "70", "--chunk", "2", Self.fixture("stacked.safetensors"), "c.ncb", in: folder).status == 0)
+    let outcome = try Command.run("decode", "--tokens", "1:4", "--layers", "1:2", "c.ncb", "part.npz", in: folder)
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let part = try KVCacheReader.read(folder.read("part.npz"))
+    #expect(part.layers.count == 1 && part.tokens == 3)
+    let piped = try Command.run("decode", "--format", "safetensors", "c.ncb", "-", in: folder)
+    #expect(try KVCacheReader.read(piped.output).tokens == 6)
+    #expect(try Command.run("decode", "--tokens", "1:99", "c.ncb", "x.npz", in: folder).status == 1)
+    #expect(folder.names == ["c.ncb", "part.npz"])
+  }
+
+  @Test func infoAndVerify() throws {
+    let folder = try Folder()
+    #expect(try Command.run("encode", Self.fixture("stacked.safetensors"), "c.ncb", in: folder).status == 0)
+    let info = try Command.run("info", "c.ncb", in: folder).text
+    for line in ["cache:       2 layers, tokens 0 to 6", "codec:       3 (kv), static, 1 parts", "scheme: static"] {
+      #expect(info.contains(line), "\(line)")
+    }
+    let json = try JSONSerialization.jsonObject(with: Data(Command.run("info", "--json", "c.ncb", in: folder).output)) as? [String: Any]
+    #expect((json?["cache"] as? [String: Any])?["tokens"] as? Int == 6)
+    #expect(try Command.run("verify", "c.ncb", in: folder).text.contains("cache of 2 layers, 6 tokens decoded"))
+  }
+
+  @Test func pipesAndWrongOptions() throws {
+    let folder = try Folder()
+    let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: Self.fixture("stacked.safetensors"))))
+    let encoded = try Command.run("encode", "-", "-", input: bytes)
+    #expect(encoded.status == 0 && encoded.output.starts(with: [0x8E, 0x4E, 0x43, 0x42]))
+    let decoded = try Command.run("decode", "-", "-", input: encoded.output)
+    #expect(try KVCacheReader.read(decoded.output).tokens == 6)
+    for wrong in [["--codec", "kv", "--effort", "5"], ["--codec", "kv", "--psnr", "30"], ["--codec", "overfit", "--bits", "3"], ["--bits", "0"]] {
+      let outcome = try Command.finish(Command.process(["encode"] + wrong + [Self.fixture("stacked.safetensors"), "c.ncb"], in: folder))
+      #expect(outcome.status == 2, "\(wrong): \(outcome.errors)")
+    }
+    let picture = try Command.run("encode", "--bits", "3", Fixture.path("rgb8.png"), "c.ncb", in: folder)
+    #expect(picture.status == 1 && picture.errors.contains("is no KV cache"))
+    #expect(try Command.run("encode", Self.fixture("broken-version.ggsq"), "c.ncb", in: folder).status == 1)
+    #expect(folder.names == [])
+  }
+}

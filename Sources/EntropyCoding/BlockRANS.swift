@@ -20,19 +20,27 @@ package enum BlockRANS {
     package let model: CategoricalModel
     /// Per quantile: symbol (bits 0-7), width - 1 (8-19), quantile - start (20-31).
     let quantiles: [UInt32]
+    /// Per symbol, 256 of them: start (bits 0-15), width (16-31).
+    let entries: [UInt32]
 
-    /// Throws `badModel` unless the model has precision 12 and at most 256 symbols.
-    package init(_ model: CategoricalModel) throws {
+    /// Throws `badModel` unless the model has precision 12 and at most 256 symbols. A table that is not `forDecoding` is
+    /// made sooner.
+    package init(_ model: CategoricalModel, forDecoding: Bool = true) throws {
       guard model.precision == 12, model.symbolCount <= 256 else {
         throw EntropyError(.badModel, in: "block table", "precision \(model.precision), \(model.symbolCount) symbols")
       }
-      var quantiles: [UInt32] = []
-      quantiles.reserveCapacity(4096)
-      for (symbol, width) in model.widths.enumerated() {
-        for i in 0..<width { quantiles.append(UInt32(symbol) | (width - 1) << 8 | i << 20) }
+      quantiles = [UInt32](unsafeUninitializedCapacity: forDecoding ? 4096 : 0) { quantiles, count in
+        guard forDecoding else { return }
+        for (symbol, width) in model.widths.enumerated() where width > 0 {
+          let common = UInt32(symbol) | (width - 1) << 8
+          for i in 0..<width { quantiles.initializeElement(at: count + Int(i), to: common | i << 20) }
+          count += Int(width)
+        }
       }
+      var entries = [UInt32](repeating: 0, count: 256)
+      for (symbol, width) in model.widths.enumerated() where width > 0 { entries[symbol] = model.starts[symbol] | width << 16 }
       self.model = model
-      self.quantiles = quantiles
+      self.entries = entries
     }
   }
 
@@ -47,41 +55,66 @@ package enum BlockRANS {
   package static func encode(
     _ symbols: UnsafeBufferPointer<UInt8>, with table: Table, lanes: Int? = nil, level: Level = .best
   ) throws -> [UInt8] {
+    try encode(symbols, with: [(table, symbols.count)], lanes: lanes, level: level)
+  }
+
+  /// As above with a table for each of several runs of symbols, whose counts add up to that of the symbols.
+  package static func encode(
+    _ symbols: UnsafeBufferPointer<UInt8>, with runs: [(table: Table, count: Int)], lanes: Int? = nil, level: Level = .best
+  ) throws -> [UInt8] {
+    precondition(runs.reduce(0) { $0 + $1.count } == symbols.count, "each symbol has a table")
     guard !symbols.isEmpty, let base = symbols.baseAddress else { return [] }
-    let widths = table.model.widths
-    let starts = table.model.starts
-    var occurs = [Bool](repeating: false, count: 256)
-    occurs.withUnsafeMutableBufferPointer { occurs in
-      for s in symbols { occurs[Int(s)] = true }
-    }
-    for s in 0..<256 where occurs[s] && (s >= widths.count || widths[s] == 0) {
-      throw EntropyError(.symbolOutsideModel, in: "block rANS encoder", "the table has no symbol \(s)")
+    var end = 0
+    for (table, length) in runs {
+      try check(UnsafeBufferPointer(rebasing: symbols[end..<end + length]), table.model)
+      end += length
     }
     let count = lanes ?? (symbols.count < 2048 ? 1 : symbols.count < 16384 ? 4 : 32)
     precondition(count.nonzeroBitCount == 1 && count <= 32)
     // As in RANSEncoder: lanes grow until the first word, and are then lifted.
     var states = [UInt64](repeating: 0, count: count)
     states[0] = first
-    var left = symbols.count
-    while left > 0 {
+    var (left, number) = (symbols.count, runs.count - 1)
+    var start = symbols.count - runs[number].count
+    grow: while left > 0 {
+      while left == start {
+        number -= 1
+        start -= runs[number].count
+      }
+      let model = runs[number].table.model
       let s = Int(symbols[left - 1])
       let x = states[(left - 1) & (count - 1)]
       // 64 bits hold this for any width: x < 2^32.
-      let grown = (x / UInt64(widths[s])) << 12 + x % UInt64(widths[s]) + UInt64(starts[s])
-      guard grown < upper - lower else { break }
+      let width = UInt64(model.widths[s])
+      let grown = (x / width) << 12 + x % width + UInt64(model.starts[s])
+      guard grown < upper - lower else { break grow }
       states[(left - 1) & (count - 1)] = grown
       left -= 1
     }
     guard left > 0 else { return LaneHeader(lanes: states).serialised(countBits: 3) }
     var lifted = states.map { UInt32($0 + lower) }
-    var entries = [UInt32](repeating: 0, count: 256)
-    for (s, width) in widths.enumerated() where width > 0 { entries[s] = starts[s] | width << 16 }
     let words = [UInt16](unsafeUninitializedCapacity: left + 8) { words, initialised in
       let to = words.baseAddress!
-      // Down to where lane 0 begins, then whole rounds.
-      let whole = count == 32 ? left / 32 * 32 : 0
-      var written = rans_encode_scalar(entries, &lifted, count, base + whole, left - whole, to)
-      if whole > 0 { written += rans_encode_32(level.rawValue, entries, &lifted, base, whole, to + written) }
+      var written = 0
+      while left > 0 {
+        while left == start {
+          number -= 1
+          start -= runs[number].count
+        }
+        let entries = runs[number].table.entries
+        // Down to where lane 0 begins, then whole rounds, then what is before the run's first lane 0.
+        let (top, bottom) = (left / count * count, (start + count - 1) / count * count)
+        let from = top > start ? max(top == left ? bottom : top, start) : start
+        if count == 32, top == left, bottom < top {
+          written += rans_encode_32(level.rawValue, entries, &lifted, base + bottom, top - bottom, to + written)
+          left = bottom
+        } else {
+          written += turned(&lifted, by: from & (count - 1)) { lanes in
+            rans_encode_scalar(entries, lanes, count, base + from, left - from, to + written)
+          }
+          left = from
+        }
+      }
       initialised = written
     }
     var bytes = LaneHeader(lanes: lifted.map(UInt64.init)).serialised(countBits: 3)
@@ -89,10 +122,39 @@ package enum BlockRANS {
     bytes.append(contentsOf: repeatElement(0, count: 2 * words.count))
     bytes.withUnsafeMutableBytes { to in
       words.withUnsafeBufferPointer { from in
-        for i in 0..<from.count { to.storeBytes(of: from[from.count - 1 - i].littleEndian, toByteOffset: header + 2 * i, as: UInt16.self) }
+        for i in 0..<from.count {
+          to.storeBytes(of: from[from.count - 1 - i].littleEndian, toByteOffset: header + 2 * i, as: UInt16.self)
+        }
       }
     }
     return bytes
+  }
+
+  /// Throws `symbolOutsideModel`.
+  private static func check(_ symbols: UnsafeBufferPointer<UInt8>, _ model: CategoricalModel) throws {
+    var occurs = [Bool](repeating: false, count: 256)
+    occurs.withUnsafeMutableBufferPointer { occurs in
+      for s in symbols { occurs[Int(s)] = true }
+    }
+    for s in 0..<256 where occurs[s] && (s >= model.widths.count || model.widths[s] == 0) {
+      throw EntropyError(.symbolOutsideModel, in: "block rANS encoder", "the table has no symbol \(s)")
+    }
+  }
+
+  /// Calls `body` with the lanes turned so that lane `first` comes first.
+  @inline(__always)
+  private static func turned(
+    _ lanes: inout [UInt32], by first: Int, _ body: (UnsafeMutablePointer<UInt32>) -> Int
+  ) -> Int {
+    lanes.withUnsafeMutableBufferPointer { lanes in
+      guard first > 0 else { return body(lanes.baseAddress!) }
+      return withUnsafeTemporaryAllocation(of: UInt32.self, capacity: lanes.count) { turned in
+        for i in lanes.indices { turned.initializeElement(at: i, to: lanes[(i + first) % lanes.count]) }
+        let result = body(turned.baseAddress!)
+        for i in lanes.indices { lanes[(i + first) % lanes.count] = turned[i] }
+        return result
+      }
+    }
   }
 
   /// The `count` symbols of `payload`. Throws `truncated`, `corrupt` or `trailingBytes`. Inverse: `encode`.
@@ -108,6 +170,16 @@ package enum BlockRANS {
   package static func decode(
     _ payload: [UInt8], with table: Table, into symbols: UnsafeMutableBufferPointer<UInt8>, level: Level = .best
   ) throws {
+    try decode(payload, with: [(table, symbols.count)], into: symbols, level: level)
+  }
+
+  /// As above with a table for each of several runs of symbols, whose counts add up to that of the symbols.
+  package static func decode(
+    _ payload: [UInt8], with runs: [(table: Table, count: Int)], into symbols: UnsafeMutableBufferPointer<UInt8>,
+    level: Level = .best
+  ) throws {
+    precondition(runs.reduce(0) { $0 + $1.count } == symbols.count, "each symbol has a table")
+    precondition(runs.allSatisfy { $0.table.quantiles.count == 4096 }, "tables are for decoding")
     let place = "block rANS payload"
     guard let out = symbols.baseAddress, symbols.count > 0 else {
       guard payload.isEmpty else { throw EntropyError(.trailingBytes, in: place, "bytes for no symbols") }
@@ -119,44 +191,55 @@ package enum BlockRANS {
     let total = (payload.count - position) / 2
     let mask = lanes.count - 1
     try payload.withUnsafeBufferPointer { payload in
-      try table.quantiles.withUnsafeBufferPointer { table in
-        let words = payload.baseAddress! + position
-        var done = 0
-        var taken = 0
-        if lanes.count == 32 && level != .scalar {
-          done = rans_decode_32(
-            level.rawValue, table.baseAddress!, &lanes, words, total, &taken, out, symbols.count)
-        }
-        // A multiple of the lane count is done, so this starts with lane 0 too.
-        var used = 0
-        done += rans_decode_scalar(
-          table.baseAddress!, &lanes, lanes.count, words + 2 * taken, total - taken, &used, out + done,
-          symbols.count - done)
-        taken += used
-        // At most one word is left: from here on with its rule.
-        while done < symbols.count {
-          let lane = done & mask
-          let entry = table[Int(lanes[lane] & 4095)]
-          let high = lanes[lane] >> 12
-          out[done] = UInt8(truncatingIfNeeded: entry)
-          lanes[lane] = (entry >> 8 & 4095) &* high &+ high &+ entry >> 20
-          done += 1
-          guard lanes[lane] < 65536, taken < total else { continue }
-          lanes[lane] = lanes[lane] << 16 | UInt32(words[2 * taken]) | UInt32(words[2 * taken + 1]) << 8
-          taken += 1
-          for i in lanes.indices {
-            guard lanes[i] >= 65536 else {
-              throw EntropyError(.corrupt, in: place, "a lane is too low at the last word")
+      let words = payload.baseAddress! + position
+      var (done, taken, end) = (0, 0, 0)
+      for (table, length) in runs {
+        end += length
+        try table.quantiles.withUnsafeBufferPointer { table in
+          // Kernels leave the last word, whose rule they do not know.
+          while done < end, total - taken > 1 {
+            var used = 0
+            let start = done
+            if done & mask == 0, lanes.count == 32, level != .scalar, end - done >= 32 {
+              done += rans_decode_32(
+                level.rawValue, table.baseAddress!, &lanes, words + 2 * taken, total - taken, &used, out + done,
+                (end - done) & ~31)
+              taken += used
             }
-            lanes[i] -= 65536
+            // What is left of a run, or before its first lane 0; all of it where there are few words.
+            if done == start {
+              let count = done & mask == 0 ? end - done : min(end - done, lanes.count - done & mask)
+              done += turned(&lanes, by: done & mask) { lanes in
+                rans_decode_scalar(
+                  table.baseAddress!, lanes, mask + 1, words + 2 * taken, total - taken, &used, out + start, count)
+              }
+              taken += used
+            }
+          }
+          while done < end {
+            let lane = done & mask
+            let entry = table[Int(lanes[lane] & 4095)]
+            let high = lanes[lane] >> 12
+            out[done] = UInt8(truncatingIfNeeded: entry)
+            lanes[lane] = (entry >> 8 & 4095) &* high &+ high &+ entry >> 20
+            done += 1
+            guard lanes[lane] < 65536, taken < total else { continue }
+            lanes[lane] = lanes[lane] << 16 | UInt32(words[2 * taken]) | UInt32(words[2 * taken + 1]) << 8
+            taken += 1
+            for i in lanes.indices {
+              guard lanes[i] >= 65536 else {
+                throw EntropyError(.corrupt, in: place, "a lane is too low at the last word")
+              }
+              lanes[i] -= 65536
+            }
           }
         }
-        guard taken == total else {
-          throw EntropyError(.trailingBytes, in: place, "\(total - taken) words are left after the last symbol")
-        }
-        guard lanes[0] == UInt32(first), lanes.dropFirst().allSatisfy({ $0 == 0 }) else {
-          throw EntropyError(.corrupt, in: place, "lanes do not end where the encoder's began")
-        }
+      }
+      guard taken == total else {
+        throw EntropyError(.trailingBytes, in: place, "\(total - taken) words are left after the last symbol")
+      }
+      guard lanes[0] == UInt32(first), lanes.dropFirst().allSatisfy({ $0 == 0 }) else {
+        throw EntropyError(.corrupt, in: place, "lanes do not end where the encoder's began")
       }
     }
   }

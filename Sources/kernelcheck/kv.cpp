@@ -134,6 +134,19 @@ void CheckEncode(int32_t level, Tally& tally) {
   }
 }
 
+void CheckTranspose(Tally& tally) {
+  Random random(13);
+  for (size_t rows : {1, 7, 8, 31, 256})
+    for (size_t columns : {1, 8, 13, 64}) {
+      std::vector<uint8_t> x(rows * columns), y(x.size()), expected(x.size());
+      for (auto& byte : x) byte = uint8_t(random.Next() >> 20);
+      for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < columns; c++) expected[c * rows + r] = x[r * columns + c];
+      nc_kv_transpose(x.data(), rows, columns, y.data());
+      tally.Same("transpose", expected.data(), y.data(), y.size());
+    }
+}
+
 }  // namespace
 
 void CheckKV(int32_t level, bool quick, Tally& tally) {
@@ -141,4 +154,5 @@ void CheckKV(int32_t level, bool quick, Tally& tally) {
   CheckElements(scalar, k, quick, tally);
   CheckBlocks(scalar, k, quick, tally);
   CheckEncode(level, tally);
+  CheckTranspose(tally);
 }

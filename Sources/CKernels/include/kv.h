@@ -49,6 +49,9 @@ typedef struct nc_kv {
   void (*from_float)(const float* from, void* to, int32_t element, size_t count);
 } nc_kv;
 
+// to[c * rows + r] = from[r * columns + c].
+void nc_kv_transpose(const uint8_t* from, size_t rows, size_t columns, uint8_t* to);
+
 // The kernels of a level (NC_LEVEL_...); NULL where this CPU or build lacks it.
 const nc_kv* nc_kv_at(int32_t level);
 

@@ -9,12 +9,12 @@ import Tensors
 /// One layer's keys or values of one payload, quantised in a step per channel:
 ///
 ///     side      varint length, then a range-coded payload of that many bytes: steps, middles, classes, tables of symbols
-///     symbols   for each class: varint length, then a block rANS payload of that many bytes
+///     symbols   varint length, then a block rANS payload of that many bytes
 ///     low       bit string: the symbols' low bits, filled up to a whole byte
 ///     escapes   the elements whose symbol is 0, as they are, to the end
 ///
-/// Symbols stand in the order [head, token, channel], of which each class has those of its channels. `restore` reads it; the
-/// inverse is `KVBlock.write`.
+/// Symbols stand in the order [class, head, channel, token], low bits and escapes in the order [head, token, channel]. `restore`
+/// reads it; the inverse is `KVBlock.write`.
 // bitstream-spec 10.3
 enum KVBlock {
   /// What symbol 0 means: the element stands among the escapes.
@@ -49,33 +49,25 @@ enum KVBlock {
 
   /// [head, token, channel]
   private static func symbols(_ fields: inout KVFields, _ steps: KVSteps, _ tensor: KVTensor) throws -> [UInt8] {
-    guard steps.tables.count > 1 else {
-      return try BlockRANS.decode(
-        Array(try fields.prefixed("symbols")), count: tensor.elementCount, with: steps.tables[0])
-    }
-    var symbols = [UInt8](repeating: 0, count: tensor.elementCount)
-    for (number, table) in steps.tables.enumerated() {
-      let members = steps.members(of: number)
-      let count = members.reduce(0) { $0 + $1.count } * tensor.tokens
-      let part = try BlockRANS.decode(Array(try fields.prefixed("symbols")), count: count, with: table)
-      symbols.withUnsafeMutableBufferPointer { symbols in
-        part.withUnsafeBufferPointer { part in
-          var at = 0
-          for (head, channels) in members.enumerated() {
-            channels.withUnsafeBufferPointer { channels in
-              for row in head * tensor.tokens..<(head + 1) * tensor.tokens {
-                let first = row &* tensor.channels
-                for c in channels {
-                  symbols[first &+ Int(c)] = part[at]
-                  at &+= 1
-                }
-              }
-            }
-          }
+    let (count, tokens, channels) = (tensor.elementCount, tensor.tokens, tensor.channels)
+    let payload = Array(try fields.prefixed("symbols"))
+    return try withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 2 * count) { aside in
+      let coded = UnsafeMutableBufferPointer(rebasing: aside[..<count])
+      let columns = UnsafeMutableBufferPointer(rebasing: aside[count...])
+      let order = steps.order
+      try BlockRANS.decode(payload, with: zip(steps.tables, order.counts).map { ($0, $1 * tokens) }, into: coded)
+      guard count > 0, let to = columns.baseAddress, let from = coded.baseAddress else { return [] }
+      for (place, column) in order.columns.enumerated() {
+        (to + column * tokens).update(from: from + place * tokens, count: tokens)
+      }
+      return [UInt8](unsafeUninitializedCapacity: count) { symbols, initialised in
+        for head in 0..<tensor.heads {
+          let first = head * tokens * channels
+          nc_kv_transpose(to + first, channels, tokens, symbols.baseAddress! + first)
         }
+        initialised = count
       }
     }
-    return symbols
   }
 
   private static func lowBits(_ fields: inout KVFields, count: Int, bits: Int) throws -> [UInt16] {

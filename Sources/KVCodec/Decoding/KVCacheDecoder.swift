@@ -170,6 +170,11 @@ public struct KVCacheDecoder: Sendable {
         continue
       }
       guard held.overlaps(wanted) else { continue }
+      let shape = shapes[number]
+      let width = max(Int(shape.keyHeads * shape.keyChannels), Int(shape.valueHeads * shape.valueChannels))
+      guard held.count * width <= KVPayload.maximumBlockElements else {
+        throw CodecError.damagedKV("a block has more than \(KVPayload.maximumBlockElements) elements")
+      }
       let layer = layers[number - wantedLayers.lowerBound]
       works.append((keys, layer.keys, held))
       if let tensor = layer.values { works.append((values, tensor, held)) }

@@ -12,6 +12,8 @@ import Media
 /// blocks are empty and have length 0.
 // bitstream-spec 10.2
 struct KVPayload {
+  static let maximumBlockElements = 1 << 28
+
   let tokens: Int
   /// By layer: keys, values.
   let blocks: [(keys: ArraySlice<UInt8>, values: ArraySlice<UInt8>)]

@@ -74,11 +74,18 @@ struct KVSteps {
     try decoder.finish()
   }
 
-  /// By head: the channels of a class, in order.
-  func members(of number: Int) -> [[UInt16]] {
-    (0..<heads).map { head in
-      (0..<channels).filter { Int(classes[head * channels + $0]) == number }.map(UInt16.init)
+  /// The channels of all heads, by class and then in order, and how many each class has.
+  var order: (columns: [Int], counts: [Int]) {
+    var counts = [Int](repeating: 0, count: tables.count)
+    for number in classes { counts[Int(number)] += 1 }
+    var next = [0]
+    for count in counts.dropLast() { next.append(next.last! + count) }
+    var columns = [Int](repeating: 0, count: classes.count)
+    for (column, number) in classes.enumerated() {
+      columns[next[Int(number)]] = column
+      next[Int(number)] += 1
     }
+    return (columns, counts)
   }
 
   /// Calls `body` with the steps of one head as kernels take them.

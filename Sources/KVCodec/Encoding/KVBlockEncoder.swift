@@ -15,7 +15,10 @@ extension KVBlock {
       bytes += part
     }
     append(quantised.steps.serialised())
-    for (part, table) in zip(quantised.parts, quantised.steps.tables) { append(try BlockRANS.encode(part, with: table)) }
+    append(
+      try quantised.ordered.withUnsafeBufferPointer {
+        try BlockRANS.encode($0, with: zip(quantised.steps.tables, quantised.counts).map { ($0, $1) })
+      })
     bytes += quantised.packedLowBits
     bytes += quantised.escapes(of: tensor)
     return bytes
@@ -35,8 +38,9 @@ struct KVQuantised {
   let steps: KVSteps
   /// [head, token, channel]
   private let symbols: [UInt8]
-  /// By class, in that order.
-  let parts: [[UInt8]]
+  /// The same, [class, head, channel, token], and how many of them each class has.
+  let ordered: [UInt8]
+  let counts: [Int]
   /// [head, token, channel]; empty without low bits.
   private let low: [UInt16]
   private let escapeCount: Int
@@ -64,15 +68,25 @@ struct KVQuantised {
     while lowBits < KVSteps.maximumLowBits, Float(127 << lowBits) < Self.reach * widest { lowBits += 1 }
     let classes = Self.classes(spreads, elements: tensor.tokens)
 
-    let plain = KVSteps(
-      heads: tensor.heads, channels: tensor.channels, indices: indices, middles: middles, classes: classes.of, lowBits: lowBits,
-      tables: [])
+    func steps(_ tables: [BlockRANS.Table]) -> KVSteps {
+      KVSteps(
+        heads: tensor.heads, channels: tensor.channels, indices: indices, middles: middles, classes: classes.of, lowBits: lowBits,
+        tables: tables)
+    }
+    let plain = steps([BlockRANS.Table](repeating: Self.anyTable, count: classes.count))
     (symbols, low, escapeCount) = Self.quantise(tensor, plain, exact: exact)
-    parts = classes.count == 1 ? [symbols] : Self.parts(symbols, plain, tokens: tensor.tokens, classes: classes.count)
-    steps = KVSteps(
-      heads: tensor.heads, channels: tensor.channels, indices: indices, middles: middles, classes: classes.of, lowBits: lowBits,
-      tables: try parts.map(Self.table))
+    let order = plain.order
+    ordered = Self.ordered(symbols, tensor, order.columns)
+    counts = order.counts.map { $0 * tensor.tokens }
+    var (tables, end) = ([BlockRANS.Table](), 0)
+    for count in counts {
+      tables.append(try Self.table(ordered[end..<end + count]))
+      end += count
+    }
+    self.steps = steps(tables)
   }
+
+  private static let anyTable = try! BlockRANS.Table(CategoricalModel(widths: [4096], precision: 12))
 
   private struct Moments {
     var mean: Float
@@ -162,33 +176,28 @@ struct KVQuantised {
     return (symbols, low, escapes)
   }
 
-  /// The symbols of each class.
-  private static func parts(_ symbols: [UInt8], _ steps: KVSteps, tokens: Int, classes: Int) -> [[UInt8]] {
-    symbols.withUnsafeBufferPointer { symbols in
-      (0..<classes).map { number in
-        let members = steps.members(of: number)
-        let count = members.reduce(0) { $0 + $1.count } * tokens
-        return [UInt8](unsafeUninitializedCapacity: count) { part, initialised in
-          var at = 0
-          for (head, channels) in members.enumerated() {
-            channels.withUnsafeBufferPointer { channels in
-              for row in head * tokens..<(head + 1) * tokens {
-                let first = row &* steps.channels
-                for c in channels {
-                  part[at] = symbols[first &+ Int(c)]
-                  at &+= 1
-                }
-              }
-            }
-          }
-          initialised = count
+  /// Symbols in the order in which they are coded.
+  private static func ordered(_ symbols: [UInt8], _ tensor: KVTensor, _ order: [Int]) -> [UInt8] {
+    let (count, tokens, channels) = (symbols.count, tensor.tokens, tensor.channels)
+    guard count > 0 else { return [] }
+    return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: count) { columns in
+      symbols.withUnsafeBufferPointer { symbols in
+        for head in 0..<tensor.heads {
+          let first = head * tokens * channels
+          nc_kv_transpose(symbols.baseAddress! + first, tokens, channels, columns.baseAddress! + first)
         }
+      }
+      return [UInt8](unsafeUninitializedCapacity: count) { ordered, initialised in
+        for (place, column) in order.enumerated() {
+          (ordered.baseAddress! + place * tokens).initialize(from: columns.baseAddress! + column * tokens, count: tokens)
+        }
+        initialised = count
       }
     }
   }
 
   /// The distribution of symbols.
-  private static func table(_ symbols: [UInt8]) throws -> BlockRANS.Table {
+  private static func table(_ symbols: ArraySlice<UInt8>) throws -> BlockRANS.Table {
     // Four histograms, so that runs of a symbol do not wait for themselves.
     var counts = [UInt32](repeating: 0, count: 1024)
     counts.withUnsafeMutableBufferPointer { counts in
@@ -200,7 +209,7 @@ struct KVQuantised {
     for i in 256..<1024 { sums[i & 255] += counts[i] }
     // A table has at least one symbol.
     if symbols.isEmpty { sums[128] = 1 }
-    return try BlockRANS.Table(CategoricalModel(counts: sums, precision: 12))
+    return try BlockRANS.Table(CategoricalModel(counts: sums, precision: 12), forDecoding: false)
   }
 
   fileprivate var packedLowBits: [UInt8] {

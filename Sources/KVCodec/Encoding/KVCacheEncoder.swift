@@ -61,6 +61,11 @@ public struct KVCacheEncoder: Sendable {
     guard (1...Int(KVConfiguration.maximumChunk)).contains(options.chunkTokens) else {
       throw CodecError(.invalidOption, "\(options.chunkTokens) tokens in a part are not 1 to \(KVConfiguration.maximumChunk)")
     }
+    let width = cache.layers.map { $0.keys.heads * max($0.keys.channels, $0.values?.channels ?? 1) }.max() ?? 0
+    guard options.chunkTokens * width <= KVPayload.maximumBlockElements else {
+      throw CodecError(
+        .invalidOption, "\(options.chunkTokens) tokens of \(width) channels are too many for a part. Make parts smaller.")
+    }
     let isLossless = options.target == .lossless
     let configuration = try KVConfiguration(
       cache, scheme: isLossless ? .lossless : .statistics, chunkTokens: options.chunkTokens)

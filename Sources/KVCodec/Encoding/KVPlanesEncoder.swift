@@ -53,21 +53,45 @@ extension KVPlanes {
     return bytes
   }
 
-  /// Columns whose leading bytes are distributed alike: sorted by the mean of what bytes stand for, cut into equal parts.
+  /// Columns whose leading bytes are distributed alike: from an order by their mean, each moves to the class in which it
+  /// costs least, some times over.
   private func classes(_ leading: [UInt8]) -> (count: Int, ofColumn: [Int]) {
     // A class pays where it has a few thousand elements.
-    let count = min(Self.maximumClasses, columns, max(1, rows * columns / 4096))
+    let count = min(Self.maximumClasses, columns, max(1, rows * columns / 3072))
     guard count > 1 else { return (1, [Int](repeating: 0, count: columns)) }
-    var key = [Double](repeating: 0, count: columns)
+    var histograms = [Float](repeating: 0, count: 256 * columns)
     for row in 0..<rows {
-      for column in 0..<columns {
-        let byte = leading[row * columns + column]
-        key[column] += movesSign ? Double(byte) : Double(byte & 127)
-      }
+      for column in 0..<columns { histograms[256 * column + Int(leading[row * columns + column])] += 1 }
     }
-    let order = (0..<columns).sorted { (key[$0], $0) < (key[$1], $1) }
+    let means = (0..<columns).map { column in
+      (0..<256).reduce(Float(0)) { $0 + histograms[256 * column + $1] * Float($1 & (movesSign ? 255 : 127)) }
+    }
+    let order = (0..<columns).sorted { (means[$0], $0) < (means[$1], $1) }
     var ofColumn = [Int](repeating: 0, count: columns)
     for (place, column) in order.enumerated() { ofColumn[column] = place * count / columns }
+    for _ in 0..<6 {
+      var costs = [Float](repeating: 0.02, count: 256 * count)
+      for (column, number) in ofColumn.enumerated() {
+        for s in 0..<256 { costs[256 * number + s] += histograms[256 * column + s] }
+      }
+      for number in 0..<count {
+        let range = 256 * number..<256 * (number + 1)
+        let total = log2f(costs[range].reduce(0, +))
+        for i in range { costs[i] = total - log2f(costs[i]) }
+      }
+      var hasMoved = false
+      for column in 0..<columns {
+        var best = (cost: Float.infinity, number: 0)
+        for number in 0..<count {
+          var cost: Float = 0
+          for s in 0..<256 { cost += histograms[256 * column + s] * costs[256 * number + s] }
+          if cost < best.cost { best = (cost, number) }
+        }
+        hasMoved = hasMoved || best.number != ofColumn[column]
+        ofColumn[column] = best.number
+      }
+      if !hasMoved { break }
+    }
     return (count, ofColumn)
   }
 

@@ -1,0 +1,61 @@
+#!/bin/sh
+# The KV-cache codec:
+#   Benchmarks/kv.sh speed [CACHE] [--quality 27] [--shape own|llama8b] [--threads 2] [--runs 9]
+#     encoding and decoding in memory beside a copy, a q8_0 quantiser in C and zstd -1, in one run
+#   Benchmarks/kv.sh kl FOLDER [QUALITY ...]
+#     bits per element and KL divergence on prose, report and code, beside q8_0 and q4_0: makes the model's caches in FOLDER
+#     (300 MB, minutes) with ../shared/data/kv, where they are not there yet, and judges decoded files with eval_kv.py
+# CACHE is a file of halves (default ../shared/data/kv/prose-1024.safetensors). NC_BUILD names the SwiftPM scratch folder
+# (default .build); NC_VENV a Python environment, without which one is made in the user's cache.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+data=$root/../shared/data/kv
+build=${NC_BUILD:-$root/.build}
+part=${1:-}
+[ $# -gt 0 ] && shift
+case "$part" in
+speed)
+  swift build --package-path "$root" --scratch-path "$build" -c release --product kvbench >&2
+  case "${1:-}" in
+  "" | --*) set -- "$data/prose-1024.safetensors" "$@" ;;
+  esac
+  exec "$build/release/kvbench" "$@"
+  ;;
+kl) ;;
+*)
+  echo "usage: kv.sh speed|kl [options]" >&2
+  exit 2
+  ;;
+esac
+folder=${1:?"a folder for the caches"}
+shift
+[ $# -gt 0 ] || set -- 0 29 50 75 100
+swift build --package-path "$root" --scratch-path "$build" -c release --product nccodec >&2
+venv=${NC_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/neural-codecs/venv}
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+"$venv/bin/python" -c "import numpy, gguf, safetensors, tokenizers" 2>/dev/null ||
+  "$venv/bin/pip" install --quiet numpy gguf safetensors tokenizers
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
+mkdir -p "$folder/kv" "$folder/decoded"
+judge() { "$venv/bin/python" "$data/eval_kv.py" --work "$folder" --ref "$@"; }
+for text in prose report code; do
+  [ -f "$folder/kv/$text.safetensors" ] && continue
+  "$venv/bin/python" "$data/make_kv.py" fetch --work "$folder" --text-dir "$folder/fetched" >&2
+  "$venv/bin/python" "$data/make_kv.py" dump --work "$folder" --texts "$data/texts/$text.txt" --prefix 2048 --cont 256 \
+    --no-k-pre --out "$folder/kv"
+done
+references="$folder/kv/prose.safetensors $folder/kv/report.safetensors $folder/kv/code.safetensors"
+echo "$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2), $(git -C "$root" rev-parse --short HEAD)"
+judge $references --baseline q8_0 q4_0 | grep MEAN
+for quality in "$@"; do
+  bits=""
+  for text in prose report code; do
+    coded=$folder/decoded/$text.ncb
+    "$build/release/nccodec" encode --force --quiet --quality "$quality" --drop-k-pre "$folder/kv/$text.safetensors" "$coded"
+    "$build/release/nccodec" decode --force --quiet "$coded" "$folder/decoded/$text.safetensors"
+    bits="$bits $(wc -c <"$coded")"
+  done
+  # 2,048 tokens of 30 layers of 3 heads of 64 channels, keys and values.
+  echo "quality $quality: $(echo "$bits" | awk '{ printf "%.3f", ($1 + $2 + $3) * 8 / 3 / 23592960 }') bits per element"
+  judge $references --dec "$folder/decoded/{stem}.safetensors" | grep MEAN
+done

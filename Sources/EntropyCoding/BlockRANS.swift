@@ -58,14 +58,16 @@ package enum BlockRANS {
     try encode(symbols, with: [(table, symbols.count)], lanes: lanes, level: level)
   }
 
-  /// As above with a table for each of several runs of symbols, whose counts add up to that of the symbols.
+  /// As above with a table for each of several runs of symbols, whose counts add up to that of the symbols. Where
+  /// `allOccur`, each table is made from its run's counts, and symbols are not checked.
   package static func encode(
-    _ symbols: UnsafeBufferPointer<UInt8>, with runs: [(table: Table, count: Int)], lanes: Int? = nil, level: Level = .best
+    _ symbols: UnsafeBufferPointer<UInt8>, with runs: [(table: Table, count: Int)], allOccur: Bool = false, lanes: Int? = nil,
+    level: Level = .best
   ) throws -> [UInt8] {
     precondition(runs.reduce(0) { $0 + $1.count } == symbols.count, "each symbol has a table")
     guard !symbols.isEmpty, let base = symbols.baseAddress else { return [] }
     var end = 0
-    for (table, length) in runs {
+    for (table, length) in runs where !allOccur {
       try check(UnsafeBufferPointer(rebasing: symbols[end..<end + length]), table.model)
       end += length
     }
@@ -104,11 +106,11 @@ package enum BlockRANS {
         let entries = runs[number].table.entries
         // Down to where lane 0 begins, then whole rounds, then what is before the run's first lane 0.
         let (top, bottom) = (left / count * count, (start + count - 1) / count * count)
-        let from = top > start ? max(top == left ? bottom : top, start) : start
         if count == 32, top == left, bottom < top {
           written += rans_encode_32(level.rawValue, entries, &lifted, base + bottom, top - bottom, to + written)
           left = bottom
         } else {
+          let from = top < left ? max(top, start) : start
           written += turned(&lifted, by: from & (count - 1)) { lanes in
             rans_encode_scalar(entries, lanes, count, base + from, left - from, to + written)
           }

@@ -17,7 +17,7 @@ extension KVBlock {
     append(quantised.steps.serialised())
     append(
       try quantised.ordered.withUnsafeBufferPointer {
-        try BlockRANS.encode($0, with: zip(quantised.steps.tables, quantised.counts).map { ($0, $1) })
+        try BlockRANS.encode($0, with: zip(quantised.steps.tables, quantised.counts).map { ($0, $1) }, allOccur: true)
       })
     bytes += quantised.packedLowBits
     bytes += quantised.escapes(of: tensor)

@@ -1,2 +1,2 @@
 targets=(EntropyCoding)
-cxx=(Sources/CKernels/rans_scalar.cpp Sources/CKernels/rans_decode.cpp)
+cxx=(Sources/CKernels/rans_*.cpp)

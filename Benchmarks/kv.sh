@@ -1,6 +1,6 @@
 #!/bin/sh
 # The KV-cache codec:
-#   Benchmarks/kv.sh speed [CACHE] [--quality 27] [--shape own|llama8b] [--threads 2] [--runs 9]
+#   Benchmarks/kv.sh speed [CACHE] [--quality 27] [--effort 1] [--shape own|llama8b] [--threads 2] [--runs 9]
 #     encoding and decoding in memory beside a copy, a q8_0 quantiser in C and zstd -1, in one run
 #   Benchmarks/kv.sh kl FOLDER [QUALITY ...]
 #     bits per element and KL divergence on prose, report and code, beside q8_0 and q4_0: makes the model's caches in FOLDER

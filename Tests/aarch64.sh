@@ -15,7 +15,7 @@ mkdir "$work/include"
 ln -s /usr/include/hwy "$work/include/hwy"
 set -- "${@:---quick}"
 kernels=$(ls "$root"/Sources/CKernels/*.cpp)
-aarch64-linux-gnu-g++ -std=c++17 -O2 -static -DHWY_COMPILE_ONLY_STATIC -I"$work/include" -I"$root/Sources/CKernels" \
+aarch64-linux-gnu-g++ -std=c++17 -O2 -ffp-contract=off -static -DHWY_COMPILE_ONLY_STATIC -I"$work/include" -I"$root/Sources/CKernels" \
   -I"$root/Sources/CKernels/include" $kernels "$root"/Sources/kernelcheck/*.cpp -o "$work/kernelcheck"
 file=$(aarch64-linux-gnu-readelf -h "$work/kernelcheck" | sed -n 's/ *Machine: *//p')
 echo "kernelcheck for $file under $(qemu-aarch64 --version | head -1)"

@@ -15,6 +15,7 @@ struct KVBench: ParsableCommand {
   @Argument(help: "A cache.") var input: String
   @Option(help: "Repeat heads, channels and layers until the shape is that of Llama-3.1-8B's (32 x 8 x 128).") var shape: String = "own"
   @Option var quality = 30
+  @Option var effort = 1
   @Option var runs = 5
   @Option var threads = 2
 
@@ -24,7 +25,7 @@ struct KVBench: ParsableCommand {
     cache = shape == "llama8b" ? Self.like(cache, layers: 32, heads: 8, channels: 128) : Self.dense(cache)
     let bytes = cache.byteCount
     var options = KVCacheEncoder.Options()
-    (options.target, options.threads) = (.quality(quality), threads)
+    (options.target, options.threads, options.effort) = (.quality(quality), threads, effort)
     let encoder = KVCacheEncoder(options: options)
     var decoderOptions = KVCacheDecoder.Options()
     decoderOptions.threads = threads

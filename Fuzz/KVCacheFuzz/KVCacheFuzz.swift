@@ -4,19 +4,19 @@
 
 /// Files that chance made, for mutations to start from.
 private let seeds: [Container] = [
-  (KVElement.float16, KVCacheEncoder.Target.quality(30), 2, 40, 33), (.bfloat16, .quality(95), 1, 9, 5), (.float32, .lossless, 2, 30, 7),
-  (.float16, .lossless, 1, 300, 20), (.float32, .quality(60), 3, 1, 1),
-].map { element, target, heads, tokens, channels in
+  (KVElement.float16, KVCacheEncoder.Target.quality(30), 2, 40, 33, 1), (.bfloat16, .quality(95), 1, 9, 5, 1), (.float32, .lossless, 2, 30, 7, 1),
+  (.float16, .lossless, 1, 300, 20, 1), (.float32, .quality(60), 3, 1, 1, 1), (.float16, .quality(40), 2, 70, 8, 5), (.bfloat16, .quality(90), 1, 40, 33, 5),
+].map { element, target, heads, tokens, channels, effort in
   let tensor = KVTensor(heads: heads, tokens: tokens, channels: channels, element: element)
   for row in 0..<heads * tokens {
     tensor.withMutableRow(head: row / tokens, token: row % tokens) { bytes in
       for i in bytes.indices { bytes[i] = UInt8(truncatingIfNeeded: (row * 31 + i * 17) % 53 * (i % element.bytes == 0 ? 5 : 1)) }
     }
   }
-  var cache = KVCache(layers: [KVLayer(keys: tensor, values: tensor), KVLayer(keys: tensor, values: nil)])
+  var cache = KVCache(layers: [KVLayer(keys: tensor, values: tensor), KVLayer(keys: tensor, values: effort > 1 ? tensor : nil)])
   cache.others = [KVNamedTensor(name: "tokens", dtype: "I32", shape: [30], bytes: [UInt8](repeating: 7, count: 120))]
   var options = KVCacheEncoder.Options()
-  (options.target, options.chunkTokens, options.threads) = (target, 25, 1)
+  (options.target, options.chunkTokens, options.threads, options.effort) = (target, 25, 1, effort)
   return try! Container(reading: KVCacheEncoder(options: options).encode(cache).bytes)
 }
 

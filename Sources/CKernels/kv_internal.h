@@ -6,5 +6,7 @@ namespace nc {
 
 void InstallKVBlocksScalar(nc_kv* table);
 void InstallKVBlocks(int64_t target, nc_kv* table);
+void InstallKVLinearScalar(nc_kv* table);
+void InstallKVLinear(int64_t target, nc_kv* table);
 
 }  // namespace nc

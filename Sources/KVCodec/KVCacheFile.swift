@@ -9,14 +9,15 @@ public struct KVCacheFile: Sendable {
   public let positions: Range<Int>
   /// Keys' and values' elements in all.
   public let elementCount: Int
-  /// "static" or "lossless".
+  /// "static", "lossless" or "adaptive".
   public let scheme: String
   public let model: String
-  /// Parts that decode on their own.
+  /// Payloads; those of the adaptive scheme need the ones before them in their segment.
   public let parts: Int
-  /// Bytes of the keys' and of the values' blocks, and of tensors carried along.
+  /// Bytes of the keys' and of the values' blocks, of blocks that hold both, and of tensors carried along.
   public let keyBytes: Int
   public let valueBytes: Int
+  public let jointBytes: Int
   public let otherBytes: Int
 
   /// Whether the bytes are a file with a KV cache: decides by its track chunks, and by nothing behind them.
@@ -42,16 +43,19 @@ public struct KVCacheFile: Sendable {
     let configuration = try KVConfiguration(parsing: reader.tracks[number].configuration)
     let shapes = configuration.shapes
     let units = reader.units.filter { $0.track == UInt32(number) }
-    var (keys, values, others, elements) = (0, 0, 0, 0)
+    var (keys, values, joint, others, elements) = (0, 0, 0, 0, 0)
     let first = shapes.map { Int($0.firstPosition) }.min()!
     var end = first
     for unit in units {
-      let payload = try KVPayload(
-        parsing: reader.payload(unit).data, shapes: shapes, chunk: configuration.chunkTokens)
+      let payload = try KVPayload(parsing: reader.payload(unit).data, configuration)
       guard unit.start <= UInt64(UInt32.max) else { throw CodecError.damagedKV("a payload begins at token \(unit.start)") }
       for (shape, blocks) in zip(shapes, payload.blocks) {
-        keys += blocks.keys.count
-        values += blocks.values.count
+        if configuration.scheme == .adaptive {
+          joint += blocks.reduce(0) { $0 + $1.count }
+        } else {
+          keys += blocks[0].count
+          values += blocks.dropFirst().first?.count ?? 0
+        }
         let held = KVPayload.positions(of: shape, start: unit.start, tokens: payload.tokens).count
         elements += held * Int(shape.keyHeads * shape.keyChannels + shape.valueHeads * (shape.valueHeads > 0 ? shape.valueChannels : 0))
       }
@@ -64,7 +68,7 @@ public struct KVCacheFile: Sendable {
     scheme = configuration.scheme.label
     model = configuration.model
     parts = units.count
-    (keyBytes, valueBytes, otherBytes) = (keys, values, others)
+    (keyBytes, valueBytes, jointBytes, otherBytes) = (keys, values, joint, others)
   }
 }
 

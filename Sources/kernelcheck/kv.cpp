@@ -147,12 +147,107 @@ void CheckTranspose(Tally& tally) {
     }
 }
 
+// A matrix whose rows begin at whole lines, as the kernels want them, zeros behind the columns.
+template <class T>
+struct Matrix {
+  Matrix(size_t rows, size_t columns) : pitch((columns + 15) / 16 * 16), store(rows * pitch + 16) {
+    at = store.data();
+    while (reinterpret_cast<uintptr_t>(at) % 64 != 0) at++;
+  }
+  // The columns alone: what scalar code leaves behind them need not be what vectors do.
+  std::vector<T> Columns(size_t rows, size_t columns, bool upper = false) const {
+    std::vector<T> all;
+    for (size_t i = 0; i < rows; i++)
+      for (size_t j = upper ? i : 0; j < columns; j++) all.push_back(at[i * pitch + j]);
+    return all;
+  }
+  size_t pitch;
+  std::vector<T> store;
+  T* at;
+};
+
+void CheckLinear(const nc_kv* scalar, const nc_kv* k, bool quick, Tally& tally) {
+  Random random(11);
+  for (int round = 0; round < (quick ? 40 : 200); round++) {
+    const size_t rows = size_t(random.In(1, 40)), inner = size_t(random.In(0, 50)), columns = size_t(random.In(1, 150));
+    Matrix<float> a(rows, inner + 1), b(inner + 1, columns), c(rows, columns), d(rows, columns);
+    for (size_t i = 0; i < rows; i++)
+      for (size_t j = 0; j < inner; j++) a.at[i * a.pitch + j] = random.Unit();
+    for (size_t i = 0; i < inner; i++)
+      for (size_t j = 0; j < columns; j++) b.at[i * b.pitch + j] = random.Unit();
+    for (size_t i = 0; i < rows; i++)
+      for (size_t j = 0; j < columns; j++) c.at[i * c.pitch + j] = d.at[i * d.pitch + j] = random.Unit();
+    const bool down = random.In(0, 3) == 0 && inner > 0;
+    nc_kv_product product = {rows, inner, columns, a.at, ptrdiff_t(a.pitch), 1, b.at, ptrdiff_t(b.pitch), c.at,
+                             ptrdiff_t(c.pitch), int32_t(random.In(0, 1))};
+    if (down) {
+      product.a += inner - 1, product.a_inner = -1;
+      product.b += (inner - 1) * b.pitch, product.b_pitch = -ptrdiff_t(b.pitch);
+    }
+    nc_kv_product other = product;
+    other.c = d.at;
+    scalar->product(&product);
+    k->product(&other);
+    auto x = c.Columns(rows, columns), y = d.Columns(rows, columns);
+    tally.Same("product", x.data(), y.data(), 4 * x.size());
+    // Against the definition, in wider numbers.
+    for (size_t j = 0; j < 3 && round == 0; j++) {
+      Matrix<float> one(1, columns);
+      nc_kv_product first = {1, inner, columns, a.at, 0, 1, b.at, ptrdiff_t(b.pitch), one.at, 0, 0};
+      k->product(&first);
+      double sum = 0;
+      for (size_t i = 0; i < inner; i++) sum += double(a.at[i]) * b.at[i * b.pitch + j % columns];
+      if (std::fabs(sum - one.at[j % columns]) > 1e-4) tally.Fail("a product is not the sum of products");
+    }
+
+    std::vector<uint16_t> list;
+    std::vector<float> factors;
+    for (size_t i = 0; i < inner; i++)
+      if (random.In(0, 2) == 0) list.push_back(uint16_t(i)), factors.push_back(random.Unit());
+    scalar->sparse_row(list.data(), factors.data(), list.size(), b.at, b.pitch, columns, c.at);
+    k->sparse_row(list.data(), factors.data(), list.size(), b.at, b.pitch, columns, d.at);
+    x = c.Columns(1, columns), y = d.Columns(1, columns);
+    tally.Same("sparse row", x.data(), y.data(), 4 * x.size());
+
+    const size_t pairs = size_t(random.In(0, 32));
+    Matrix<int32_t> p(pairs + 1, rows), q(pairs + 1, columns);
+    const auto two = [&] {
+      const uint16_t low = uint16_t(random.In(-4095, 4095)), high = uint16_t(random.In(-4095, 4095));
+      return int32_t(low | uint32_t(high) << 16);
+    };
+    for (size_t i = 0; i < pairs; i++) {
+      for (size_t j = 0; j < rows; j++) p.at[i * p.pitch + j] = two();
+      for (size_t j = 0; j < columns; j++) q.at[i * q.pitch + j] = two();
+    }
+    const bool upper = random.In(0, 1) == 1;
+    const size_t most = upper && rows > columns ? columns : rows;
+    scalar->outer(p.at, most, p.pitch, q.at, columns, q.pitch, pairs, upper, c.at, c.pitch);
+    k->outer(p.at, most, p.pitch, q.at, columns, q.pitch, pairs, upper, d.at, d.pitch);
+    x = c.Columns(most, columns, upper), y = d.Columns(most, columns, upper);
+    tally.Same("outer", x.data(), y.data(), 4 * x.size());
+
+    Matrix<float> from(1, columns);
+    Matrix<int32_t> whole(1, columns), other_whole(1, columns);
+    for (size_t j = 0; j < columns; j++) {
+      from.at[j] = std::ldexp(random.Unit(), int(random.In(-4, 20)));
+      if (random.In(0, 7) == 0) from.at[j] = float(random.In(-9, 9)) / 2;
+      if (random.In(0, 15) == 0) from.at[j] = random.In(0, 1) ? NAN : -INFINITY;
+    }
+    const float scale = random.In(0, 1) ? 1.0f : 0.5f;
+    scalar->wholes(from.at, columns, scale, 4095, whole.at);
+    k->wholes(from.at, columns, scale, 4095, other_whole.at);
+    auto u = whole.Columns(1, columns), v = other_whole.Columns(1, columns);
+    tally.Same("wholes", u.data(), v.data(), 4 * u.size());
+  }
+}
+
 }  // namespace
 
 void CheckKV(int32_t level, bool quick, Tally& tally) {
   const nc_kv *scalar = nc_kv_at(NC_LEVEL_SCALAR), *k = nc_kv_at(level);
   CheckElements(scalar, k, quick, tally);
   CheckBlocks(scalar, k, quick, tally);
+  CheckLinear(scalar, k, quick, tally);
   CheckEncode(level, tally);
   CheckTranspose(tally);
 }

@@ -50,8 +50,12 @@ struct InfoCommand: ParsableCommand {
     add("  metadata", "\(file.metadataBytes) bytes")
     add("  payload", "\(file.payloadBytes) bytes")
     if let cache {
-      add("    keys", "\(cache.keyBytes) bytes")
-      add("    values", "\(cache.valueBytes) bytes")
+      if cache.jointBytes > 0 {
+        add("    keys and values", "\(cache.jointBytes) bytes")
+      } else {
+        add("    keys", "\(cache.keyBytes) bytes")
+        add("    values", "\(cache.valueBytes) bytes")
+      }
       add("    tensors", "\(cache.otherBytes) bytes")
       if cache.elementCount > 0 {
         add("  bits", "\(fixed(8 * Double(file.byteCount) / Double(cache.elementCount), 3)) per element")
@@ -70,7 +74,8 @@ struct InfoCommand: ParsableCommand {
     var picture = JSON.null
     if let cache {
       payload += [
-        ("keys", .integer(cache.keyBytes)), ("values", .integer(cache.valueBytes)), ("tensors", .integer(cache.otherBytes)),
+        ("keys", .integer(cache.keyBytes)), ("values", .integer(cache.valueBytes)),
+        ("keysAndValues", .integer(cache.jointBytes)), ("tensors", .integer(cache.otherBytes)),
       ]
     }
     if let p = file.picture {

@@ -14,6 +14,10 @@ struct KVEncodeOptions: ParsableArguments {
   var chunk: Int?
 
   @Option(
+    help: ArgumentHelp("Tokens after which decoding can begin anew, at efforts from 5 on. Caches only. (default: 4096)", valueName: "n"))
+  var segment: Int?
+
+  @Option(
     help: ArgumentHelp("The arrays' axes, such as layer,kv_head,token,head_dim. Caches only. (default: as the file says)",
       valueName: "axes"))
   var axes: String?
@@ -36,7 +40,7 @@ struct KVEncodeOptions: ParsableArguments {
   /// The names of those that were given.
   var given: [String] {
     [
-      ("bits", bits != nil), ("lossless", lossless), ("chunk", chunk != nil), ("axes", axes != nil), ("rope", rope != nil),
+      ("bits", bits != nil), ("lossless", lossless), ("chunk", chunk != nil), ("segment", segment != nil), ("axes", axes != nil), ("rope", rope != nil),
       ("rope-base", ropeBase != nil), ("model", model != nil), ("kv-heads", kvHeads != nil),
       ("drop-k-pre", dropsUnrotatedKeys),
     ].filter { $0.1 }.map { $0.0 }
@@ -45,6 +49,7 @@ struct KVEncodeOptions: ParsableArguments {
   func validate() throws {
     if let bits, !(bits.isFinite && bits > 0) { throw ValidationError("--bits \(bits) is not above 0.") }
     if let chunk, !(1...65_536).contains(chunk) { throw ValidationError("--chunk \(chunk) is not in 1...65536.") }
+    if let segment, segment < 1 { throw ValidationError("--segment \(segment) is not above 0.") }
     if let rope, RopeLayout(rawValue: rope) == nil {
       throw ValidationError("--rope \(rope) is none of interleaved, halves and none.")
     }
@@ -84,7 +89,9 @@ extension EncodeCommand {
     var options = KVCacheEncoder.Options()
     options.target =
       kv.lossless ? .lossless : kv.bits.map { .bitsPerElement($0) } ?? .quality(quality ?? 50)
+    options.effort = effort
     options.chunkTokens = kv.chunk ?? options.chunkTokens
+    options.segmentTokens = kv.segment ?? options.segmentTokens
     options.threads = threads
     options.progress = progress.handler
     let encoded = try Failure.about(source) { try KVCacheEncoder(options: options).encode(cache) }

@@ -60,7 +60,7 @@ struct KVCacheTests {
     #expect(encoded.status == 0 && encoded.output.starts(with: [0x8E, 0x4E, 0x43, 0x42]))
     let decoded = try Command.run("decode", "-", "-", input: encoded.output)
     #expect(try KVCacheReader.read(decoded.output).tokens == 6)
-    for wrong in [["--codec", "kv", "--effort", "5"], ["--codec", "kv", "--psnr", "30"], ["--codec", "overfit", "--bits", "3"], ["--bits", "0"]] {
+    for wrong in [["--codec", "kv", "--effort", "10"], ["--codec", "kv", "--segment", "0"], ["--codec", "kv", "--psnr", "30"], ["--codec", "overfit", "--bits", "3"], ["--bits", "0"]] {
       let outcome = try Command.finish(Command.process(["encode"] + wrong + [Self.fixture("stacked.safetensors"), "c.ncb"], in: folder))
       #expect(outcome.status == 2, "\(wrong): \(outcome.errors)")
     }

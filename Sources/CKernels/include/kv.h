@@ -23,6 +23,19 @@ typedef struct {
   int32_t low_bits;        // 0...14
 } nc_kv_steps;
 
+// c[i * c_pitch + j] += a[i * a_row + k * a_inner] * b[k * b_pitch + j] for k = 0, 1, ..., each product and each sum rounded;
+// or -= with `subtract`.
+typedef struct {
+  size_t rows, inner, columns;
+  const float* a;
+  ptrdiff_t a_row, a_inner;
+  const float* b;
+  ptrdiff_t b_pitch;
+  float* c;
+  ptrdiff_t c_pitch;
+  int32_t subtract;
+} nc_kv_product;
+
 typedef struct nc_kv {
   int32_t level;
 
@@ -47,7 +60,40 @@ typedef struct nc_kv {
   // Elements to floats and back as in `restore`; infinities and NaNs pass to_float only.
   void (*to_float)(const void* from, int32_t element, float* to, size_t count);
   void (*from_float)(const float* from, void* to, int32_t element, size_t count);
+
+  // Of the matrices below, rows begin at multiples of 64 bytes and pitches are multiples of 16 elements; what lies between the
+  // columns and the pitch is zeros, and is read and written.
+
+  void (*product)(const nc_kv_product* product);
+
+  // c[j] += the sum over i of factors[i] * b[list[i] * pitch + j], i rising, rounded as in `product`.
+  void (*sparse_row)(
+      const uint16_t* list, const float* factors, size_t count, const float* b, size_t pitch, size_t columns, float* c);
+
+  // c[i][j] += (float)(the exact sum over tokens of x[i] * y[j]), which fits 32 bits. x, y: [pair of tokens][columns] of two
+  // 16-bit numbers each, the earlier token's in the lower half. upper: only i <= j is wanted; what else is added is unspecified.
+  void (*outer)(
+      const int32_t* x, size_t x_columns, size_t x_pitch, const int32_t* y, size_t y_columns, size_t y_pitch, size_t pairs,
+      int32_t upper, float* c, size_t c_pitch);
+
+  // from[i] * scale rounded to the nearest whole number, to even between two, within +-limit (at most 2^24); NaN gives 0.
+  // count is rounded up to a whole vector.
+  void (*wholes)(const float* from, size_t count, float scale, int32_t limit, int32_t* to);
 } nc_kv;
+
+// indices[i] = b + offset within 0...63, where b = (states[i] + 2048) >> 12. Returns the sum of expected[b].
+uint32_t nc_kv_scale_indices(
+    const int32_t* states, int32_t offset, const uint16_t* expected, size_t count, uint8_t* indices);
+
+// states[i] += moves[64 * indices[i] + min(|symbols[i]|, 63)], within 0...63 << 12. Returns the sum of min(|symbols[i]|, 4095).
+uint32_t nc_kv_adapt(
+    int32_t* states, const uint8_t* indices, const int16_t* symbols, size_t count, const int16_t* moves);
+
+// to[i] = from[i] * scales[i]; NaN becomes 0.
+void nc_kv_scale(const float* from, const float* scales, size_t count, float* to);
+
+// Turns pairs of channels, 2i and 2i + 1 or i and i + pairs, by the angles of `cosines` and `sines`, in place.
+void nc_kv_turn(float* channels, size_t pairs, int32_t halves, const float* cosines, const float* sines);
 
 // to[c * rows + r] = from[r * columns + c].
 void nc_kv_transpose(const uint8_t* from, size_t rows, size_t columns, uint8_t* to);

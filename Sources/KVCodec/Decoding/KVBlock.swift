@@ -137,6 +137,8 @@ struct KVFields {
     return try take(Int(length), what)
   }
 
+  var isEmpty: Bool { left.isEmpty }
+
   mutating func rest() -> ArraySlice<UInt8> {
     defer { left = left.suffix(0) }
     return left

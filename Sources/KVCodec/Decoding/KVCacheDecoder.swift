@@ -50,7 +50,7 @@ public struct KVCacheDecoder: Sendable {
   private func decodeTrack(_ source: some ByteSource) throws -> KVCache {
     var limits = ContainerLimits()
     limits.maxFileBytes = max(limits.maxFileBytes, source.byteCount)
-    let reader = try ContainerReader(source, limits: limits, checksums: .onDemand, navigation: .index)
+    var reader = try ContainerReader(source, limits: limits, checksums: .onDemand, navigation: .index)
     guard let number = reader.tracks.firstIndex(where: { $0.modality == .kvCache }) else {
       throw CodecError(
         .unsupported, "the file has no KV cache, only: \(reader.tracks.map(\.modality.label).joined(separator: ", "))")
@@ -60,6 +60,9 @@ public struct KVCacheDecoder: Sendable {
       throw CodecError(.unsupported, "the cache is in codec \(track.codec), which is unknown here. Use a newer version of nccodec.")
     }
     let configuration = try KVConfiguration(parsing: track.configuration)
+    let isAdaptive = configuration.scheme == .adaptive
+    // The index has only the payloads that segments begin with.
+    if isAdaptive, reader.hasIndex { reader = try ContainerReader(source, limits: limits, checksums: .onDemand) }
     let shapes = configuration.shapes
     let wantedLayers = options.layers ?? 0..<shapes.count
     guard wantedLayers.lowerBound >= 0, wantedLayers.upperBound <= shapes.count, !wantedLayers.isEmpty else {
@@ -70,15 +73,20 @@ public struct KVCacheDecoder: Sendable {
     let first = UInt64(shapes.map(\.firstPosition).min()!)
     let wanted = try positions(in: first..<max(first, end))
 
-    let needed = units.indices.filter { i in
+    var needed = units.indices.filter { i in
       let next = i + 1 < units.count ? units[i + 1].start : end
       return units[i].start < wanted.upperBound && next > wanted.lowerBound
+    }
+    if let first = needed.first {
+      needed = Array(units[...first].lastIndex { $0.isRandomAccess }!..<first) + needed
     }
     // Before memory is taken: there are as many payloads as that many tokens need.
     guard UInt64(needed.count) * UInt64(configuration.chunkTokens) >= UInt64(wanted.count) else {
       throw CodecError.damagedKV("\(needed.count) payloads are too few for \(wanted.count) tokens")
     }
-    let layers = try allocate(shapes, wantedLayers, wanted)
+    let layers = try allocate(shapes, wantedLayers, wanted, beside: isAdaptive ? KVAdaptiveDecoder.byteCount(shapes[..<wantedLayers.upperBound]) : 0)
+    let adaptive = isAdaptive
+      ? KVAdaptiveDecoder(configuration, layers: wantedLayers.upperBound, threads: Threads.resolve(options.threads)) : nil
     var (expected, isFirst) = (UInt64(0), true)
     for (done, i) in needed.enumerated() {
       try Task.checkCancellation()
@@ -86,10 +94,14 @@ public struct KVCacheDecoder: Sendable {
       guard isFirst || unit.start == expected else {
         throw CodecError.damagedKV("a payload begins at token \(unit.start) where \(expected) is expected")
       }
-      let payload = try KVPayload(
-        parsing: reader.payload(unit).data, shapes: shapes, chunk: configuration.chunkTokens)
+      let payload = try KVPayload(parsing: reader.payload(unit).data, configuration)
       (expected, isFirst) = (unit.start + UInt64(payload.tokens), false)
-      try restore(payload, at: unit.start, configuration.scheme, shapes, wantedLayers, wanted, into: layers)
+      if let adaptive {
+        try adaptive.decode(
+          payload, at: unit.start, isRandomAccess: unit.isRandomAccess, layers: layers, wantedLayers: wantedLayers)
+      } else {
+        try restore(payload, at: unit.start, configuration.scheme, shapes, wantedLayers, wanted, into: layers)
+      }
       options.progress?(CodingProgress(fraction: Double(done + 1) / Double(needed.count), stage: "tokens"))
     }
     guard needed.isEmpty || expected >= wanted.upperBound else {
@@ -108,8 +120,7 @@ public struct KVCacheDecoder: Sendable {
     of units: [UnitRecord], _ reader: ContainerReader<some ByteSource>, _ configuration: KVConfiguration
   ) throws -> UInt64 {
     guard let last = units.last else { return 0 }
-    let payload = try KVPayload(
-      parsing: reader.payload(last).data, shapes: configuration.shapes, chunk: configuration.chunkTokens)
+    let payload = try KVPayload(parsing: reader.payload(last).data, configuration)
     guard last.start <= UInt64(UInt32.max) else { throw CodecError.damagedKV("a payload begins at token \(last.start)") }
     return last.start + UInt64(payload.tokens)
   }
@@ -123,9 +134,9 @@ public struct KVCacheDecoder: Sendable {
   }
 
   private func allocate(
-    _ shapes: [KVLayerGroup], _ wantedLayers: Range<Int>, _ wanted: Range<UInt64>
+    _ shapes: [KVLayerGroup], _ wantedLayers: Range<Int>, _ wanted: Range<UInt64>, beside: Int
   ) throws -> [KVLayer] {
-    var bytes = 0
+    var bytes = beside
     func count(_ heads: UInt32, _ channels: UInt32, _ element: KVElement, _ tokens: Int) throws {
       // At most 2^20 * 2^33 * 4.
       bytes += Int(heads) * Int(channels) * element.bytes * tokens
@@ -164,7 +175,7 @@ public struct KVCacheDecoder: Sendable {
     var works: [(block: ArraySlice<UInt8>, tensor: KVTensor, held: Range<UInt64>)] = []
     for number in wantedLayers {
       let held = KVPayload.positions(of: shapes[number], start: start, tokens: payload.tokens)
-      let (keys, values) = payload.blocks[number]
+      let keys = payload.blocks[number][0], values = payload.blocks[number].dropFirst().first ?? []
       guard !held.isEmpty else {
         guard keys.isEmpty && values.isEmpty else { throw CodecError.damagedKV("there is a block of no tokens") }
         continue
@@ -224,6 +235,7 @@ public struct KVCacheDecoder: Sendable {
       let planes = KVPlanes(tensor)
       planes.store(try planes.read(&fields), into: tensor)
       guard fields.rest().isEmpty else { throw CodecError.damagedKV("bytes follow a block's last plane") }
+    case .adaptive: preconditionFailure("blocks of the adaptive scheme do not decode on their own")
     }
   }
 }

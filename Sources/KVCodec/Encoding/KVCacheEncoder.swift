@@ -33,8 +33,13 @@ public struct KVCacheEncoder: Sendable {
 
   public struct Options: Sendable {
     public var target = Target.quality(50)
-    /// Tokens of a part that decodes on its own, 1...65536.
+    /// 1 to 9. Up to 4: the statistics of each channel, as fast as memory nearly. From 5 on: transforms that adapt to what is
+    /// already decoded; less than half the bits, at a tenth of the speed. Lossless coding has one effort.
+    public var effort = 1
+    /// Tokens of a payload, 1...65536; at efforts below 5 it decodes on its own.
     public var chunkTokens = 256
+    /// Tokens after which decoding can begin anew at efforts from 5 on; whole chunks of them are taken.
+    public var segmentTokens = 4096
     /// Threads to use, at least 1; nil for one per core.
     public var threads: Int?
     /// Called as parts are done, on the encoding thread.
@@ -66,10 +71,12 @@ public struct KVCacheEncoder: Sendable {
       throw CodecError(
         .invalidOption, "\(options.chunkTokens) tokens of \(width) channels are too many for a part. Make parts smaller.")
     }
-    let isLossless = options.target == .lossless
-    let configuration = try KVConfiguration(
-      cache, scheme: isLossless ? .lossless : .statistics, chunkTokens: options.chunkTokens)
-    let quality = try chosenQuality(cache)
+    guard (1...9).contains(options.effort) else { throw CodecError(.invalidOption, "effort \(options.effort) is not in 1...9") }
+    guard options.segmentTokens >= 1 else { throw CodecError(.invalidOption, "segments have at least one token") }
+    let scheme: KVConfiguration.Scheme =
+      options.target == .lossless ? .lossless : options.effort < 5 ? .statistics : .adaptive
+    let configuration = try KVConfiguration(cache, scheme: scheme, chunkTokens: options.chunkTokens)
+    let quality = try chosenQuality(cache, configuration)
     report(quality)
     do {
       return try write(cache, configuration, quality: quality, into: sink)
@@ -92,11 +99,19 @@ public struct KVCacheEncoder: Sendable {
     let first = shapes.map { UInt64($0.firstPosition) }.min()!
     let end = UInt64(cache.layers[0].firstPosition + cache.layers[0].tokens)
     var start = first
+    let segment = UInt64(max(1, options.segmentTokens / options.chunkTokens) * options.chunkTokens)
+    let adaptive = configuration.scheme == .adaptive
+      ? KVAdaptiveEncoder(
+        cache, configuration, stepIndex: KVQuality.stepIndex(quality!), threads: Threads.resolve(options.threads)) : nil
     while start < end {
       try Task.checkCancellation()
       let tokens = Int(min(UInt64(options.chunkTokens), end - start))
-      let blocks = try self.blocks(cache, shapes, start: start, tokens: tokens, quality: quality)
-      try writer.append(Payload(track: 0, start: start, data: KVPayload.bytes(tokens: tokens, blocks: blocks)[...]))
+      let isRandomAccess = adaptive == nil || (start - first) % segment == 0
+      let blocks = try adaptive.map { try $0.blocks(start: start, tokens: tokens, beginsSegment: isRandomAccess).flatMap { $0 } }
+        ?? self.blocks(cache, shapes, start: start, tokens: tokens, quality: quality)
+      try writer.append(
+        Payload(
+          track: 0, isRandomAccess: isRandomAccess, start: start, data: KVPayload.bytes(tokens: tokens, blocks: blocks)[...]))
       start += UInt64(tokens)
       options.progress?(CodingProgress(fraction: Double(start - first) / Double(end - first), stage: "tokens"))
     }
@@ -138,7 +153,7 @@ public struct KVCacheEncoder: Sendable {
   }
 
   /// Nil for lossless.
-  private func chosenQuality(_ cache: KVCache) throws -> Int? {
+  private func chosenQuality(_ cache: KVCache, _ configuration: KVConfiguration) throws -> Int? {
     switch options.target {
     case .lossless: return nil
     case .quality(let quality):
@@ -146,7 +161,9 @@ public struct KVCacheEncoder: Sendable {
       return quality
     case .bitsPerElement(let bits):
       guard bits.isFinite, bits > 0 else { throw CodecError(.invalidOption, "\(bits) bits per element are not above 0") }
-      return try KVQuality.nearest(bits: bits, for: cache, chunkTokens: options.chunkTokens)
+      return configuration.scheme == .adaptive
+        ? try KVQuality.nearest(bits: bits, for: cache, configuration, threads: Threads.resolve(options.threads))
+        : try KVQuality.nearest(bits: bits, for: cache, chunkTokens: options.chunkTokens)
     }
   }
 }
@@ -160,6 +177,35 @@ enum KVQuality {
   /// the ratio of values to keys, halve the divergence at the same bits at least, against a step per channel.
   static func rule(_ quality: Int, areKeys: Bool, fromStart: Bool) -> KVStepRule {
     KVStepRule(coarseness: exp2f(1 - 0.06 * Float(quality)) * (areKeys ? 1 : 1.5), exactTokens: fromStart ? 1 : 0)
+  }
+
+  /// How the adaptive scheme's step follows from quality: 2^(0.85 - 0.06 quality), about, of a scale.
+  static func stepIndex(_ quality: Int) -> Int { 192 + Int((16 * (0.85 - 0.06 * Double(quality))).rounded()) }
+
+  /// The quality whose file would be nearest to `bits` per element in the adaptive scheme, judged by the first 1,024 tokens.
+  static func nearest(bits: Double, for cache: KVCache, _ configuration: KVConfiguration, threads: Int) throws -> Int {
+    let first = cache.layers.map { UInt64($0.firstPosition) }.min()!
+    let end = UInt64(cache.layers[0].firstPosition + cache.layers[0].tokens)
+    let tokens = Int(min(end - first, 1024))
+    let elements = configuration.shapes.reduce(0) {
+      $0 + KVPayload.positions(of: $1, start: first, tokens: tokens).count * $1.tokenElements
+    }
+    guard elements > 0 else { return 50 }
+    return try nearest(bits) { quality in
+      let encoder = KVAdaptiveEncoder(cache, configuration, stepIndex: stepIndex(quality), threads: threads)
+      let blocks = try encoder.blocks(start: first, tokens: tokens, beginsSegment: true)
+      return 8 * Double(blocks.reduce(0) { $0 + $1.reduce(0) { $0 + $1.count } }) / Double(elements)
+    }
+  }
+
+  /// The quality, 0...100, whose rate is nearest to `bits`. More quality is never fewer bits, but for noise.
+  private static func nearest(_ bits: Double, _ rate: (Int) throws -> Double) throws -> Int {
+    var (low, high) = (0, 100)
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if try rate(middle) < bits { low = middle } else { high = middle }
+    }
+    return abs(try rate(low) - bits) <= abs(try rate(high) - bits) ? low : high
   }
 
   /// The quality whose file would be nearest to `bits` per element, judged by a few parts of the cache.
@@ -186,13 +232,7 @@ enum KVQuality {
     // What the first token takes is known.
     let exact = cache.layers.filter { $0.firstPosition == 0 && $0.tokens > 0 }.reduce(0) { $0 + $1.byteCount / $1.tokens }
     let bits = bits - 8 * Double(exact) / Double(cache.elementCount)
-    // More quality is never fewer bits, but for noise.
-    var (low, high) = (0, 100)
-    while high - low > 1 {
-      let middle = (low + high) / 2
-      if try rate(middle) < bits { low = middle } else { high = middle }
-    }
-    return abs(try rate(low) - bits) <= abs(try rate(high) - bits) ? low : high
+    return try nearest(bits, rate)
   }
 }
 

@@ -1,0 +1,267 @@
+import CKernels
+import Glibc
+import Synchronization
+import Tensors
+
+/// What codes the symbols of a chain: an encoder or a decoder. Each link is served by one thread at a time, its batches in order.
+protocol KVChainCoder: AnyObject {
+  /// Before the symbols of a batch: an encoder quantises what `batch.predicted` leaves.
+  func begin(link: Int, _ batch: KVBatch)
+  /// Codes the symbols of the batch's token `token` under `tables`, or fills them in.
+  func code(link: Int, token: Int, of batch: KVBatch, tables: UnsafeBufferPointer<UInt8>) throws
+  /// `batch.values` are decoded.
+  func end(link: Int, _ batch: KVBatch) throws
+}
+
+/// A few tokens on their way through the links of a chain.
+final class KVBatch {
+  /// The first one's number among those that the call to `KVChain.run` has.
+  fileprivate(set) var first = 0
+  fileprivate(set) var tokens = 0
+  /// [token, channel]
+  let predicted: KVMatrix
+  let residual: KVMatrix
+  let values: KVMatrix
+  let symbols: KVGrid<Int16>
+  /// Of the links that this one is predicted from, and room for its own.
+  fileprivate var coefficients: [KVMatrix]
+  fileprivate var energies = [UInt32](repeating: 0, count: KVChain.batchTokens)
+  fileprivate let scratch: KVSparseScratch
+  fileprivate let indices: UnsafeMutableBufferPointer<UInt8>
+
+  fileprivate init(width: Int) {
+    func matrix() -> KVMatrix { KVMatrix(rows: KVChain.batchTokens, columns: width) }
+    (predicted, residual, values) = (matrix(), matrix(), matrix())
+    symbols = KVGrid(rows: KVChain.batchTokens, columns: width)
+    let count = max(1, KVLink.coefficients(width: width))
+    coefficients = (0..<3).map { _ in KVMatrix(rows: KVChain.batchTokens, columns: count) }
+    scratch = KVSparseScratch(width: width)
+    indices = .allocate(capacity: width)
+    indices.initialize(repeating: 0)
+  }
+
+  deinit { indices.deallocate() }
+}
+
+/// The same block of layers that follow each other, and all that is learned of it in a segment of tokens.
+///
+/// A batch of tokens passes through the links in order, as each is predicted from the two before it; at events, which tokens'
+/// numbers alone decide, the links learn from all that has passed. So batches between events run on several threads, one
+/// behind the other, and links refresh on several too, and nothing depends on how many there are.
+// bitstream-spec 10.10.3
+final class KVChain {
+  static let batchTokens = 16
+  static let stretchTokens = 256
+
+  let links: [KVLink]
+  private let width: Int
+  /// Tokens of the segment so far, with those that are kept exactly.
+  private var count = 0
+  private var exact = 0
+  /// Tokens in the links' histories, and how many of them are there since `learn`.
+  private var held = 0
+  private var owed = 0
+
+  init(width: Int, links: Int, forEncoding: Bool) {
+    self.width = width
+    self.links = (0..<links).map {
+      KVLink(width: width, predecessors: min($0, 2), feeds: $0 + 1 < links, keepsAnalysis: forEncoding)
+    }
+  }
+
+  /// Begins a segment whose first `exact` tokens, at most 16, the chain does not see.
+  func begin(exact: Int, steps: [Float]) {
+    (self.exact, count, held, owed) = (exact, exact, 0, 0)
+    for (link, step) in zip(links, steps) { link.begin(step: step) }
+  }
+
+  /// Whether links learn when the segment has `count` tokens: at powers of two, scales alone below 32 and all from there on, and
+  /// from 96 on at half as much again too.
+  static func isEvent(_ count: Int) -> Bool {
+    count >= 2 && (count.nonzeroBitCount == 1 || count >= 96 && count % 3 == 0 && (count / 3).nonzeroBitCount == 1)
+  }
+
+  /// The next `tokens` tokens of the segment. Throws what `coder` throws.
+  func run(tokens: Int, coder: any KVChainCoder, threads: Int) throws {
+    var done = 0
+    while done < tokens {
+      // Only now: after a file's last token nobody needs what is learned from it.
+      if owed > 0 { learn(threads) }
+      var next = count + 1
+      while next < count + min(tokens - done, Self.stretchTokens), !Self.isEvent(next) { next += 1 }
+      let stretch = next - count
+      try pass(first: done, tokens: stretch, coder, threads)
+      done += stretch
+      count += stretch
+      held += stretch
+      owed = stretch
+    }
+  }
+
+  // MARK: Passing
+
+  private func pass(first: Int, tokens: Int, _ coder: any KVChainCoder, _ threads: Int) throws {
+    // Two tokens share a row of the history, so batches begin with an even one.
+    var batches: [Range<Int>] = []
+    while (batches.last?.upperBound ?? 0) < tokens {
+      let start = batches.last?.upperBound ?? 0
+      batches.append(start..<min(start + Self.batchTokens - (held + start) % 2, tokens))
+    }
+    let wavefront = Wavefront(batches: batches.count)
+    nonisolated(unsafe) let coder = coder
+    nonisolated(unsafe) var failures = [(any Error)?](repeating: nil, count: batches.count)
+    failures.withUnsafeMutableBufferPointer { failures in
+      nonisolated(unsafe) let failures = failures
+      parallelFor(min(threads, batches.count), threads: threads) { _ in
+        let batch = KVBatch(width: width)
+        while let number = wavefront.take() {
+          batch.first = first + batches[number].lowerBound
+          batch.tokens = batches[number].count
+          for t in 0..<batch.tokens { batch.energies[t] = KVScales.plainEnergy }
+          for link in links.indices {
+            guard wavefront.waits(number, for: link) else { return }
+            do {
+              try pass(batch, place: held + batches[number].lowerBound, through: link, coder)
+            } catch {
+              failures[number] = error
+              wavefront.fail()
+              return
+            }
+            wavefront.finish(number, link)
+          }
+        }
+      }
+    }
+    // The earliest, which does not depend on the threads.
+    if let failure = failures.lazy.compactMap({ $0 }).first { throw failure }
+  }
+
+  private func pass(_ batch: KVBatch, place: Int, through number: Int, _ coder: any KVChainCoder) throws {
+    let link = links[number]
+    // The link before, and the one before that; the third is for this one.
+    let ring = (0..<3).map { batch.coefficients[(number + 2 - $0) % 3] }
+    link.predict(into: batch.predicted, tokens: batch.tokens, before: ring)
+    coder.begin(link: number, batch)
+    for t in 0..<batch.tokens {
+      let symbols = batch.symbols.row(t), indices = batch.indices.baseAddress!
+      let expected = KVScales.expected.withUnsafeBufferPointer { means in
+        link.withStates {
+          nc_kv_scale_indices($0, KVScales.offset(energy: batch.energies[t]), means.baseAddress!, width, indices)
+        }
+      }
+      try coder.code(link: number, token: t, of: batch, tables: UnsafeBufferPointer(batch.indices))
+      if link.adapts {
+        let sum = KVScales.moves.withUnsafeBufferPointer { moves in
+          link.withStates { nc_kv_adapt($0, indices, symbols, width, moves.baseAddress!) }
+        }
+        batch.energies[t] = KVScales.energy(batch.energies[t], sum: sum, expected: expected)
+      }
+      link.restore(symbols, into: batch.residual.row(t), batch.scratch)
+      let (predicted, residual, values) = (batch.predicted.row(t), batch.residual.row(t), batch.values.row(t))
+      for j in 0..<width { values[j] = predicted[j] + residual[j] }
+    }
+    link.file(
+      first: place, tokens: batch.tokens, values: batch.values, residual: batch.residual,
+      coefficients: batch.coefficients[number % 3], batch.scratch)
+    try coder.end(link: number, batch)
+  }
+
+  // MARK: Learning
+
+  private func learn(_ threads: Int) {
+    owed = 0
+    let flushed = count - held
+    let isEvent = Self.isEvent(count) && count > exact
+    // Runs end at multiples of 64 and at events.
+    var runs: [Range<Int>] = [], start = 0
+    while start < held {
+      let end = min((flushed + start) / 64 * 64 + 64 - flushed, held)
+      guard isEvent || (flushed + end) % 64 == 0 else { break }
+      runs.append(start..<end)
+      start = end
+    }
+    let left = held - start
+    if !runs.isEmpty {
+      parallelFor(links.count, threads: threads) { i in
+        for run in runs { links[i].addUp(from: run.lowerBound, tokens: run.count, before: before(i)) }
+      }
+      // Only when no link reads another's history any more.
+      for link in links { link.keep(last: left, of: held) }
+      held = left
+    }
+    guard isEvent else { return }
+    let seen = count - exact
+    guard count >= 32 else {
+      parallelFor(links.count, threads: threads) { i in links[i].refreshScales(count: seen) }
+      return
+    }
+    let scratch = KVPool { KVRefreshScratch(width: self.width) }
+    parallelFor(links.count, threads: threads) { i in
+      scratch.with { links[i].refreshInputs(count: seen, $0) }
+    }
+    parallelFor(links.count, threads: threads) { i in
+      scratch.with { links[i].refreshBasis(count: seen, before: before(i), $0) }
+    }
+  }
+
+  /// The links that link `i` is predicted from, the nearest first.
+  private func before(_ i: Int) -> [KVLink] { (0..<min(i, 2)).map { links[i - 1 - $0] } }
+}
+
+/// Batches that pass through links one behind the other.
+private final class Wavefront: Sendable {
+  private let next = Atomic(0)
+  private let failed = Atomic(false)
+  /// By batch, one more than their number: links that it has passed.
+  nonisolated(unsafe) private let passed: UnsafeMutablePointer<Atomic<Int>>
+  private let batches: Int
+
+  init(batches: Int) {
+    self.batches = batches
+    passed = .allocate(capacity: batches)
+    for i in 0..<batches { (passed + i).initialize(to: Atomic(0)) }
+  }
+
+  deinit {
+    passed.deinitialize(count: batches)
+    passed.deallocate()
+  }
+
+  /// The next batch. Batches are taken in order, so the one before is always under way.
+  func take() -> Int? {
+    let number = next.wrappingAdd(1, ordering: .relaxed).oldValue
+    return number < batches ? number : nil
+  }
+
+  /// Waits until the batch before `number` has passed `link`. False where all is to stop.
+  func waits(_ number: Int, for link: Int) -> Bool {
+    var tries = 0
+    while number > 0, passed[number - 1].load(ordering: .acquiring) <= link {
+      if failed.load(ordering: .acquiring) { return false }
+      tries += 1
+      if tries > 64 { sched_yield() }
+    }
+    // An earlier batch's failure counts, however far this one has come.
+    return true
+  }
+
+  func finish(_ number: Int, _ link: Int) { passed[number].store(link + 1, ordering: .releasing) }
+
+  func fail() { failed.store(true, ordering: .releasing) }
+}
+
+/// Things that threads take in turn.
+final class KVPool<Thing>: @unchecked Sendable {
+  private let free = Mutex<[Unshared]>([])
+  private let make: () -> Thing
+
+  private struct Unshared: @unchecked Sendable { let thing: Thing }
+
+  init(make: @escaping () -> Thing) { self.make = make }
+
+  func with(_ body: (Thing) -> Void) {
+    let held = free.withLock { $0.popLast() } ?? Unshared(thing: make())
+    body(held.thing)
+    free.withLock { $0.append(held) }
+  }
+}

@@ -1,0 +1,191 @@
+import CKernels
+import Glibc
+import Tensors
+
+/// Numbers in rows, whose sums are the same bits on every machine. Rows begin at multiples of 64 bytes, so that kernels read
+/// whole vectors; what lies behind a row's columns is zeros.
+///
+/// Whoever shares one between threads sees to it that no two write it at once.
+package final class KVGrid<Element: BitwiseCopyable>: @unchecked Sendable {
+  package let rows: Int
+  package let columns: Int
+  /// Elements from one row to the next.
+  let pitch: Int
+  let base: UnsafeMutablePointer<Element>
+  private let allocation: UnsafeMutableRawPointer
+
+  /// Zeros. The sizes are known to be small.
+  package init(rows: Int, columns: Int) {
+    (self.rows, self.columns) = (rows, columns)
+    // An odd number of lines of the cache, so that a column's numbers do not all fall into the same few places of it.
+    let line = 64 / MemoryLayout<Element>.stride
+    pitch = ((columns + line - 1) / line | 1) * line
+    let count = max(1, rows) * pitch
+    // Pages that nobody writes take no memory.
+    guard let start = calloc(count * MemoryLayout<Element>.stride + 64, 1) else {
+      preconditionFailure("no memory for \(rows) rows of \(columns)")
+    }
+    allocation = start
+    base = start.alignedUp(toMultipleOf: 64).bindMemory(to: Element.self, capacity: count)
+  }
+
+  deinit { free(allocation) }
+
+  @inline(__always)
+  func row(_ row: Int) -> UnsafeMutablePointer<Element> { base + row * pitch }
+
+  package subscript(row: Int, column: Int) -> Element {
+    @inline(__always) get { base[row * pitch + column] }
+    @inline(__always) set { base[row * pitch + column] = newValue }
+  }
+
+  func clear() {
+    UnsafeMutableRawPointer(base).initializeMemory(
+      as: UInt8.self, repeating: 0, count: rows * pitch * MemoryLayout<Element>.stride)
+  }
+
+  /// `other` has these rows and columns at least.
+  package func copy(from other: KVGrid) { base.update(from: other.base, count: rows * pitch) }
+}
+
+package typealias KVMatrix = KVGrid<Float>
+
+extension KVMatrix {
+  /// `self` += a * b, or -= with `subtract`; the sums run over a's columns in rising order.
+  package func add(_ a: KVMatrix, times b: KVMatrix, subtract: Bool = false) {
+    add(rows: 0..<a.rows, inner: a.columns, a.base, row: a.pitch, inner: 1, times: b, subtract: subtract)
+  }
+
+  /// Of rows `rows` and the columns from `column` on: += the products of a's numbers, at `a + i * aRow + k * aInner` for row
+  /// `rows.lowerBound + i`, and of b's rows from `bRow` on, upwards or downwards.
+  func add(
+    rows: Range<Int>, column: Int = 0, inner: Int, _ a: UnsafePointer<Float>, row aRow: Int, inner aInner: Int,
+    times b: KVMatrix, from bRow: Int = 0, down: Bool = false, subtract: Bool = false
+  ) {
+    // Vectors begin at whole lines; what is added before the wanted column is wanted by nobody.
+    let first = column / 16 * 16
+    var product = nc_kv_product(
+      rows: rows.count, inner: inner, columns: columns - first, a: a, a_row: aRow, a_inner: aInner, b: b.row(bRow) + first,
+      b_pitch: down ? -b.pitch : b.pitch, c: row(rows.lowerBound) + first, c_pitch: pitch, subtract: subtract ? 1 : 0)
+    kvKernels().product(&product)
+  }
+
+  package func transpose(into other: KVMatrix) {
+    precondition(other.rows == columns && other.columns == rows, "a transposed matrix has as many columns as this has rows")
+    // Tiles that stay in the cache.
+    for top in stride(from: 0, to: rows, by: 16) {
+      for left in stride(from: 0, to: columns, by: 16) {
+        for i in top..<min(top + 16, rows) {
+          let from = row(i)
+          for j in left..<min(left + 16, columns) { other.base[j * other.pitch + i] = from[j] }
+        }
+      }
+    }
+  }
+
+  /// Copies what is above the diagonal to below it.
+  func mirror() {
+    for top in stride(from: 0, to: rows, by: 16) {
+      for left in stride(from: top, to: columns, by: 16) {
+        for i in top..<min(top + 16, rows) {
+          for j in max(i + 1, left)..<max(i + 1, min(left + 16, columns)) { base[j * pitch + i] = base[i * pitch + j] }
+        }
+      }
+    }
+  }
+
+  func scaleRow(_ i: Int, by factor: Float) {
+    let row = row(i)
+    for j in 0..<columns { row[j] *= factor }
+  }
+}
+
+extension KVMatrix {
+  private static var panel: Int { 32 }
+  private static var leastPivot: Float { 1e-6 }
+
+  /// Cholesky's factor of a symmetric matrix given above and on its diagonal: R above and on the diagonal, with R' R = self.
+  /// Returns the reciprocals of R's diagonal. What is below the diagonal is unspecified.
+  ///
+  /// Row k, in rising order: pivot = max(its diagonal, 1e-6); r = the root of it; the row times 1 / r; then, of each later
+  /// row i, R[k, i] times the row is subtracted. Panels of rows change the order of work but not of any sum.
+  // bitstream-spec 10.10.5
+  package func factorise() -> [Float] {
+    var inverses: [Float] = []
+    for top in stride(from: 0, to: rows, by: Self.panel) {
+      let end = min(top + Self.panel, rows)
+      for k in top..<end {
+        let row = row(k)
+        let root = max(row[k], Self.leastPivot).squareRoot()
+        let inverse = 1 / root
+        inverses.append(inverse)
+        for j in k + 1..<max(k + 1, columns) { row[j] *= inverse }
+        row[k] = root
+        add(rows: k + 1..<end, column: k + 1, inner: 1, row + k + 1, row: 1, inner: 0, times: self, from: k, subtract: true)
+      }
+      for later in stride(from: end, to: rows, by: Self.panel) {
+        add(
+          rows: later..<min(later + Self.panel, rows), column: later, inner: end - top, row(top) + later, row: 1, inner: pitch,
+          times: self, from: top, subtract: true)
+      }
+    }
+    return inverses
+  }
+
+  /// Solves R' X = self in place, R as `factorise` left it: row k, in rising order, times R's inverse of k; then of each later
+  /// row i, R[k, i] times row k is subtracted.
+  package func solveForward(_ factor: KVMatrix, _ inverses: [Float]) {
+    for top in stride(from: 0, to: rows, by: Self.panel) {
+      let end = min(top + Self.panel, rows)
+      for k in top..<end {
+        scaleRow(k, by: inverses[k])
+        add(rows: k + 1..<end, inner: 1, factor.row(k) + k + 1, row: 1, inner: 0, times: self, from: k, subtract: true)
+      }
+      add(
+        rows: end..<rows, inner: end - top, factor.row(top) + end, row: 1, inner: factor.pitch, times: self, from: top,
+        subtract: true)
+    }
+  }
+
+  /// Solves R X = self in place: row k, in falling order, times R's inverse of k; then of each earlier row i, R[i, k] times
+  /// row k is subtracted.
+  package func solveBackward(_ factor: KVMatrix, _ inverses: [Float]) {
+    for top in stride(from: (rows - 1) / Self.panel * Self.panel, through: 0, by: -Self.panel) {
+      let end = min(top + Self.panel, rows)
+      for k in stride(from: end - 1, through: top, by: -1) {
+        scaleRow(k, by: inverses[k])
+        add(
+          rows: top..<k, inner: 1, factor.row(top) + k, row: factor.pitch, inner: 0, times: self, from: k, subtract: true)
+      }
+      add(
+        rows: 0..<top, inner: end - top, factor.row(0) + end - 1, row: factor.pitch, inner: -1, times: self, from: end - 1,
+        down: true, subtract: true)
+    }
+  }
+
+  /// Makes the rows orthonormal, about: as many as have something of their own. Returns the diagonal of R in
+  /// rows = R' * orthonormal rows, which after a product with a symmetric matrix estimates its eigenvalues.
+  ///
+  /// `gram`: [rows, rows], `transposed`: [columns, rows]; their contents are lost.
+  // bitstream-spec 10.10.5
+  @discardableResult
+  package func orthonormalise(gram: KVMatrix, transposed: KVMatrix) -> [Float] {
+    transpose(into: transposed)
+    gram.clear()
+    for top in stride(from: 0, to: rows, by: Self.panel) {
+      gram.add(
+        rows: top..<min(top + Self.panel, rows), column: top, inner: columns, row(top), row: pitch, inner: 1, times: transposed)
+    }
+    let norms = (0..<rows).map { max(gram[$0, $0].squareRoot(), 1e-20) }
+    let scales = norms.map { 1 / $0 }
+    for i in 0..<rows {
+      let row = gram.row(i)
+      for j in i..<rows { row[j] = row[j] * scales[i] * scales[j] }
+      row[i] += 1e-4
+      scaleRow(i, by: scales[i])
+    }
+    let inverses = gram.factorise()
+    solveForward(gram, inverses)
+    return (0..<rows).map { norms[$0] * gram[$0, $0] }
+  }
+}

@@ -1,0 +1,272 @@
+import Bitstream
+import CKernels
+import Coding
+import EntropyCoding
+import Glibc
+import Media
+import Tensors
+
+/// Encodes a cache's payloads by the adaptive scheme, in their order. The inverse is `KVAdaptiveDecoder`, whose chains it runs
+/// along, as the next tokens are predicted from decoded ones.
+// bitstream-spec 10.10
+final class KVAdaptiveEncoder {
+  private let cache: KVCache
+  private let configuration: KVConfiguration
+  private let shapes: [KVLayerGroup]
+  private let stepIndex: Int
+  private let threads: Int
+  private var chains: [Chain] = []
+
+  private final class Chain {
+    let plan: KVChainPlan
+    let chain: KVChain
+    let parts: [KVBlockPlan.Part]
+    let turns: KVTurns?
+    var scales: [KVBlockScales]?
+
+    init(_ plan: KVChainPlan, _ parts: [KVBlockPlan.Part], _ turns: KVTurns?) {
+      (self.plan, self.parts, self.turns) = (plan, parts, turns)
+      chain = KVChain(width: plan.width, links: plan.layers.count, forEncoding: true)
+    }
+  }
+
+  /// `stepIndex`: as in `KVBlockScales`.
+  init(_ cache: KVCache, _ configuration: KVConfiguration, stepIndex: Int, threads: Int) {
+    (self.cache, self.configuration, self.stepIndex, self.threads) = (cache, configuration, stepIndex, threads)
+    shapes = configuration.shapes
+    for plan in KVChainPlan.chains(of: shapes) {
+      let shape = shapes[plan.layers[0]]
+      chains.append(Chain(plan, KVBlockPlan(shape).blocks[plan.block].parts, configuration.turns(in: shape)))
+    }
+  }
+
+  /// The blocks of the payload of `tokens` tokens from position `start` on, by layer. `beginsSegment`: whether decoding can
+  /// begin there.
+  func blocks(start: UInt64, tokens: Int, beginsSegment: Bool) throws -> [[[UInt8]]] {
+    var blocks = zip(shapes, configuration.blockCounts).map { [[UInt8]](repeating: [], count: $1) }
+    let inner = chains.count > 1 ? 1 : threads
+    var results = [Result<[[UInt8]], any Error>](repeating: .success([]), count: chains.count)
+    results.withUnsafeMutableBufferPointer { results in
+      nonisolated(unsafe) let results = results
+      nonisolated(unsafe) let chains = chains
+      parallelFor(chains.count, threads: threads) { i in
+        results[i] = Result {
+          if beginsSegment { chains[i].scales = nil }
+          return try encode(chains[i], start: start, tokens: tokens, threads: inner)
+        }
+      }
+    }
+    for (chain, result) in zip(chains, results) {
+      for (layer, block) in zip(chain.plan.layers, try result.get()) { blocks[layer][chain.plan.block] = block }
+    }
+    return blocks
+  }
+
+  private func encode(_ chain: Chain, start: UInt64, tokens: Int, threads: Int) throws -> [[UInt8]] {
+    let numbers = chain.plan.layers
+    let held = KVPayload.positions(of: shapes[numbers[0]], start: start, tokens: tokens)
+    guard !held.isEmpty else { return [[UInt8]](repeating: [], count: numbers.count) }
+    let positions = Int(held.lowerBound)..<Int(held.upperBound)
+    let rows = numbers.map {
+      KVBlockRows(
+        parts: chain.parts, width: chain.plan.width, keys: cache.layers[$0].keys, values: cache.layers[$0].values,
+        turns: chain.turns)
+    }
+    let firstPosition = cache.layers[numbers[0]].firstPosition
+    var blocks = [[UInt8]](repeating: [], count: numbers.count)
+    var exact = 0
+    let scales: [KVBlockScales]
+    if let known = chain.scales {
+      scales = known
+    } else {
+      // Much of all attention goes to a text's first token, and there is nothing yet to predict it from.
+      exact = positions.lowerBound == 0 ? 1 : 0
+      scales = rows.map {
+        KVScaleRule.scales($0, first: positions.lowerBound + exact, in: firstPosition, exact: exact, stepIndex: stepIndex)
+      }
+      chain.scales = scales
+      chain.chain.begin(exact: exact, steps: scales.map(\.step))
+      for (i, side) in scales.enumerated() {
+        let bytes = side.serialised()
+        Varint.append(UInt64(bytes.count), to: &blocks[i])
+        blocks[i] += bytes
+        for t in 0..<exact { blocks[i] += rows[i].bytes(token: positions.lowerBound + t - firstPosition) }
+      }
+    }
+    let coded = positions.dropFirst(exact)
+    let coder = Coder(
+      chain.chain, KVAngles.all(chain.turns, coded),
+      zip(rows, scales).map { Coder.Link($0, $1.scales, firstToken: coded.lowerBound - firstPosition) })
+    try chain.chain.run(tokens: coded.count, coder: coder, threads: threads)
+    for (i, link) in coder.links.enumerated() {
+      let symbols = link.finish()
+      Varint.append(UInt64(symbols.count), to: &blocks[i])
+      blocks[i] += symbols
+      blocks[i] += link.exceptions
+    }
+    return blocks
+  }
+
+  private final class Coder: KVChainCoder {
+    final class Link {
+      let rows: KVBlockRows
+      let scales: [Float]
+      let inverses: [Float]
+      /// In the tensors.
+      let firstToken: Int
+      private var symbols: RANSEncoder? = RANSEncoder()
+      private(set) var exceptions: [UInt8] = []
+      private var nextException = 0
+
+      init(_ rows: KVBlockRows, _ scales: [Float], firstToken: Int) {
+        (self.rows, self.scales, self.firstToken) = (rows, scales, firstToken)
+        inverses = scales.map { 1 / $0 }
+      }
+
+      func append(_ values: UnsafeBufferPointer<Int16>, tables: UnsafeBufferPointer<UInt8>) throws {
+        try symbols!.append(values, indices: tables, tables: Scale.laplace)
+      }
+
+      /// `element`: its number among those of the payload's coded tokens. They come in rising order.
+      func appendException(_ element: Int, bytes: some Sequence<UInt8>) {
+        Varint.append(UInt64(element - nextException), to: &exceptions)
+        exceptions += bytes
+        nextException = element + 1
+      }
+
+      func finish() -> [UInt8] { symbols.take()!.finish() }
+    }
+
+    let links: [Link]
+    private let chain: KVChain
+    private let angles: [KVAngles?]
+    private var width: Int { links[0].rows.width }
+
+    init(_ chain: KVChain, _ angles: [KVAngles?], _ links: [Link]) {
+      (self.chain, self.angles, self.links) = (chain, angles, links)
+    }
+
+    func begin(link number: Int, _ batch: KVBatch) {
+      let link = links[number], model = chain.links[number]
+      let kernels = kvKernels()
+      for t in 0..<batch.tokens {
+        let (row, predicted) = (batch.values.row(t), batch.predicted.row(t))
+        link.rows.load(token: link.firstToken + batch.first + t, into: row, angles[batch.first + t])
+        for j in 0..<width {
+          let value = row[j] * link.inverses[j]
+          // What is not finite is an exception; what stands for it costs least as predicted.
+          row[j] = value.isFinite ? value - predicted[j] : 0
+        }
+      }
+      var differences = batch.values
+      if let analysis = model.analysis {
+        for t in 0..<batch.tokens {
+          let row = batch.residual.row(t)
+          for j in 0..<width { row[j] = 0 }
+        }
+        batch.residual.add(
+          rows: 0..<batch.tokens, inner: width, batch.values.base, row: batch.values.pitch, inner: 1, times: analysis)
+        differences = batch.residual
+      }
+      let wholes = KVGrid<Int32>(rows: 1, columns: width)
+      for t in 0..<batch.tokens {
+        kernels.wholes(differences.row(t), width, 1 / model.step, 32767, wholes.base)
+        let symbols = batch.symbols.row(t)
+        for j in 0..<width { symbols[j] = Int16(truncatingIfNeeded: wholes.base[j]) }
+      }
+    }
+
+    func code(link: Int, token: Int, of batch: KVBatch, tables: UnsafeBufferPointer<UInt8>) throws {
+      try links[link].append(UnsafeBufferPointer(start: batch.symbols.row(token), count: width), tables: tables)
+    }
+
+    func end(link number: Int, _ batch: KVBatch) throws {
+      let link = links[number]
+      for t in 0..<batch.tokens {
+        let token = link.firstToken + batch.first + t
+        let symbols = batch.symbols.row(t)
+        // Few tokens have any: those with a component at the end of its range, or with NaNs and infinities.
+        var mayDiffer = false
+        for j in 0..<width where abs(Int32(symbols[j])) >= 32767 { mayDiffer = true }
+        if !mayDiffer { mayDiffer = !link.rows.isFinite(token: token) }
+        guard mayDiffer else { continue }
+        let original = batch.predicted.row(t)
+        link.rows.load(token: token, into: original, angles[batch.first + t])
+        for j in 0..<width {
+          let restored = batch.values.row(t)[j] * link.scales[j]
+          let tolerance = 16 * chain.links[number].step * link.scales[j]
+          if original[j].isFinite, abs(restored - original[j]) <= tolerance { continue }
+          // RoPE turns two channels at a time; both are kept as they are.
+          let (tensor, head, channel) = link.rows.element(channel: j)
+          let size = tensor.element.bytes
+          tensor.withRow(head: head, token: token) {
+            link.appendException(
+              (batch.first + t) * width + j, bytes: Array($0[channel * size..<(channel + 1) * size]))
+          }
+        }
+      }
+    }
+  }
+}
+
+extension KVBlockRows {
+  /// Whether a token's elements all are.
+  func isFinite(token: Int) -> Bool {
+    var all: Float = 0
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: width) { row in
+      load(token: token, into: row.baseAddress!, nil)
+      // A number times 0 is 0, but for these.
+      for value in row { all += value * 0 }
+    }
+    return all == 0
+  }
+}
+
+/// How channels are scaled before they are coded.
+enum KVScaleRule {
+  /// Tokens that scales are made from, at most.
+  private static let tokens = 64
+
+  /// The keys' scale is their root mean square, of each pair that RoPE turns less the more energy it has; values' is theirs times
+  /// 1.9: errors in keys are worse. `first`: the position of the first coded token, of tensors that begin at `origin`.
+  static func scales(_ rows: KVBlockRows, first: Int, in origin: Int, exact: Int, stepIndex: Int) -> KVBlockScales {
+    let width = rows.width
+    var squares = [Double](repeating: 0, count: width)
+    let from = first - origin
+    let range = from..<min(from + tokens, rows.keys.tokens)
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: width) { row in
+      for token in range {
+        rows.load(token: token, into: row.baseAddress!, rows.turns.map { KVAngles($0, at: origin + token) })
+        for j in 0..<width where row[j].isFinite { squares[j] += Double(row[j] * row[j]) / Double(range.count) }
+      }
+    }
+    var indices = [Int](repeating: 0, count: width)
+    func index(_ square: Double) -> Int {
+      guard square > 0, square.isFinite else { return 0 }
+      return min(max(Int((8 * log2(square)).rounded()), -KVBlockScales.maximumIndex), KVBlockScales.maximumIndex)
+    }
+    for isKeys in [true, false] {
+      let channels = rows.parts.filter { $0.isKeys == isKeys }.flatMap { $0.place..<$0.place + $0.channels.count }
+      guard !channels.isEmpty else { continue }
+      let mean = channels.reduce(0) { $0 + squares[$1] } / Double(channels.count)
+      let common = index(isKeys ? mean : mean * 1.9 * 1.9)
+      for j in channels { indices[j] = common }
+      guard isKeys, let turns = rows.turns, mean > 0, mean.isFinite else { continue }
+      let pairs = rows.parts.filter(\.isKeys).flatMap { part in
+        turns.turns.indices.map { i in
+          turns.halves ? (part.place + i, part.place + i + turns.turns.count) : (part.place + 2 * i, part.place + 2 * i + 1)
+        }
+      }
+      let energies = pairs.map { log2((squares[$0.0] + squares[$0.1]) / 2 + mean * 1e-4) }
+      let middle = energies.reduce(0, +) / Double(energies.count)
+      for (pair, energy) in zip(pairs, energies) {
+        // The square's exponent -0.6, eighths of an octave.
+        let change = 2 * Int((-0.3 * (energy - middle) * 8).rounded())
+        for j in [pair.0, pair.1] {
+          indices[j] = min(max(common + change, -KVBlockScales.maximumIndex), KVBlockScales.maximumIndex)
+        }
+      }
+    }
+    return KVBlockScales(exact: exact, stepIndex: stepIndex, indices: indices)
+  }
+}

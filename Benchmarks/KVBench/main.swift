@@ -10,7 +10,7 @@ import NeuralCodecs
 struct KVBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "kvbench", abstract: "Time the KV-cache codec in memory.",
-    discussion: "Speeds are GB/s of fp16 cache, the median of the runs, which take turns; all on the same bytes.")
+    discussion: "Speeds are MB/s (10^6 bytes) of fp16 cache, the median of the runs, which take turns; all on the same bytes.")
 
   @Argument(help: "A cache.") var input: String
   @Option(help: "Repeat heads, channels and layers until the shape is that of Llama-3.1-8B's (32 x 8 x 128).") var shape: String = "own"
@@ -71,7 +71,7 @@ struct KVBench: ParsableCommand {
       + "\(bytes / 1_000_000) MB; quality \(quality), \(Self.short(file.bitsPerElement)) bits per element; \(threads) threads")
     for (work, seconds) in zip(works, times) {
       let median = seconds.sorted()[seconds.count / 2]
-      print("  \(work.name): \(Self.short(Double(bytes) / median / 1e9)) GB/s")
+      print("  \(work.name): \(Self.short(Double(bytes) / median / 1e6)) MB/s")
     }
     if zstdBytes > 0 { print("  zstd -1: \(Self.short(16 * Double(zstdBytes) / Double(bytes))) bits per element") }
   }

@@ -1,5 +1,5 @@
-// Products of small matrices whose result is the same bits everywhere: each sum is added up in one order, and no multiplication
-// is fused with an addition.
+// Products of small matrices whose result is the same bits everywhere: each sum is added up in one order, and each term is
+// multiplied and added with one rounding.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kv_linear.cpp"
 #include <cmath>
@@ -26,6 +26,36 @@ constexpr size_t kLanes = hn::MaxLanes(D());
 // Rows of a tile: two vectors of sums each, as many as there are registers for.
 constexpr size_t kRows = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON ? 8 : 4;
 
+#if HWY_TARGET == HWY_SSE4
+// fl(c + a b) without the instruction: the product is exact in binary64, and the sum, rounded to odd there, rounds once more as
+// the exact one would (Boldo and Melquiond, "When double rounding is odd", 2005).
+template <class DD>
+HWY_INLINE hn::Vec<DD> SumToOdd(DD dd, hn::Vec<DD> p, hn::Vec<DD> c) {
+  const hn::RebindToSigned<DD> di;
+  const auto sum = hn::Add(p, c), part = hn::Sub(sum, p);
+  const auto rest = hn::Add(hn::Sub(p, hn::Sub(sum, part)), hn::Sub(c, part));
+  const auto bits = hn::BitCast(di, sum), one = hn::Set(di, 1);
+  // An even last bit that was rounded to: one up in magnitude where the rest has the sum's sign, one down otherwise.
+  const auto sign = hn::BroadcastSignBit(hn::Xor(bits, hn::BitCast(di, rest)));
+  const auto step = hn::Or(sign, one);
+  const auto inexact = hn::RebindMask(di, hn::Ne(rest, hn::Zero(dd)));
+  const auto even = hn::Eq(hn::And(bits, one), hn::Zero(di));
+  return hn::BitCast(dd, hn::Add(bits, hn::IfThenElseZero(hn::And(inexact, even), step)));
+}
+
+HWY_INLINE hn::Vec<D> Fused(hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c) {
+  const D d;
+  const hn::Repartition<double, D> dd;
+  const hn::Half<D> half;
+  const auto low = [&](hn::Vec<D> v) { return hn::PromoteTo(dd, hn::LowerHalf(half, v)); };
+  const auto high = [&](hn::Vec<D> v) { return hn::PromoteTo(dd, hn::UpperHalf(half, v)); };
+  const auto x = SumToOdd(dd, hn::Mul(low(a), low(b)), low(c)), y = SumToOdd(dd, hn::Mul(high(a), high(b)), high(c));
+  return hn::Combine(d, hn::DemoteTo(half, y), hn::DemoteTo(half, x));
+}
+#else
+HWY_INLINE hn::Vec<D> Fused(hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c) { return hn::MulAdd(a, b, c); }
+#endif
+
 // R rows of V vectors of columns.
 template <size_t R, size_t V, bool subtract>
 HWY_INLINE void ProductTile(const nc_kv_product* p, const float* a, const float* b, float* c) {
@@ -42,12 +72,10 @@ HWY_INLINE void ProductTile(const nc_kv_product* p, const float* a, const float*
     for (size_t v = 0; v < V; v++) x[v] = hn::Load(d, b + v * kLanes);
     HWY_UNROLL(8)
     for (size_t r = 0; r < R; r++) {
-      const auto s = hn::Set(d, a[static_cast<ptrdiff_t>(r) * p->a_row]);
+      const float factor = a[static_cast<ptrdiff_t>(r) * p->a_row];
+      const auto s = hn::Set(d, subtract ? -factor : factor);
       HWY_UNROLL(2)
-      for (size_t v = 0; v < V; v++) {
-        const auto add = hn::Mul(s, x[v]);
-        sum[r][v] = subtract ? hn::Sub(sum[r][v], add) : hn::Add(sum[r][v], add);
-      }
+      for (size_t v = 0; v < V; v++) sum[r][v] = Fused(s, x[v], sum[r][v]);
     }
   }
   HWY_UNROLL(8)
@@ -87,7 +115,7 @@ HWY_INLINE void SparseTile(const uint16_t* list, const float* factors, size_t co
     const float* row = b + list[i] * pitch;
     const auto s = hn::Set(d, factors[i]);
     HWY_UNROLL(8)
-    for (size_t v = 0; v < V; v++) sum[v] = hn::Add(sum[v], hn::Mul(s, hn::Load(d, row + v * kLanes)));
+    for (size_t v = 0; v < V; v++) sum[v] = Fused(s, hn::Load(d, row + v * kLanes), sum[v]);
   }
   HWY_UNROLL(8)
   for (size_t v = 0; v < V; v++) hn::Store(sum[v], d, c + v * kLanes);
@@ -192,8 +220,7 @@ void Product(const nc_kv_product* p) {
       const float factor = p->a[r * p->a_row + k * p->a_inner];
       for (ptrdiff_t j = 0; j < static_cast<ptrdiff_t>(p->columns); j++) {
         float* to = p->c + r * p->c_pitch + j;
-        const float add = factor * p->b[k * p->b_pitch + j];
-        *to = p->subtract ? *to - add : *to + add;
+        *to = std::fmaf(p->subtract ? -factor : factor, p->b[k * p->b_pitch + j], *to);
       }
     }
 }
@@ -201,10 +228,7 @@ void Product(const nc_kv_product* p) {
 void SparseRow(
     const uint16_t* list, const float* factors, size_t count, const float* b, size_t pitch, size_t columns, float* c) {
   for (size_t i = 0; i < count; i++)
-    for (size_t j = 0; j < columns; j++) {
-      const float add = factors[i] * b[list[i] * pitch + j];
-      c[j] = c[j] + add;
-    }
+    for (size_t j = 0; j < columns; j++) c[j] = std::fmaf(factors[i], b[list[i] * pitch + j], c[j]);
 }
 
 void Outer(

@@ -200,6 +200,18 @@ void CheckLinear(const nc_kv* scalar, const nc_kv* k, bool quick, Tally& tally) 
       if (std::fabs(sum - one.at[j % columns]) > 1e-4) tally.Fail("a product is not the sum of products");
     }
 
+    // Where the sum loses digits, a product rounded by itself would show; and close to the smallest numbers.
+    for (size_t j = 0; j < columns; j++) {
+      const int scale = int(random.In(-130, 100));
+      b.at[j] = std::ldexp(1 + float(random.In(1, 1 << 23)) * 0x1p-23f, scale);
+      c.at[j] = d.at[j] = -std::ldexp(b.at[j] * a.at[0], 0) * (random.In(0, 2) ? 1.0f : 1 + 0x1p-20f);
+    }
+    nc_kv_product one = {1, 1, columns, a.at, 0, 0, b.at, ptrdiff_t(b.pitch), c.at, 0, 0};
+    nc_kv_product other_one = one;
+    other_one.c = d.at;
+    if (inner > 0) scalar->product(&one), k->product(&other_one);
+    x = c.Columns(1, columns), y = d.Columns(1, columns);
+    tally.Same("product that cancels", x.data(), y.data(), 4 * x.size());
     std::vector<uint16_t> list;
     std::vector<float> factors;
     for (size_t i = 0; i < inner; i++)

@@ -251,7 +251,7 @@ import Testing
     sum.add(a, times: b)
     for i in 0..<7 {
       for j in 0..<33 {
-        let expected = (0..<20).reduce(before[i, j]) { $0 + a[i, $1] * b[$1, j] }
+        let expected = (0..<20).reduce(before[i, j]) { $0.addingProduct(a[i, $1], b[$1, j]) }
         #expect(sum[i, j] == expected)
       }
     }

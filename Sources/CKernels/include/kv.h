@@ -23,8 +23,8 @@ typedef struct {
   int32_t low_bits;        // 0...14
 } nc_kv_steps;
 
-// c[i * c_pitch + j] += a[i * a_row + k * a_inner] * b[k * b_pitch + j] for k = 0, 1, ..., each product and each sum rounded;
-// or -= with `subtract`.
+// c[i * c_pitch + j] += a[i * a_row + k * a_inner] * b[k * b_pitch + j] for k = 0, 1, ..., multiplied and added with one
+// rounding; or -= with `subtract`.
 typedef struct {
   size_t rows, inner, columns;
   const float* a;

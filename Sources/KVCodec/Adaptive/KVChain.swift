@@ -13,6 +13,15 @@ protocol KVChainCoder: AnyObject {
   func end(link: Int, _ batch: KVBatch) throws
 }
 
+/// The last tokens of a payload may have finer steps, as what follows a text depends most on its end.
+struct KVFineSteps: Equatable {
+  static let maximumSixteenths = 32
+
+  var tokens = 0
+  /// Of an octave, 0...32.
+  var sixteenths = 0
+}
+
 /// A few tokens on their way through the links of a chain.
 final class KVBatch {
   /// The first one's number among those that the call to `KVChain.run` has.
@@ -26,6 +35,8 @@ final class KVBatch {
   /// Of the links that this one is predicted from, and room for its own.
   fileprivate var coefficients: [KVMatrix]
   fileprivate var energies = [UInt32](repeating: 0, count: KVChain.batchTokens)
+  /// By token, how much finer its steps are than the link's, in sixteenths of an octave.
+  fileprivate(set) var octaves = [Int](repeating: 0, count: KVChain.batchTokens)
   fileprivate let scratch: KVSparseScratch
   fileprivate let indices: UnsafeMutableBufferPointer<UInt8>
 
@@ -69,10 +80,12 @@ final class KVChain {
     }
   }
 
-  /// Begins a segment whose first `exact` tokens, at most 16, the chain does not see.
-  func begin(exact: Int, steps: [Float]) {
+  /// Begins a segment, `scales` by link; the tokens that are kept exactly are the same number in each, and the chain does not
+  /// see them.
+  func begin(_ scales: [KVBlockScales]) {
+    let exact = scales[0].exact
     (self.exact, count, held, owed) = (exact, exact, 0, 0)
-    for (link, step) in zip(links, steps) { link.begin(step: step) }
+    for (link, scales) in zip(links, scales) { link.begin(step: scales.step) }
   }
 
   /// Whether links learn when the segment has `count` tokens: at powers of two, scales alone below 32 and all from there on, and
@@ -81,8 +94,8 @@ final class KVChain {
     count >= 2 && (count.nonzeroBitCount == 1 || count >= 96 && count % 3 == 0 && (count / 3).nonzeroBitCount == 1)
   }
 
-  /// The next `tokens` tokens of the segment. Throws what `coder` throws.
-  func run(tokens: Int, coder: any KVChainCoder, threads: Int) throws {
+  /// The next `tokens` tokens of the segment, the last `fine.tokens` of them in finer steps. Throws what `coder` throws.
+  func run(tokens: Int, fine: KVFineSteps, coder: any KVChainCoder, threads: Int) throws {
     var done = 0
     while done < tokens {
       // Only now: after a file's last token nobody needs what is learned from it.
@@ -90,7 +103,8 @@ final class KVChain {
       var next = count + 1
       while next < count + min(tokens - done, Self.stretchTokens), !Self.isEvent(next) { next += 1 }
       let stretch = next - count
-      try pass(first: done, tokens: stretch, coder, threads)
+      let plain = max(0, tokens - fine.tokens - done)
+      try pass(first: done, tokens: stretch, fine, plain: plain, coder, threads)
       done += stretch
       count += stretch
       held += stretch
@@ -100,7 +114,10 @@ final class KVChain {
 
   // MARK: Passing
 
-  private func pass(first: Int, tokens: Int, _ coder: any KVChainCoder, _ threads: Int) throws {
+  /// `plain`: tokens before those in finer steps.
+  private func pass(
+    first: Int, tokens: Int, _ fine: KVFineSteps, plain: Int, _ coder: any KVChainCoder, _ threads: Int
+  ) throws {
     // Two tokens share a row of the history, so batches begin with an even one.
     var batches: [Range<Int>] = []
     while (batches.last?.upperBound ?? 0) < tokens {
@@ -117,7 +134,10 @@ final class KVChain {
         while let number = wavefront.take() {
           batch.first = first + batches[number].lowerBound
           batch.tokens = batches[number].count
-          for t in 0..<batch.tokens { batch.energies[t] = KVScales.plainEnergy }
+          for t in 0..<batch.tokens {
+            batch.energies[t] = KVScales.plainEnergy
+            batch.octaves[t] = batches[number].lowerBound + t < plain ? 0 : fine.sixteenths
+          }
           for link in links.indices {
             guard wavefront.waits(number, for: link) else { return }
             do {
@@ -144,10 +164,10 @@ final class KVChain {
     coder.begin(link: number, batch)
     for t in 0..<batch.tokens {
       let symbols = batch.symbols.row(t), indices = batch.indices.baseAddress!
-      let expected = KVScales.expected.withUnsafeBufferPointer { means in
-        link.withStates {
-          nc_kv_scale_indices($0, KVScales.offset(energy: batch.energies[t]), means.baseAddress!, width, indices)
-        }
+      let shift = KVScales.shift(sixteenths: batch.octaves[t])
+      let offset = KVScales.offset(energy: batch.energies[t]) + Int32(shift)
+      let expected = KVScales.shifted[shift].withUnsafeBufferPointer { means in
+        link.withStates { nc_kv_scale_indices($0, offset, means.baseAddress!, width, indices) }
       }
       try coder.code(link: number, token: t, of: batch, tables: UnsafeBufferPointer(batch.indices))
       if link.adapts {
@@ -156,7 +176,8 @@ final class KVChain {
         }
         batch.energies[t] = KVScales.energy(batch.energies[t], sum: sum, expected: expected)
       }
-      link.restore(symbols, into: batch.residual.row(t), batch.scratch)
+      link.restore(
+        symbols, step: link.step * KVBlockScales.power(-batch.octaves[t]), into: batch.residual.row(t), batch.scratch)
       let (predicted, residual, values) = (batch.predicted.row(t), batch.residual.row(t), batch.values.row(t))
       for j in 0..<width { values[j] = predicted[j] + residual[j] }
     }
@@ -195,7 +216,7 @@ final class KVChain {
       parallelFor(links.count, threads: threads) { i in links[i].refreshScales(count: seen) }
       return
     }
-    let scratch = KVPool { KVRefreshScratch(width: self.width) }
+    let scratch = KVPool { [width] in KVMatrix(rows: width, columns: width) }
     parallelFor(links.count, threads: threads) { i in
       scratch.with { links[i].refreshInputs(count: seen, $0) }
     }

@@ -108,8 +108,10 @@ final class KVLink: @unchecked Sendable {
     }
   }
 
-  /// What `symbols` stand for, before scaling: `residual` gets the part that was not predicted.
-  func restore(_ symbols: UnsafePointer<Int16>, into residual: UnsafeMutablePointer<Float>, _ scratch: KVSparseScratch) {
+  /// What `symbols`, in steps of `step`, stand for, before scaling: `residual` gets the part that was not predicted.
+  func restore(
+    _ symbols: UnsafePointer<Int16>, step: Float, into residual: UnsafeMutablePointer<Float>, _ scratch: KVSparseScratch
+  ) {
     for j in 0..<width { residual[j] = 0 }
     var count = 0
     for i in 0..<width where symbols[i] != 0 {
@@ -234,11 +236,10 @@ final class KVLink: @unchecked Sendable {
     }
   }
 
-  /// New means, and the directions that later blocks are predicted from.
-  func refreshInputs(count: Int, _ scratch: KVRefreshScratch) {
+  /// New means, and the directions that later blocks are predicted from. `full`: [width, width], for its own use.
+  func refreshInputs(count: Int, _ full: KVMatrix) {
     recentre(Float(count))
     guard feeds else { return }
-    let full = scratch.symmetric
     full.copy(from: covariance)
     for j in 0..<width { full[j, j] += Float(count) * 16.384 }
     full.mirror()
@@ -268,7 +269,7 @@ final class KVLink: @unchecked Sendable {
   }
 
   /// A new predictor, basis and scales, once the links `before` have their inputs.
-  func refreshBasis(count: Int, before: [KVLink], _ scratch: KVRefreshScratch) {
+  func refreshBasis(count: Int, before: [KVLink], _ full: KVMatrix) {
     refreshPredictor(count: count, before: before)
     let isFirst = residualCovariance == nil
     let sums = residualCovariance ?? KVMatrix(rows: width, columns: width)
@@ -278,7 +279,6 @@ final class KVLink: @unchecked Sendable {
     }
     let shrinkage = min(0.5, 0.3 * Float(width) / residualWeight)
     let (whole, part) = (0x1p-14 / residualWeight, (1 - shrinkage) * (0x1p-14 / residualWeight))
-    let full = scratch.symmetric
     for i in 0..<width {
       let (to, from) = (full.row(i), sums.row(i))
       for j in i + 1..<max(i + 1, width) { to[j] = from[j] * part }
@@ -286,23 +286,21 @@ final class KVLink: @unchecked Sendable {
     }
     full.mirror()
     let next = KVMatrix(rows: width, columns: width)
-    var values: [Float]
+    let gram = KVMatrix(rows: width, columns: width), transposed = KVMatrix(rows: width, columns: width)
     if let basis {
       next.add(basis, times: full)
-      values = next.orthonormalise(gram: scratch.gram, transposed: scratch.transposed)
     } else {
       let order = Self.order(falling: full), first = KVMatrix(rows: width, columns: width)
       for i in 0..<width { first.row(i).update(from: full.row(order[i]), count: width) }
-      first.orthonormalise(gram: scratch.gram, transposed: scratch.transposed)
+      first.orthonormalise(gram: gram, transposed: transposed)
       next.add(first, times: full)
-      values = next.orthonormalise(gram: scratch.gram, transposed: scratch.transposed)
     }
+    let values = next.orthonormalise(gram: gram, transposed: transposed)
     for i in 0..<width { states[i] = KVScales.state(variance: values[i] / (step * step)) }
     basis = next
     if keepsAnalysis {
-      let analysis = analysis ?? KVMatrix(rows: width, columns: width)
-      next.transpose(into: analysis)
-      self.analysis = analysis
+      next.transpose(into: transposed)
+      analysis = transposed
     }
     for i in 0..<width { sums.scaleRow(i, by: 0.8) }
     residualWeight *= 0.8
@@ -362,19 +360,6 @@ final class KVLink: @unchecked Sendable {
       let (x, y) = (matrix[a, a], matrix[b, b])
       return x != y ? x > y : a < b
     }
-  }
-}
-
-/// What one thread needs to refresh a link.
-final class KVRefreshScratch: @unchecked Sendable {
-  let symmetric: KVMatrix
-  let gram: KVMatrix
-  let transposed: KVMatrix
-
-  init(width: Int) {
-    symmetric = KVMatrix(rows: width, columns: width)
-    gram = KVMatrix(rows: width, columns: width)
-    transposed = KVMatrix(rows: width, columns: width)
   }
 }
 

@@ -10,6 +10,13 @@ package enum KVScales {
     UInt16((Scale.laplaceTails(sigma: sigma).reduce(0) { $0 + $1 } << 9 + 1 << 31) >> 32)
   }
 
+  /// Tables that a symbol's moves up by where steps are finer by so many sixteenths of an octave, 0...32.
+  static func shift(sixteenths: Int) -> Int { (sixteenths * 439 + 512) >> 10 }
+  /// `expected`, of tables that are so many further up.
+  static let shifted: [[UInt16]] = (0...shift(sixteenths: KVFineSteps.maximumSixteenths)).map { shift in
+    (0..<64).map { expected[min($0 + shift, 63)] }
+  }
+
   /// By table and magnitude, up to 63: what a symbol adds to its component's state.
   static let moves: [Int16] = expected.flatMap { mean in
     (0..<64).map { magnitude in

@@ -11,6 +11,8 @@ import Tensors
 ///
 ///     side        varint length, KVBlockScales; only in the first payload of a segment that has tokens of the layer
 ///     exact       the tokens that are kept exactly, their elements in the block's order; only with `side`
+///     fine        varint: so many tokens at the payload's end, exact ones too, are in finer steps; unless 0, u8: how much finer, in
+///                 sixteenths of an octave, 1...32
 ///     symbols     varint length, then an interleaved rANS payload of that many bytes: for each other token, its components
 ///     exceptions  to the end: varint, elements since the one behind the last exception, and the element as it is
 // bitstream-spec 10.10
@@ -85,24 +87,26 @@ final class KVAdaptiveDecoder {
     let positions = Int(held.lowerBound)..<Int(held.upperBound)
     var fields = blocks.map { KVFields($0) }
     let isFirst = chain.scales == nil
-    var (exact, steps, scales) = (0, [Float](), [[Float]]())
+    var (exact, scales) = (0, [[Float]]())
     if isFirst {
+      var sides: [KVBlockScales] = []
       for i in numbers.indices {
         let side = try KVBlockScales(parsing: Array(try fields[i].prefixed("scales")), width: chain.plan.width)
         guard i == 0 || side.exact == exact else {
           throw CodecError.damagedKV("layers differ in how many tokens they keep exactly")
         }
         exact = side.exact
-        steps.append(side.step)
-        scales.append(side.scales)
+        sides.append(side)
       }
       guard exact <= positions.count else { throw CodecError.damagedKV("more tokens are kept exactly than there are") }
+      scales = sides.map(\.scales)
       chain.scales = scales
-      chain.chain.begin(exact: exact, steps: steps)
+      chain.chain.begin(sides)
     } else {
       scales = chain.scales!
     }
-    let coder = Coder(chain.plan.width, KVAngles.all(chain.turns, positions.dropFirst(exact)), first: positions.lowerBound + exact)
+    var fine = KVFineSteps()
+    let coder = Coder(KVAngles.all(chain.turns, positions.dropFirst(exact)), first: positions.lowerBound + exact)
     for (i, number) in numbers.enumerated() {
       let shape = shapes[number]
       let rows = wantedLayers.contains(number)
@@ -117,9 +121,12 @@ final class KVAdaptiveDecoder {
           if let output, let place = output.place(positions.lowerBound + t) { output.rows.store(token: place, bytes: token) }
         }
       }
+      let own = try fields[i].fineSteps()
+      guard i == 0 || own == fine else { throw CodecError.damagedKV("layers differ in which tokens have finer steps") }
+      fine = own
       coder.links.append(Coder.Link(try RANSDecoder(Array(try fields[i].prefixed("symbols"))), scales[i], output))
     }
-    try chain.chain.run(tokens: positions.count - exact, coder: coder, threads: threads)
+    try chain.chain.run(tokens: positions.count - exact, fine: fine, coder: coder, threads: threads)
     for (i, number) in numbers.enumerated() {
       try coder.links[i].finish()
       try readExceptions(fields[i].rest(), coder.links[i].output, chain, shapes[number], positions.dropFirst(exact))
@@ -178,18 +185,17 @@ final class KVAdaptiveDecoder {
     }
 
     var links: [Link] = []
-    private let width: Int
     private let angles: [KVAngles?]
     /// The position of the first token.
     private let first: Int
 
-    init(_ width: Int, _ angles: [KVAngles?], first: Int) { (self.width, self.angles, self.first) = (width, angles, first) }
+    init(_ angles: [KVAngles?], first: Int) { (self.angles, self.first) = (angles, first) }
 
     func begin(link: Int, _ batch: KVBatch) {}
 
     func code(link: Int, token: Int, of batch: KVBatch, tables: UnsafeBufferPointer<UInt8>) throws {
       try links[link].decode(
-        tables: tables, into: UnsafeMutableBufferPointer(start: batch.symbols.row(token), count: width))
+        tables: tables, into: UnsafeMutableBufferPointer(start: batch.symbols.row(token), count: tables.count))
     }
 
     func end(link: Int, _ batch: KVBatch) throws {
@@ -198,9 +204,23 @@ final class KVAdaptiveDecoder {
         guard let place = output.place(first + batch.first + t) else { continue }
         // What was predicted is not needed any more.
         let row = batch.predicted.row(t)
-        links[link].scales.withUnsafeBufferPointer { nc_kv_scale(batch.values.row(t), $0.baseAddress!, width, row) }
+        links[link].scales.withUnsafeBufferPointer { nc_kv_scale(batch.values.row(t), $0.baseAddress!, $0.count, row) }
         output.rows.store(token: place, from: row, angles[batch.first + t])
       }
     }
+  }
+}
+
+extension KVFields {
+  /// `fine` of a block.
+  fileprivate mutating func fineSteps() throws -> KVFineSteps {
+    let tokens = try varint("tokens in finer steps")
+    guard tokens > 0 else { return KVFineSteps() }
+    guard tokens <= UInt64(KVConfiguration.maximumChunk) else { throw CodecError.damagedKV("\(tokens) tokens have finer steps") }
+    let sixteenths = Int(try take(1, "finer steps").first!)
+    guard (1...KVFineSteps.maximumSixteenths).contains(sixteenths) else {
+      throw CodecError.damagedKV("steps are finer by \(sixteenths) sixteenths of an octave")
+    }
+    return KVFineSteps(tokens: Int(tokens), sixteenths: sixteenths)
   }
 }

@@ -14,6 +14,7 @@ final class KVAdaptiveEncoder {
   private let configuration: KVConfiguration
   private let shapes: [KVLayerGroup]
   private let stepIndex: Int
+  private let recentTokens: Int
   private let threads: Int
   private var chains: [Chain] = []
 
@@ -30,9 +31,10 @@ final class KVAdaptiveEncoder {
     }
   }
 
-  /// `stepIndex`: as in `KVBlockScales`.
-  init(_ cache: KVCache, _ configuration: KVConfiguration, stepIndex: Int, threads: Int) {
-    (self.cache, self.configuration, self.stepIndex, self.threads) = (cache, configuration, stepIndex, threads)
+  /// `stepIndex`: as in `KVBlockScales`. `recentTokens`: of the cache's last ones, kept in finer steps.
+  init(_ cache: KVCache, _ configuration: KVConfiguration, stepIndex: Int, recentTokens: Int, threads: Int) {
+    (self.cache, self.configuration) = (cache, configuration)
+    (self.stepIndex, self.recentTokens, self.threads) = (stepIndex, recentTokens, threads)
     shapes = configuration.shapes
     for plan in KVChainPlan.chains(of: shapes) {
       let shape = shapes[plan.layers[0]]
@@ -85,7 +87,7 @@ final class KVAdaptiveEncoder {
         KVScaleRule.scales($0, first: positions.lowerBound + exact, in: firstPosition, exact: exact, stepIndex: stepIndex)
       }
       chain.scales = scales
-      chain.chain.begin(exact: exact, steps: scales.map(\.step))
+      chain.chain.begin(scales)
       for (i, side) in scales.enumerated() {
         let bytes = side.serialised()
         Varint.append(UInt64(bytes.count), to: &blocks[i])
@@ -94,18 +96,37 @@ final class KVAdaptiveEncoder {
       }
     }
     let coded = positions.dropFirst(exact)
+    let fine = recent(positions)
+    for i in blocks.indices {
+      Varint.append(UInt64(fine.tokens), to: &blocks[i])
+      if fine.tokens > 0 { blocks[i].append(UInt8(fine.sixteenths)) }
+    }
     let coder = Coder(
       chain.chain, KVAngles.all(chain.turns, coded),
       zip(rows, scales).map { Coder.Link($0, $1.scales, firstToken: coded.lowerBound - firstPosition) })
-    try chain.chain.run(tokens: coded.count, coder: coder, threads: threads)
-    for (i, link) in coder.links.enumerated() {
-      let symbols = link.finish()
-      Varint.append(UInt64(symbols.count), to: &blocks[i])
-      blocks[i] += symbols
-      blocks[i] += link.exceptions
+    try chain.chain.run(tokens: coded.count, fine: fine, coder: coder, threads: threads)
+    blocks.withUnsafeMutableBufferPointer { blocks in
+      nonisolated(unsafe) let blocks = blocks
+      parallelFor(numbers.count, threads: threads) { i in
+        // Many symbols are worth four lanes, however few bits they take.
+        let symbols = coder.links[i].finish(lanes: coded.count * chain.plan.width >= 1 << 14 ? 4 : nil)
+        Varint.append(UInt64(symbols.count), to: &blocks[i])
+        blocks[i] += symbols
+        blocks[i] += coder.links[i].exceptions
+      }
     }
     return blocks
   }
+
+  /// Which of a payload's tokens are among the cache's last ones.
+  private func recent(_ positions: Range<Int>) -> KVFineSteps {
+    let end = cache.layers[0].firstPosition + cache.layers[0].tokens
+    let tokens = positions.upperBound - max(positions.lowerBound, end - recentTokens)
+    return tokens > 0 ? KVFineSteps(tokens: tokens, sixteenths: Self.recentSixteenths) : KVFineSteps()
+  }
+
+  /// 0.6 of the step, about.
+  private static let recentSixteenths = 12
 
   private final class Coder: KVChainCoder {
     final class Link {
@@ -134,7 +155,7 @@ final class KVAdaptiveEncoder {
         nextException = element + 1
       }
 
-      func finish() -> [UInt8] { symbols.take()!.finish() }
+      func finish(lanes: Int?) -> [UInt8] { symbols.take()!.finish(lanes: lanes) }
     }
 
     let links: [Link]
@@ -170,7 +191,8 @@ final class KVAdaptiveEncoder {
       }
       let wholes = KVGrid<Int32>(rows: 1, columns: width)
       for t in 0..<batch.tokens {
-        kernels.wholes(differences.row(t), width, 1 / model.step, 32767, wholes.base)
+        let step = model.step * KVBlockScales.power(-batch.octaves[t])
+        kernels.wholes(differences.row(t), width, 1 / step, 32767, wholes.base)
         let symbols = batch.symbols.row(t)
         for j in 0..<width { symbols[j] = Int16(truncatingIfNeeded: wholes.base[j]) }
       }

@@ -40,6 +40,8 @@ public struct KVCacheEncoder: Sendable {
     public var chunkTokens = 256
     /// Tokens after which decoding can begin anew at efforts from 5 on; whole chunks of them are taken.
     public var segmentTokens = 4096
+    /// The cache's last tokens that efforts from 5 on keep in finer steps, as what follows depends most on them.
+    public var recentTokens = 128
     /// Threads to use, at least 1; nil for one per core.
     public var threads: Int?
     /// Called as parts are done, on the encoding thread.
@@ -72,6 +74,7 @@ public struct KVCacheEncoder: Sendable {
         .invalidOption, "\(options.chunkTokens) tokens of \(width) channels are too many for a part. Make parts smaller.")
     }
     guard (1...9).contains(options.effort) else { throw CodecError(.invalidOption, "effort \(options.effort) is not in 1...9") }
+    guard options.recentTokens >= 0 else { throw CodecError(.invalidOption, "recentTokens is below 0") }
     guard options.segmentTokens >= 1 else { throw CodecError(.invalidOption, "segments have at least one token") }
     let scheme: KVConfiguration.Scheme =
       options.target == .lossless ? .lossless : options.effort < 5 ? .statistics : .adaptive
@@ -102,7 +105,8 @@ public struct KVCacheEncoder: Sendable {
     let segment = UInt64(max(1, options.segmentTokens / options.chunkTokens) * options.chunkTokens)
     let adaptive = configuration.scheme == .adaptive
       ? KVAdaptiveEncoder(
-        cache, configuration, stepIndex: KVQuality.stepIndex(quality!), threads: Threads.resolve(options.threads)) : nil
+        cache, configuration, stepIndex: KVQuality.stepIndex(quality!), recentTokens: options.recentTokens,
+        threads: Threads.resolve(options.threads)) : nil
     while start < end {
       try Task.checkCancellation()
       let tokens = Int(min(UInt64(options.chunkTokens), end - start))
@@ -162,7 +166,8 @@ public struct KVCacheEncoder: Sendable {
     case .bitsPerElement(let bits):
       guard bits.isFinite, bits > 0 else { throw CodecError(.invalidOption, "\(bits) bits per element are not above 0") }
       return configuration.scheme == .adaptive
-        ? try KVQuality.nearest(bits: bits, for: cache, configuration, threads: Threads.resolve(options.threads))
+        ? try KVQuality.nearest(
+          bits: bits, for: cache, configuration, recentTokens: options.recentTokens, threads: Threads.resolve(options.threads))
         : try KVQuality.nearest(bits: bits, for: cache, chunkTokens: options.chunkTokens)
     }
   }
@@ -183,7 +188,9 @@ enum KVQuality {
   static func stepIndex(_ quality: Int) -> Int { 192 + Int((16 * (0.85 - 0.06 * Double(quality))).rounded()) }
 
   /// The quality whose file would be nearest to `bits` per element in the adaptive scheme, judged by the first 1,024 tokens.
-  static func nearest(bits: Double, for cache: KVCache, _ configuration: KVConfiguration, threads: Int) throws -> Int {
+  static func nearest(
+    bits: Double, for cache: KVCache, _ configuration: KVConfiguration, recentTokens: Int, threads: Int
+  ) throws -> Int {
     let first = cache.layers.map { UInt64($0.firstPosition) }.min()!
     let end = UInt64(cache.layers[0].firstPosition + cache.layers[0].tokens)
     let tokens = Int(min(end - first, 1024))
@@ -192,7 +199,7 @@ enum KVQuality {
     }
     guard elements > 0 else { return 50 }
     return try nearest(bits) { quality in
-      let encoder = KVAdaptiveEncoder(cache, configuration, stepIndex: stepIndex(quality), threads: threads)
+      let encoder = KVAdaptiveEncoder(cache, configuration, stepIndex: stepIndex(quality), recentTokens: recentTokens, threads: threads)
       let blocks = try encoder.blocks(start: first, tokens: tokens, beginsSegment: true)
       return 8 * Double(blocks.reduce(0) { $0 + $1.reduce(0) { $0 + $1.count } }) / Double(elements)
     }

@@ -141,6 +141,8 @@ struct EncodeCommand: ParsableCommand {
           "--\(name) is for overfit, and this is hyperprior: give --codec overfit, or --effort 4 or more.")
       }
     }
+    if quality != nil, kv.levels != nil { throw ValidationError("--quality and --levels exclude each other.") }
+    if kv.append, output == "-" { throw ValidationError("--append needs a file to append to, not standard output.") }
     try validate(threads: threads)
   }
 
@@ -153,7 +155,7 @@ struct EncodeCommand: ParsableCommand {
     defer { progress.end() }
     // Opened now, so that a target that cannot be written is known before the work.
     var file: AtomicFile
-    do { file = try AtomicFile(output, overwrite: force) } catch { throw Failure(error, at: target) }
+    do { file = try AtomicFile(output, overwrite: force || kv.append) } catch { throw Failure(error, at: target) }
     // A cache may be larger than memory, so a file is looked at before it is read.
     let piped = input == "-" ? try Failure.about(source) { try FileIO.read(input) } : nil
     if try isCache(piped) { return try runCache(piped, progress, into: file) }

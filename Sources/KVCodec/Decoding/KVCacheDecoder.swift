@@ -16,6 +16,10 @@ public struct KVCacheDecoder: Sendable {
     public var tokens: Range<Int>?
     /// Layers to decode; nil for all.
     public var layers: Range<Int>?
+    /// The level to decode, of a file with several: 0 is the best.
+    public var level = 0
+    /// The level of each part that decodes on its own, from the first on; empty: `level` for all.
+    public var levels: [Int] = []
     /// Threads to use, at least 1; nil for one per core.
     public var threads: Int?
     /// Most memory that the decoded cache may take, in bytes.
@@ -51,21 +55,15 @@ public struct KVCacheDecoder: Sendable {
     var limits = ContainerLimits()
     limits.maxFileBytes = max(limits.maxFileBytes, source.byteCount)
     let reader = try ContainerReader(source, limits: limits, checksums: .onDemand, navigation: .index)
-    guard let number = reader.tracks.firstIndex(where: { $0.modality == .kvCache }) else {
-      throw CodecError(
-        .unsupported, "the file has no KV cache, only: \(reader.tracks.map(\.modality.label).joined(separator: ", "))")
-    }
-    let track = reader.tracks[number]
-    guard track.codec == CodecID.kvCache else {
-      throw CodecError(.unsupported, "the cache is in codec \(track.codec), which is unknown here. Use a newer version of nccodec.")
-    }
-    let configuration = try KVConfiguration(parsing: track.configuration)
+    let levels = try KVLevels.read(reader)
+    let configuration = levels[0].configuration
     let shapes = configuration.shapes
     let wantedLayers = options.layers ?? 0..<shapes.count
     guard wantedLayers.lowerBound >= 0, wantedLayers.upperBound <= shapes.count, !wantedLayers.isEmpty else {
       throw CodecError(.invalidOption, "layers \(wantedLayers) are not all among the cache's 0..<\(shapes.count)")
     }
-    let units = reader.units.filter { $0.track == UInt32(number) }
+    let chosen = try chosenUnits(levels, reader)
+    let units = chosen.map(\.unit)
     let end = try self.end(of: units, reader, configuration)
     let first = UInt64(shapes.map(\.firstPosition).min()!)
     let wanted = try positions(in: first..<max(first, end))
@@ -89,7 +87,7 @@ public struct KVCacheDecoder: Sendable {
       let payload = try KVPayload(
         parsing: reader.payload(unit).data, shapes: shapes, chunk: configuration.chunkTokens)
       (expected, isFirst) = (unit.start + UInt64(payload.tokens), false)
-      try restore(payload, at: unit.start, configuration.scheme, shapes, wantedLayers, wanted, into: layers)
+      try restore(payload, at: unit.start, chosen[i].level.configuration.scheme, shapes, wantedLayers, wanted, into: layers)
       options.progress?(CodingProgress(fraction: Double(done + 1) / Double(needed.count), stage: "tokens"))
     }
     guard needed.isEmpty || expected >= wanted.upperBound else {

@@ -40,7 +40,9 @@ struct EncodeCommand: ParsableCommand {
       lambda * bits per pixel; about 0.02 (small) to 0.0001 (good). The result does not depend on --threads.
 
       KV caches of language models are read from safetensors, .npy, .npz and llama.cpp's sequence states, and coded by \
-      kv: --quality 0 to 100 (100 as good as q8_0), --bits, or --lossless. Other tensors of the file are kept losslessly.
+      kv: --quality 0 to 100 (100 as good as q8_0), --bits, or --lossless. Other tensors of the file are kept losslessly. \
+      --levels puts several qualities into one file, to choose from when decoding ('nccodec kv plan'); --append adds the \
+      tokens that follow to a file, from a cache that holds them alone or behind those that the file has.
 
       Ctrl-C leaves nothing behind. With --keep-best the first Ctrl-C ends the fit, writes the best so far and exits \
       with 0; the second one leaves nothing behind.
@@ -57,6 +59,8 @@ struct EncodeCommand: ParsableCommand {
         cat photo.png | nccodec encode - - > photo.ncb
         nccodec encode cache.safetensors cache.ncb
         nccodec encode --bits 3.5 state.bin cache.ncb
+        nccodec encode --levels 20,40,70 cache.safetensors cache.ncb
+        nccodec encode --append longer.safetensors cache.ncb
       """)
 
   @Argument(help: ArgumentHelp("The picture or cache; - for standard input.", valueName: "in"))

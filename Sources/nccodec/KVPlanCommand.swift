@@ -1,5 +1,4 @@
 import ArgumentParser
-import Glibc
 import MediaIO
 import NeuralCodecs
 
@@ -28,7 +27,7 @@ struct KVPlanCommand: ParsableCommand {
       Examples:
         nccodec encode --levels 20,40,70 cache.safetensors cache.ncb
         nccodec kv plan cache.ncb --bandwidth 1.5Gbps --deadline 100ms
-        nccodec kv plan cache.ncb --bandwidth 200MB/s --deadline 0.5s --recompute-rate 4000 --json
+        nccodec kv plan cache.ncb --bandwidth 20MB/s --deadline 1s --recompute-rate 4000
       """)
 
   @Argument(help: ArgumentHelp("The cache; - for standard input.", valueName: "file.ncb"))

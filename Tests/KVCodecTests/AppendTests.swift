@@ -93,7 +93,7 @@ import Testing
 
   @Test func tensorsGrow() throws {
     let cache = Self.cache(9)
-    let bytes = { (range: Range<Int>) in range.flatMap { [UInt8($0), 1, 0, 0] } }
+    let bytes = { (range: Range<Int>) -> [UInt8] in range.flatMap { [UInt8($0), 1, 0, 0] } }
     func tensors(_ range: Range<Int>) -> [KVNamedTensor] {
       // The token's axis is the second of "scores", [2, tokens].
       [

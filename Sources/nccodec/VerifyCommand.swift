@@ -8,7 +8,7 @@ struct VerifyCommand: ParsableCommand {
     abstract: "Check an .ncb file: its checksums, and that it decodes.",
     discussion: """
       Prints the CRC-32 of the decoded samples (rows from the top, then the alpha plane), which is the same on every \
-      machine. Nothing is written.
+      machine; of a cache, those of each level's elements. Nothing is written.
 
       Examples:
         nccodec verify photo.ncb

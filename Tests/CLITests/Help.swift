@@ -194,7 +194,8 @@ enum Help {
     OVERVIEW: Check an .ncb file: its checksums, and that it decodes.
 
     Prints the CRC-32 of the decoded samples (rows from the top, then the alpha
-    plane), which is the same on every machine. Nothing is written.
+    plane), which is the same on every machine; of a cache, those of each level's
+    elements. Nothing is written.
 
     Examples:
       nccodec verify photo.ncb

@@ -1,5 +1,6 @@
 import Bitstream
 import Coding
+import EntropyCoding
 public import Media
 
 extension KVCacheEncoder {
@@ -39,6 +40,8 @@ extension KVCacheEncoder {
       return try append(cache, to: KVAppendedFile(reader), into: sink)
     } catch let error as BitstreamError {
       throw CodecError(error)
+    } catch let error as EntropyError {
+      throw CodecError.damagedKV("\(error)")
     }
   }
 

@@ -62,7 +62,9 @@ public struct KVCacheFile: Sendable {
     var chunks: [KVPlan.Chunk] = []
     for i in units[0].indices {
       let unit = units[0][i]
-      guard unit.start <= UInt64(UInt32.max) else { throw CodecError.damagedKV("a payload begins at token \(unit.start)") }
+      guard unit.start <= UInt64(UInt32.max), Int(unit.start) == end else {
+        throw CodecError.damagedKV("a payload begins at token \(unit.start) where \(end) is expected")
+      }
       var bytes: [Int] = []
       for (number, level) in found.enumerated() {
         guard i < units[number].count, units[number][i].start == unit.start, units[number][i].isRandomAccess == unit.isRandomAccess else {
@@ -74,7 +76,9 @@ public struct KVCacheFile: Sendable {
           keys += blocks.keys.count
           values += blocks.values.count
           guard number == 0 else { continue }
-          elements += KVPayload.positions(of: shape, start: unit.start, tokens: payload.tokens).count * shape.width
+          // At most 2^16 * 2^21; all together may be more than there are numbers for, in a file that lies.
+          let more = KVPayload.positions(of: shape, start: unit.start, tokens: payload.tokens).count * shape.width
+          elements = elements > Int.max - more ? .max : elements + more
         }
         if number == 0 { end = Int(unit.start) + payload.tokens }
         guard end == Int(unit.start) + payload.tokens else { throw CodecError.damagedKV("level \(number) has other parts than level 0") }

@@ -66,9 +66,17 @@ extension KVCacheDecoder {
       }
       return levels[number]
     }
+    // From here on payloads follow each other without gap.
+    let first = levels[0].configuration.shapes.map { UInt64($0.firstPosition) }.min()!
+    func checked(_ units: [(unit: UnitRecord, level: KVLevel)]) throws -> [(unit: UnitRecord, level: KVLevel)] {
+      if let start = units.first?.unit.start, start != first {
+        throw CodecError.damagedKV("a payload begins at token \(start) where \(first) is expected")
+      }
+      return units
+    }
     guard !options.levels.isEmpty else {
       let level = try wanted(options.level)
-      return reader.units.filter { $0.track == level.track }.map { ($0, level) }
+      return try checked(reader.units.filter { $0.track == level.track }.map { ($0, level) })
     }
     let units = levels.map { level in reader.units.filter { $0.track == level.track } }
     let parts = units[0].count { $0.isRandomAccess }
@@ -87,6 +95,6 @@ extension KVCacheDecoder {
       }
       chosen.append((units[number][i], level))
     }
-    return chosen
+    return try checked(chosen)
   }
 }

@@ -82,7 +82,9 @@ extension KVCacheEncoder {
       }
     }
     let elements = file.shapes.reduce(0) { sum, shape in
-      sum + shape.width * max(0, positions.upperBound - Int(shape.firstPosition))
+      // At most 2^21 * 2^32.
+      let more = shape.width * max(0, positions.upperBound - Int(shape.firstPosition))
+      return sum > Int.max - more ? .max : sum + more
     }
     return (
       try writer.finish(hasIndex: true),

@@ -140,7 +140,8 @@ public struct KVPlanner: Sendable {
 
   /// The best that can be done about the parts from `number` on.
   ///
-  /// Parts that the model computes come first: it begins at once then, and waits for no part, whichever number of them it is.
+  /// Parts that the model computes come first: it begins at once then and waits for none, so that of parts of like size, which
+  /// they are, no other choice of as many is there sooner.
   /// As few are computed as let all others come in the best level; where no number does, as many as the deadline lets, since
   /// each takes its bytes off the link.
   private func choices(_ elapsed: Double, _ speed: Double) -> [KVPlan.Choice] {
@@ -158,9 +159,13 @@ public struct KVPlanner: Sendable {
       }
       let last = max(count > 0 ? end : 0, elapsed + (text + rest[worst][number + count]) / speed)
       if last < soonest.end { soonest = (count, last) }
-      guard count == 0 || end <= options.deadline else { break }
-      inTime = (count, text)
-      if text + rest[0][number + count] <= budget { break }
+      if count == 0 || end <= options.deadline {
+        inTime = (count, text)
+        if text + rest[0][number + count] <= budget { break }
+      } else if end >= soonest.end {
+        // More of them are later still.
+        break
+      }
     }
     let isMet = inTime.text + rest[worst][number + inTime.count] <= budget
     let count = isMet ? inTime.count : soonest.count

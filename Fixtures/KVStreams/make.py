@@ -19,9 +19,9 @@ CACHES = HERE.parent / "KV"
 NCCODEC = HERE.parents[1] / ".build/release/nccodec"
 
 
-def made(path, element, layers=2, heads=2, tokens=300, channels=32):
+def made(path, element, layers=2, heads=2, tokens=300, channels=32, first=None):
     """A safetensors file of keys and values: the first layer's channels differ in scale, the second's do not; some numbers
-    are not finite."""
+    are not finite. With a first position the file holds the numbers of its tokens too."""
     state = 1
 
     def uniform():
@@ -46,11 +46,17 @@ def made(path, element, layers=2, heads=2, tokens=300, channels=32):
                         x = spread * (sum(uniform() for _ in range(4)) - 2) * 2 + (c % 3) * spread
                         data += element_bytes(math.inf if (l, h, t, c) == (1, 0, 9, 3) else -math.nan if t + c == 90 else x)
         tensors[name] = bytes(data)
+    shapes = {"k": (element, [layers, heads, tokens, channels]), "v": (element, [layers, heads, tokens, channels])}
+    if first is not None:
+        tensors["tokens"] = struct.pack(f"<{tokens}i", *range(first, first + tokens))
+        shapes["tokens"] = ("I32", [tokens])
     header, offset = {}, 0
     for name, data in tensors.items():
-        header[name] = {"dtype": element, "shape": [layers, heads, tokens, channels], "data_offsets": [offset, offset + len(data)]}
+        header[name] = {"dtype": shapes[name][0], "shape": shapes[name][1], "data_offsets": [offset, offset + len(data)]}
         offset += len(data)
     header["__metadata__"] = {"rope_layout": "halves", "rope_base": "500000.0", "model": "made up"}
+    if first:
+        header["__metadata__"]["first_position"] = str(first)
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(tensors.values()))
@@ -69,12 +75,20 @@ STREAMS = {
     "lossless-bf16": ("BF16", ["--lossless", "--chunk", "200"]),
     "lossless-f32": ("f32.ggsq", ["--lossless"]),
     "lossless-vllm": ("vllm.safetensors", ["--lossless"]),
+    "levels-f16-q70-q40-q20": ("F16", ["--levels", "70,40,20", "--chunk", "128"]),
+    "levels-window-q90-q10": ("window.ggsq", ["--levels", "10,90", "--chunk", "2"]),
+    "appended-bf16-q45": ("BF16+", ["--quality", "45", "--chunk", "64"]),
+    "appended-levels-f16-q60-q30": ("F16+", ["--levels", "60,30", "--chunk", "100"]),
+    "appended-lossless-f16": ("F16+", ["--lossless"]),
 }
+
+# Tokens of the files that are encoded and then appended, for a "+" behind the element.
+PIECES = [150, 1, 99]
 
 
 def main():
     manifest = HERE / "manifest.txt"
-    lines = manifest.read_text().splitlines() if manifest.exists() else ["# name layers tokens crc (of the elements)"]
+    lines = manifest.read_text().splitlines() if manifest.exists() else ["# name layers tokens crc (of the elements, of each level)"]
     done = {line.split(".ncb")[0] for line in lines}
     with tempfile.TemporaryDirectory() as work:
         for name, (source, options) in STREAMS.items():
@@ -85,10 +99,17 @@ def main():
                 picture = pathlib.Path(work) / "in.safetensors"
                 made(picture, source, **({"tokens": 40} if source == "F32" else {}))
             stream = HERE / f"{name}.ncb"
-            subprocess.run([NCCODEC, "encode", picture, stream, "--force", "--quiet", *options], check=True)
+            first = 0
+            for tokens in PIECES if source.endswith("+") else [None]:
+                if tokens:
+                    picture = pathlib.Path(work) / "in.safetensors"
+                    made(picture, source[:-1], tokens=tokens, first=first)
+                    options, first = ["--append"] if first else options, first + tokens
+                subprocess.run([NCCODEC, "encode", picture, stream, "--force", "--quiet", *options], check=True)
             info = json.loads(subprocess.run([NCCODEC, "info", "--json", stream], check=True, capture_output=True).stdout)["cache"]
             words = subprocess.run([NCCODEC, "verify", stream], check=True, capture_output=True, text=True).stdout.split()
-            lines.append(f"{name}.ncb {info['layers']} {info['tokens']} {words[-1]}")
+            crcs = " ".join(words[-len(info["levels"]):])
+            lines.append(f"{name}.ncb {info['layers']} {info['tokens']} {crcs}")
     manifest.write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 

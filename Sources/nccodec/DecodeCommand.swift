@@ -16,6 +16,7 @@ struct DecodeCommand: ParsableCommand {
         cat photo.ncb | nccodec decode - - > photo.png
         nccodec decode cache.ncb cache.safetensors
         nccodec decode --tokens 0:512 --layers 4:8 cache.ncb part.npz
+        nccodec decode --choose 0,2,1 cache.ncb cache.safetensors
       """)
 
   @Argument(help: ArgumentHelp("The file to decode; - for standard input.", valueName: "in.ncb"))

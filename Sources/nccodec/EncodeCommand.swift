@@ -41,7 +41,9 @@ struct EncodeCommand: ParsableCommand {
 
       KV caches of language models are read from safetensors, .npy, .npz and llama.cpp's sequence states, and coded by \
       kv: --quality 0 to 100 (100 as good as q8_0), --bits, or --lossless. Efforts up to 4 are the fastest; from 5 on, half \
-      the bits or less at the same quality, at about 30 MB/s. Other tensors of the file are kept losslessly.
+      the bits or less at the same quality, at about 25 MB/s. Other tensors of the file are kept losslessly. \
+      --levels puts several qualities into one file, to choose from when decoding ('nccodec kv plan'); --append adds the \
+      tokens that follow to a file, from a cache that holds them alone or behind those that the file has.
 
       Ctrl-C leaves nothing behind. With --keep-best the first Ctrl-C ends the fit, writes the best so far and exits \
       with 0; the second one leaves nothing behind.
@@ -59,6 +61,8 @@ struct EncodeCommand: ParsableCommand {
         nccodec encode cache.safetensors cache.ncb
         nccodec encode --bits 3.5 state.bin cache.ncb
         nccodec encode --effort 5 --quality 30 cache.safetensors cache.ncb
+        nccodec encode --levels 20,40,70 cache.safetensors cache.ncb
+        nccodec encode --append longer.safetensors cache.ncb
       """)
 
   @Argument(help: ArgumentHelp("The picture or cache; - for standard input.", valueName: "in"))
@@ -143,6 +147,8 @@ struct EncodeCommand: ParsableCommand {
           "--\(name) is for overfit, and this is hyperprior: give --codec overfit, or --effort 4 or more.")
       }
     }
+    if quality != nil, kv.levels != nil { throw ValidationError("--quality and --levels exclude each other.") }
+    if kv.append, output == "-" { throw ValidationError("--append needs a file to append to, not standard output.") }
     try validate(threads: threads)
   }
 
@@ -155,7 +161,7 @@ struct EncodeCommand: ParsableCommand {
     defer { progress.end() }
     // Opened now, so that a target that cannot be written is known before the work.
     var file: AtomicFile
-    do { file = try AtomicFile(output, overwrite: force) } catch { throw Failure(error, at: target) }
+    do { file = try AtomicFile(output, overwrite: force || kv.append) } catch { throw Failure(error, at: target) }
     // A cache may be larger than memory, so a file is looked at before it is read.
     let piped = input == "-" ? try Failure.about(source) { try FileIO.read(input) } : nil
     if try isCache(piped) { return try runCache(piped, progress, into: file) }

@@ -40,6 +40,7 @@ struct InfoCommand: ParsableCommand {
     if let cache {
       add("cache", "\(cache.layers) layers, tokens \(cache.positions.lowerBound) to \(cache.positions.upperBound)")
       add("codec", "3 (kv), \(cache.scheme), \(cache.parts) parts")
+      if cache.levels.count == 1, let quality = cache.levels[0].quality { add("quality", "\(quality)") }
       if !cache.model.isEmpty { add("model", Console.oneLine(cache.model)) }
     }
     if let codec = file.codec { add("codec", Self.codecName(codec).map { "\(codec) (\($0))" } ?? "\(codec) (unknown)") }
@@ -57,7 +58,13 @@ struct InfoCommand: ParsableCommand {
         add("    values", "\(cache.valueBytes) bytes")
       }
       add("    tensors", "\(cache.otherBytes) bytes")
-      if cache.elementCount > 0 {
+      if cache.elementCount > 0, cache.levels.count > 1 {
+        for (number, level) in cache.levels.enumerated() {
+          let quality = level.quality.map { "quality \($0)" } ?? level.scheme
+          let bits = fixed(8 * Double(level.byteCount) / Double(cache.elementCount), 3)
+          add("  level \(number)", "\(quality), \(level.byteCount) bytes, \(bits) per element")
+        }
+      } else if cache.elementCount > 0 {
         add("  bits", "\(fixed(8 * Double(file.byteCount) / Double(cache.elementCount), 3)) per element")
       }
     }
@@ -106,6 +113,12 @@ struct InfoCommand: ParsableCommand {
       ("layers", .integer(cache.layers)), ("firstPosition", .integer(cache.positions.lowerBound)),
       ("tokens", .integer(cache.positions.count)), ("elements", .integer(cache.elementCount)), ("scheme", .text(cache.scheme)),
       ("model", .text(cache.model)), ("parts", .integer(cache.parts)),
+      ("levels", .list(cache.levels.map { level in
+        .object([
+          ("quality", level.quality.map(JSON.integer) ?? .null), ("scheme", .text(level.scheme)),
+          ("bytes", .integer(level.byteCount)),
+        ])
+      })),
     ])
   }
 

@@ -37,12 +37,19 @@ struct KVEncodeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Heads, where an axis holds heads and channels. Caches only.", valueName: "n"))
   var kvHeads: Int?
 
+  @Option(
+    help: ArgumentHelp("Qualities that the file holds beside each other, such as 70,40,20. Caches only.", valueName: "n,..."))
+  var levels: String?
+
+  @Flag(help: "Add the positions after its last to the output, which exists; quality and parts are its own. Caches only.")
+  var append = false
+
   /// The names of those that were given.
   var given: [String] {
     [
       ("bits", bits != nil), ("lossless", lossless), ("chunk", chunk != nil), ("segment", segment != nil), ("axes", axes != nil), ("rope", rope != nil),
       ("rope-base", ropeBase != nil), ("model", model != nil), ("kv-heads", kvHeads != nil),
-      ("drop-k-pre", dropsUnrotatedKeys),
+      ("drop-k-pre", dropsUnrotatedKeys), ("levels", levels != nil), ("append", append),
     ].filter { $0.1 }.map { $0.0 }
   }
 
@@ -56,6 +63,31 @@ struct KVEncodeOptions: ParsableArguments {
     if let ropeBase, !(ropeBase.isFinite && ropeBase > 0) { throw ValidationError("--rope-base \(ropeBase) is not above 0.") }
     if let kvHeads, kvHeads < 1 { throw ValidationError("--kv-heads \(kvHeads) is not above 0.") }
     if bits != nil, lossless { throw ValidationError("--bits and --lossless exclude each other.") }
+    if let levels {
+      let qualities = Self.numbers(levels)
+      guard let qualities, qualities.allSatisfy({ $0 <= 100 }), qualities.count <= KVCacheEncoder.Options.maximumLevels,
+        Set(qualities).count == qualities.count
+      else {
+        throw ValidationError(
+          "--levels \(levels) is no list of up to \(KVCacheEncoder.Options.maximumLevels) different qualities in 0...100.")
+      }
+      if bits != nil || lossless { throw ValidationError("--levels goes with neither --bits nor --lossless.") }
+    }
+    if append {
+      for (name, isGiven) in [
+        ("bits", bits != nil), ("lossless", lossless), ("levels", levels != nil), ("chunk", chunk != nil),
+      ] where isGiven {
+        throw ValidationError("--\(name) does not go with --append: that is as the file has it.")
+      }
+    }
+  }
+
+  /// "2,0,1" as numbers of 0 on; nil for anything else.
+  static func numbers(_ text: String) -> [Int]? {
+    let numbers = text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+      part.allSatisfy { $0.isASCII && $0.isNumber } ? Int(part) : nil
+    }
+    return numbers.contains(nil) ? nil : numbers.compactMap { $0 }
   }
 
   var readOptions: KVReadOptions {
@@ -90,17 +122,37 @@ extension EncodeCommand {
     options.target =
       kv.lossless ? .lossless : kv.bits.map { .bitsPerElement($0) } ?? .quality(quality ?? 50)
     options.effort = effort
+    options.levels = kv.levels.flatMap(KVEncodeOptions.numbers) ?? []
     options.chunkTokens = kv.chunk ?? options.chunkTokens
     options.segmentTokens = kv.segment ?? options.segmentTokens
     options.threads = threads
     options.progress = progress.handler
-    let encoded = try Failure.about(source) { try KVCacheEncoder(options: options).encode(cache) }
+    let encoder = KVCacheEncoder(options: options)
+    let encoded = try kv.append ? appended(cache, source, encoder) : Failure.about(source) { try encoder.encode(cache) }
     do {
       try file.write(encoded.bytes)
       try file.commit()
     } catch { throw Failure(error, at: Console.name(output, input: false)) }
     progress.end()
     report(encoded, of: cache, source)
+  }
+
+  /// The output's bytes with the cache's new positions.
+  private func appended(_ cache: KVCache, _ source: String, _ encoder: KVCacheEncoder) throws -> EncodedKVCache {
+    let target = Console.name(output, input: false)
+    let bytes = try Failure.about(target) { try FileIO.read(output) }
+    guard KVCacheFile.isOne(bytes) else {
+      throw Failure("\(target): is no .ncb file with a KV cache to append to. Leave --append out to make one.")
+    }
+    let level = try Failure.about(target) { try KVCacheFile(reading: bytes) }.levels[0]
+    if let quality, level.scheme == "lossless" || (level.quality ?? quality) != quality {
+      let kind = level.quality.map { "of quality \($0)" } ?? "lossless"
+      throw Failure("\(target): is \(kind), and so is what is appended. Leave --quality out.")
+    }
+    if quality == nil, level.scheme != "lossless", level.quality == nil {
+      throw Failure("\(target): does not say its quality. Give --quality with the one that it was made with.")
+    }
+    return try Failure.about(source) { try encoder.append(cache, to: bytes) }
   }
 
   private func report(_ encoded: EncodedKVCache, of cache: KVCache, _ source: String) {
@@ -113,14 +165,20 @@ extension EncodeCommand {
           ("elements", .integer(cache.elementCount)), ("bytes", .integer(encoded.bytes.count)),
           ("bitsPerElement", .number(encoded.bitsPerElement)),
           ("quality", encoded.quality.map(JSON.integer) ?? .null), ("lossless", .flag(encoded.quality == nil)),
+          ("levels", .list(encoded.levels.map { $0.map(JSON.integer) ?? .null })),
+          ("firstPosition", .integer(encoded.positions.lowerBound)), ("positions", .integer(encoded.positions.count)),
           ("notices", .list(cache.notices.map(JSON.text))),
         ]).serialised, to: stream)
     } else if !quiet {
       for notice in cache.notices { Console.notice("\(source): \(notice)") }
-      let kind = encoded.quality.map { "quality \($0)" } ?? "lossless"
+      var kind = encoded.quality.map { "quality \($0)" } ?? "lossless"
+      if encoded.levels.count > 1 {
+        kind = "qualities \(encoded.levels.map { $0.map(String.init) ?? "lossless" }.joined(separator: ", "))"
+      }
+      let what = kv.append ? "tokens \(encoded.positions.lowerBound) to \(encoded.positions.upperBound) appended" : cache.summary
       Console.print(
         Console.oneLine(
-          "\(source): \(cache.summary), \(encoded.bytes.count) bytes, \(fixed(encoded.bitsPerElement, 3)) bits per element, \(kind)"),
+          "\(source): \(what), \(encoded.bytes.count) bytes, \(fixed(encoded.bitsPerElement, 3)) bits per element, \(kind)"),
         to: stream)
     }
   }
@@ -144,7 +202,18 @@ struct KVDecodeOptions: ParsableArguments {
       valueName: "format"))
   var format: String?
 
+  @Option(help: ArgumentHelp("The level to decode, 0 the best. Caches only. (default: 0)", valueName: "n"))
+  var level: Int?
+
+  @Option(help: ArgumentHelp("The level of each part, from the first on. Caches only.", valueName: "n,..."))
+  var choose: String?
+
   func validate() throws {
+    if let level, level < 0 { throw ValidationError("--level \(level) is below 0.") }
+    if let choose {
+      if KVEncodeOptions.numbers(choose) == nil { throw ValidationError("--choose \(choose) is no list of levels such as 0,2,1.") }
+      if level != nil { throw ValidationError("--level and --choose exclude each other.") }
+    }
     _ = try range(tokens, "tokens")
     _ = try range(layers, "layers")
     if let format, KVFileFormat(rawValue: format) == nil {
@@ -169,6 +238,8 @@ extension DecodeCommand {
     var options = KVCacheDecoder.Options()
     options.tokens = try kv.range(kv.tokens, "tokens")
     options.layers = try kv.range(kv.layers, "layers")
+    options.level = kv.level ?? 0
+    options.levels = kv.choose.flatMap(KVEncodeOptions.numbers) ?? []
     options.threads = threads
     options.progress = progress.handler
     let cache = try Failure.about(source) { try KVCacheDecoder(options: options).decode(bytes) }

@@ -2,7 +2,7 @@ import ArgumentParser
 import Glibc
 import MediaIO
 
-/// The command: `nccodec encode | decode | info | verify`.
+/// The command: `nccodec encode | decode | info | verify | kv`.
 @main
 struct NCCodec: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -24,7 +24,7 @@ struct NCCodec: ParsableCommand {
         2  usage: the command line makes no sense
       """,
     version: "0.1.0",
-    subcommands: [EncodeCommand.self, DecodeCommand.self, InfoCommand.self, VerifyCommand.self])
+    subcommands: [EncodeCommand.self, DecodeCommand.self, InfoCommand.self, VerifyCommand.self, KVGroup.self])
 
   static func main() {
     // Before anything else, so that Ctrl-C at any time leaves nothing behind.
@@ -35,6 +35,9 @@ struct NCCodec: ParsableCommand {
     } catch let error as Failure {
       Console.error(error.description)
       Glibc.exit(1)
+    } catch let code as ExitCode {
+      // What there was to say has been said.
+      Glibc.exit(code.rawValue)
     } catch {
       switch exitCode(for: error) {
       case .success:  // --help and --version arrive as errors

@@ -8,7 +8,7 @@ struct VerifyCommand: ParsableCommand {
     abstract: "Check an .ncb file: its checksums, and that it decodes.",
     discussion: """
       Prints the CRC-32 of the decoded samples (rows from the top, then the alpha plane), which is the same on every \
-      machine. Nothing is written.
+      machine; of a cache, those of each level's elements. Nothing is written.
 
       Examples:
         nccodec verify photo.ncb
@@ -33,23 +33,31 @@ struct VerifyCommand: ParsableCommand {
     var options = ImageDecoder.Options()
     options.threads = threads
     options.progress = progress.handler
-    let (file, what, sum) = try Failure.about(source) {
+    let (file, what, sums): (ImageFile, String, [UInt32]) = try Failure.about(source) {
       let bytes = try FileIO.read(input)
       let file = try ImageFile(reading: bytes)
       if KVCacheFile.isOne(bytes) {
         var options = KVCacheDecoder.Options()
         options.threads = threads
         options.progress = progress.handler
-        let cache = try KVCacheDecoder(options: options).decode(bytes)
-        return (file, cache.summary, quiet ? 0 : cache.elementsCRC32)
+        var (what, sums) = ("", [UInt32]())
+        for level in try KVCacheFile(reading: bytes).levels.indices {
+          options.level = level
+          let cache = try KVCacheDecoder(options: options).decode(bytes)
+          what = cache.summary
+          if !quiet { sums.append(cache.elementsCRC32) }
+        }
+        return (file, what + (sums.count > 1 ? " in \(sums.count) levels" : ""), sums)
       }
       let image = try ImageDecoder(options: options).decode(bytes)
-      return (file, image.sizeAndColour, image.samplesCRC32)
+      return (file, image.sizeAndColour, [image.samplesCRC32])
     }
     progress.end()
     if quiet { return }
-    var crc = String(sum, radix: 16)
-    crc = String(repeating: "0", count: 8 - crc.count) + crc
+    let crc = sums.map { sum in
+      let digits = String(sum, radix: 16)
+      return String(repeating: "0", count: 8 - digits.count) + digits
+    }.joined(separator: " ")
     let line = "\(source): intact, \(file.chunkCount) checksums match, \(what) decoded, CRC-32 of samples \(crc)"
     Console.print(Console.oneLine(line), to: .standardOutput)
   }

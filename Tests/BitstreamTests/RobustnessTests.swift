@@ -103,6 +103,13 @@ import Testing
     #expect(code(forged([track, gamma, track, payload, end])) == .misplacedChunk)
     #expect(code(forged([track, payload, gamma, end])) == .misplacedChunk)
     #expect(code(forged([track, gamma, gamma, payload, end])) == .duplicate)
+    let levels: (Character, [UInt8]) = ("l", [1, 0, 101])
+    #expect(code(forged([track, levels, payload, end])) == nil)
+    #expect(code(forged([track, levels, levels, payload, end])) == .duplicate)
+    #expect(code(forged([track, payload, levels, end])) == .misplacedChunk)
+    for bad: [UInt8] in [[], [0], [1, 1, 50], [1, 0, 102], [2, 0, 50, 0, 50], [2, 0, 50], [1, 0, 50, 0], [65] + [UInt8](repeating: 0, count: 130)] {
+      #expect(code(forged([track, ("l", bad), payload, end])) != nil, "\(bad)")
+    }
     #expect(code(forged([track, ("t", [1, 65]), ("t", [1, 66]), payload, end])) == nil)
     #expect(code(forged([track, ("t", [1, 65]), ("t", [1, 65, 66]), payload, end])) == .duplicate)
     #expect(code(forged([track, payload, index, index, end])) == .duplicate)

@@ -98,6 +98,10 @@ enum Sample {
       ]
       for kind in kinds where generator.next() & 3 == 0 { container.metadata.append(kind) }
     }
+    if Bool.random(using: &generator) {
+      let levels = container.tracks.indices.shuffled(using: &generator).map { Levels.Level(track: UInt32($0), quality: UInt8($0 * 9)) }
+      container.metadata.append(.levels(Array(levels.prefix(64))))
+    }
     for entry in 0..<Int(generator.number(bits: 3)) {
       container.metadata.append(.text(key: "key \(entry) ü", value: String(repeating: "§", count: entry * 40)))
     }

@@ -32,6 +32,7 @@ enum Help {
       info                    Show what is in an .ncb file.
       verify                  Check an .ncb file: its checksums, and that it
                               decodes.
+      kv                      Work with KV caches.
 
       See 'nccodec help <subcommand>' for detailed help.
 
@@ -59,6 +60,9 @@ enum Help {
     KV caches of language models are read from safetensors, .npy, .npz and
     llama.cpp's sequence states, and coded by kv: --quality 0 to 100 (100 as good
     as q8_0), --bits, or --lossless. Other tensors of the file are kept losslessly.
+    --levels puts several qualities into one file, to choose from when decoding
+    ('nccodec kv plan'); --append adds the tokens that follow to a file, from a
+    cache that holds them alone or behind those that the file has.
 
     Ctrl-C leaves nothing behind. With --keep-best the first Ctrl-C ends the fit,
     writes the best so far and exits with 0; the second one leaves nothing behind.
@@ -75,6 +79,8 @@ enum Help {
       cat photo.png | nccodec encode - - > photo.ncb
       nccodec encode cache.safetensors cache.ncb
       nccodec encode --bits 3.5 state.bin cache.ncb
+      nccodec encode --levels 20,40,70 cache.safetensors cache.ncb
+      nccodec encode --append longer.safetensors cache.ncb
 
     USAGE: nccodec encode [<options>] <in> <out.ncb>
 
@@ -114,6 +120,10 @@ enum Help {
       --drop-k-pre            Leave out k_pre where there is k too. Caches only.
       --kv-heads <n>          Heads, where an axis holds heads and channels. Caches
                               only.
+      --levels <n,...>        Qualities that the file holds beside each other, such
+                              as 70,40,20. Caches only.
+      --append                Add the positions after its last to the output, which
+                              exists; quality and parts are its own. Caches only.
       --version               Show the version.
       -h, --help              Show help information.
 
@@ -131,8 +141,9 @@ enum Help {
       cat photo.ncb | nccodec decode - - > photo.png
       nccodec decode cache.ncb cache.safetensors
       nccodec decode --tokens 0:512 --layers 4:8 cache.ncb part.npz
+      nccodec decode --choose 0,2,1 cache.ncb cache.safetensors
 
-    USAGE: nccodec decode <in.ncb> <out> [--threads <n>] [--png-level <0...9>] [--force] [--quiet] [--tokens <a:b>] [--layers <a:b>] [--format <format>]
+    USAGE: nccodec decode <in.ncb> <out> [--threads <n>] [--png-level <0...9>] [--force] [--quiet] [--tokens <a:b>] [--layers <a:b>] [--format <format>] [--level <n>] [--choose <n,...>]
 
     ARGUMENTS:
       <in.ncb>                The file to decode; - for standard input.
@@ -147,6 +158,10 @@ enum Help {
       --layers <a:b>          Decode these layers alone. Caches only.
       --format <format>       safetensors, npy, npz or llama. Caches only.
                               (default: by the output's name, or what was encoded)
+      --level <n>             The level to decode, 0 the best. Caches only.
+                              (default: 0)
+      --choose <n,...>        The level of each part, from the first on. Caches
+                              only.
       --version               Show the version.
       -h, --help              Show help information.
 
@@ -179,7 +194,8 @@ enum Help {
     OVERVIEW: Check an .ncb file: its checksums, and that it decodes.
 
     Prints the CRC-32 of the decoded samples (rows from the top, then the alpha
-    plane), which is the same on every machine. Nothing is written.
+    plane), which is the same on every machine; of a cache, those of each level's
+    elements. Nothing is written.
 
     Examples:
       nccodec verify photo.ncb
@@ -193,6 +209,68 @@ enum Help {
     OPTIONS:
       --threads <n>           Threads to use. (default: one per core)
       --quiet                 Print errors only.
+      --version               Show the version.
+      -h, --help              Show help information.
+
+    """
+
+  static let kv = """
+    OVERVIEW: Work with KV caches.
+
+    USAGE: nccodec kv <subcommand>
+
+    OPTIONS:
+      --version               Show the version.
+      -h, --help              Show help information.
+
+    SUBCOMMANDS:
+      plan                    Choose what of a cache to fetch so that it is there
+                              in time.
+
+      See 'nccodec help kv <subcommand>' for detailed help.
+
+    """
+
+  static let kvPlan = """
+    OVERVIEW: Choose what of a cache to fetch so that it is there in time.
+
+    For each part of a cache that was encoded with --levels, says which level to
+    fetch over a link of --bandwidth, or that the model should compute the part
+    anew from the text (with --recompute-rate), so that all is there by --deadline.
+    Parts are fetched in order; the model may compute while the link fetches.
+
+    Bandwidth is in bits (bps, kbps, Mbps, Gbps) or bytes (B/s, kB/s, MB/s, GB/s,
+    also KiB/s, MiB/s, GiB/s) a second; the deadline in us, ms, s or min.
+
+    Rules: ahead has the least squared error that the time allows and lets the
+    model compute the first parts while later ones are fetched; cachegen gives each
+    part an equal share of the deadline, takes the best level that fits it, and
+    else computes.
+
+    Mean quality is by tokens, what is computed anew counting as 100; the even
+    quality is that of which a whole cache would be off by as much.
+
+    Exit codes: 3 where the deadline cannot be met; the plan that comes soonest is
+    printed all the same. Others as for all commands.
+
+    Examples:
+      nccodec encode --levels 20,40,70 cache.safetensors cache.ncb
+      nccodec kv plan cache.ncb --bandwidth 1.5Gbps --deadline 100ms
+      nccodec kv plan cache.ncb --bandwidth 20MB/s --deadline 1s --recompute-rate
+    4000
+
+    USAGE: nccodec kv plan <file.ncb> --bandwidth <speed> --deadline <time> [--recompute-rate <n>] [--rule <rule>] [--json]
+
+    ARGUMENTS:
+      <file.ncb>              The cache; - for standard input.
+
+    OPTIONS:
+      --bandwidth <speed>     The link's speed, such as 1.5Gbps or 200MB/s.
+      --deadline <time>       When all has to be there, such as 300ms or 2s.
+      --recompute-rate <n>    Tokens a second that the model computes. (default: it
+                              does not)
+      --rule <rule>           ahead or cachegen. (default: ahead)
+      --json                  Report as JSON.
       --version               Show the version.
       -h, --help              Show help information.
 

@@ -8,18 +8,19 @@ import Testing
   struct Stream: Sendable, CustomTestStringConvertible {
     let name: String
     let layers, tokens: Int
-    let crc: UInt32
+    /// Of each level's elements.
+    let crcs: [UInt32]
     var testDescription: String { name }
   }
 
   static let folder = StreamTests.folder.deletingLastPathComponent().appending(path: "KVStreams")
 
-  /// Lines of `name layers tokens crc`.
+  /// Lines of `name layers tokens crc...`.
   static let streams: [Stream] = {
     let text = (try? String(contentsOf: folder.appending(path: "manifest.txt"), encoding: .utf8)) ?? ""
     return text.split(separator: "\n").filter { !$0.hasPrefix("#") }.map { line in
       let field = line.split(separator: " ").map(String.init)
-      return Stream(name: field[0], layers: Int(field[1])!, tokens: Int(field[2])!, crc: UInt32(field[3], radix: 16)!)
+      return Stream(name: field[0], layers: Int(field[1])!, tokens: Int(field[2])!, crcs: field[3...].map { UInt32($0, radix: 16)! })
     }
   }()
 
@@ -31,12 +32,15 @@ import Testing
 
   @Test(arguments: streams) func decodes(_ stream: Stream) throws {
     let bytes = [UInt8](try Data(contentsOf: Self.folder.appending(path: stream.name)))
-    for threads in [1, 3] {
-      var options = KVCacheDecoder.Options()
-      options.threads = threads
-      let cache = try KVCacheDecoder(options: options).decode(bytes)
-      #expect(cache.layers.count == stream.layers && cache.tokens == stream.tokens)
-      #expect(cache.elementsCRC32 == stream.crc)
+    #expect(try KVCacheFile(reading: bytes).levels.count == stream.crcs.count)
+    for (level, crc) in stream.crcs.enumerated() {
+      for threads in [1, 3] {
+        var options = KVCacheDecoder.Options()
+        (options.threads, options.level) = (threads, level)
+        let cache = try KVCacheDecoder(options: options).decode(bytes)
+        #expect(cache.layers.count == stream.layers && cache.tokens == stream.tokens)
+        #expect(cache.elementsCRC32 == crc)
+      }
     }
   }
 }

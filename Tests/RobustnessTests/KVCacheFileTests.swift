@@ -5,10 +5,11 @@ import Media
 import Testing
 
 /// How bytes are refused; nil where they decode.
-private func refusal(_ bytes: [UInt8]) -> CodecError.Code? {
+private func refusal(_ bytes: [UInt8], _ change: (inout KVCacheDecoder.Options) -> Void = { _ in }) -> CodecError.Code? {
   do {
     var options = KVCacheDecoder.Options()
     options.maxMemory = 1 << 24
+    change(&options)
     _ = try KVCacheDecoder(options: options).decode(bytes)
     return nil
   } catch let error as CodecError {
@@ -21,10 +22,16 @@ private func refusal(_ bytes: [UInt8]) -> CodecError.Code? {
 }
 
 /// A cache of two parts, whose bytes are then damaged.
-private func sample(_ target: KVCacheEncoder.Target) throws -> Container {
-  let tensor = KVTensor(heads: 2, tokens: 20, channels: 6, element: .float16)
-  for i in 0..<40 {
-    tensor.withMutableRow(head: i / 20, token: i % 20) { row in
+private func sample(_ target: KVCacheEncoder.Target, levels: [Int] = []) throws -> Container {
+  var options = KVCacheEncoder.Options()
+  (options.target, options.levels, options.chunkTokens) = (target, levels, 12)
+  return try Container(reading: KVCacheEncoder(options: options).encode(cache()).bytes)
+}
+
+private func cache(tokens: Int = 20) -> KVCache {
+  let tensor = KVTensor(heads: 2, tokens: tokens, channels: 6, element: .float16)
+  for i in 0..<2 * tokens {
+    tensor.withMutableRow(head: i / tokens, token: i % tokens) { row in
       for c in 0..<6 {
         let value = Float16((i * 37 + c * 11) % 23 - 9) / 8 + Float16(c)
         row.storeBytes(of: i == 7 && c == 2 ? 0x7E00 : value.bitPattern, toByteOffset: 2 * c, as: UInt16.self)
@@ -33,9 +40,7 @@ private func sample(_ target: KVCacheEncoder.Target) throws -> Container {
   }
   var cache = KVCache(layers: [KVLayer(keys: tensor, values: tensor), KVLayer(keys: tensor, values: nil)])
   cache.others = [KVNamedTensor(name: "tokens", dtype: "I32", shape: [4], bytes: [UInt8](repeating: 3, count: 16))]
-  var options = KVCacheEncoder.Options()
-  (options.target, options.chunkTokens) = (target, 12)
-  return try Container(reading: KVCacheEncoder(options: options).encode(cache).bytes)
+  return cache
 }
 
 @Suite struct KVCacheFileTests {
@@ -109,6 +114,98 @@ private func sample(_ target: KVCacheEncoder.Target) throws -> Container {
       copy.payloads[second].start = start
       guard let bytes = try? copy.serialised() else { continue }
       #expect(refusal(bytes) == .malformed, "\(start)")
+    }
+  }
+
+  // Levels.
+
+  @Test func everyTruncationOfALevelIsRefused() throws {
+    let container = try sample(.lossless, levels: [80, 20])
+    for level in 0..<2 { #expect(refusal(try container.serialised()) { $0.level = level } == nil) }
+    for number in container.payloads.indices where container.payloads[number].track < 2 {
+      let data = container.payloads[number].data
+      var (cut, longer) = (container, container)
+      longer.payloads[number].data = data + [0]
+      for length in stride(from: 0, to: data.count, by: 7) {
+        cut.payloads[number].data = data.prefix(length)
+        let bytes = try cut.serialised()
+        #expect(refusal(bytes) { $0.level = Int(container.payloads[number].track) } == .malformed)
+        // The other level's are not looked at.
+        #expect(refusal(bytes) { $0.level = 1 - Int(container.payloads[number].track) } == nil)
+      }
+      #expect(refusal(try longer.serialised()) { $0.levels = [Int](repeating: Int(container.payloads[number].track), count: 2) } == .malformed)
+    }
+  }
+
+  @Test func levelsThatLieAreRefused() throws {
+    let container = try sample(.lossless, levels: [80, 20])
+    func level(_ track: UInt32) -> Levels.Level { Levels.Level(track: track, quality: 50) }
+    for (levels, isGood) in [
+      ([level(0), level(1)], true), ([level(0)], true), ([level(1), level(0)], false), ([level(1)], false),
+      ([level(0), level(2)], false),
+    ] {
+      var copy = container
+      copy.metadata = [.levels(levels)]
+      let bytes = try copy.serialised()
+      #expect(refusal(bytes) == (isGood ? nil : .malformed), "\(levels)")
+      #expect(((try? KVCacheFile(reading: bytes)) != nil) == isGood)
+    }
+    // A level of another shape, of another codec, with parts of other sizes, with fewer parts.
+    var copy = container
+    var configuration = try KVConfiguration(parsing: copy.tracks[1].configuration)
+    configuration.groups[0].firstPosition = 1
+    copy.tracks[1].configuration = try configuration.serialised()[...]
+    #expect(refusal(try copy.serialised()) == .malformed)
+    copy = container
+    copy.tracks[1].codec = 99
+    #expect(refusal(try copy.serialised()) == .unsupported)
+    for isMissing in [true, false] {
+      copy = container
+      let last = try #require(copy.payloads.lastIndex { $0.track == 1 })
+      if isMissing { copy.payloads.remove(at: last) } else { copy.payloads[last].start += 1 }
+      let bytes = try copy.serialised()
+      #expect(refusal(bytes) { $0.levels = [0, 1] } == .malformed)
+      for harmless in [[0, 0], [1, 0]] { #expect(refusal(bytes) { $0.levels = harmless } == nil) }
+      #expect(throws: CodecError.self) { _ = try KVCacheFile(reading: bytes) }
+    }
+  }
+
+  /// Files that lie are appended to or refused, without harm; what comes out can be read as far as it could before.
+  @Test func appendingToWhatLiesIsHarmless() throws {
+    let container = try sample(.lossless, levels: [80, 20])
+    let longer = cache(tokens: 30)
+    var encoder = KVCacheEncoder()
+    encoder.options.threads = 1
+    #expect(try KVCacheDecoder().decode(encoder.append(longer, to: container.serialised()).bytes).tokens == 30)
+    func attempt(_ container: Container) throws {
+      let bytes = try container.serialised()
+      do { _ = try encoder.append(longer, to: bytes) } catch { #expect(error is CodecError, "\(error)") }
+    }
+    for number in container.payloads.indices {
+      for i in container.payloads[number].data.indices.prefix(40) {
+        for flip in [0x01, 0x80, 0xFF] as [UInt8] {
+          var copy = container
+          copy.payloads[number].data[i] ^= flip
+          try attempt(copy)
+        }
+      }
+    }
+    for track in container.tracks.indices {
+      let configuration = Array(container.tracks[track].configuration)
+      for i in configuration.indices {
+        for value in [0, 1, 0x7F, 0x80, 0xFF] as [UInt8] {
+          var (copy, damaged) = (container, configuration)
+          damaged[i] = value
+          copy.tracks[track].configuration = damaged[...]
+          try attempt(copy)
+        }
+      }
+    }
+    for start: UInt64 in [13, 500, 1 << 33, .max] {
+      var copy = container
+      copy.payloads[2].start = start
+      copy.payloads[3].start = start
+      try attempt(copy)
     }
   }
 }

@@ -135,7 +135,7 @@ package struct ContainerReader<Source: ByteSource>: Sendable {
       let track = try TrackHeader.parse(
         try source.read(chunk.payload), into: blank, named: name, at: chunk.payload.lowerBound)
       try rules.add(track, limit: limits.maxTracks, at: offset)
-    case .colourProfile, .gamma, .exif, .text:
+    case .colourProfile, .gamma, .exif, .text, .levels:
       try demand(chunk, atMost: limits.maxMetadataBytes - metadataBytes)
       metadataBytes += chunk.payload.count
       let metadatum = try Metadatum.parse(

@@ -60,7 +60,7 @@ extension ContainerReader {
       var reader = FieldReader(try source.read(offset..<offset + length), named: "payload", at: offset)
       try printer.show(try reader.read(PayloadHeader(of: tracks)))
       printer.note("data", .number(UInt64(chunk.payload.upperBound - reader.offset)), unit: "bytes")
-    case .colourProfile, .gamma, .exif, .text:
+    case .colourProfile, .gamma, .exif, .text, .levels:
       let metadatum = try Metadatum.parse(
         try source.read(chunk.payload), type: chunk.type, trackCount: tracks.count, at: offset)
       try open(metadatum.structure(trackCount: tracks.count), in: &printer)

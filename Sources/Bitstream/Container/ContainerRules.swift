@@ -10,6 +10,7 @@ struct ContainerRules: Sendable {
   private enum MetadataKey: Hashable {
     case ofTrack(ChunkType, UInt32)
     case text([UInt8])
+    case levels
   }
 
   /// The rank of the last known chunk; -1 before the first.
@@ -55,11 +56,13 @@ struct ContainerRules: Sendable {
       case .colourProfile(_, let track), .exif(_, let track): .ofTrack(type, track)
       case .gamma(_, let track): .ofTrack(type, track)
       case .text(let key, _): .text(Array(key.utf8))
+      case .levels: .levels
       }
     guard metadataKeys.insert(key).inserted else {
       switch metadatum {
       case .text(let key, _):
         throw BitstreamError(.duplicate, at: offset, in: "text > key", "\(JSONText.quoted(key)) occurs twice")
+      case .levels: throw BitstreamError(.duplicate, at: offset, in: type.name, "the file has them already")
       default: throw BitstreamError(.duplicate, at: offset, in: type.name, "the track has it already")
       }
     }

@@ -39,6 +39,7 @@ package struct ChunkType: RawRepresentable, Hashable, Sendable, CustomStringConv
   package static let gamma = ChunkType("g")
   package static let exif = ChunkType("x")
   package static let text = ChunkType("t")
+  package static let levels = ChunkType("l")
 
   package var isLetter: Bool { (0x41...0x5A).contains(rawValue & 0xDF) && rawValue < 0x80 }
   package var isCritical: Bool { rawValue & 0x20 == 0 }
@@ -48,7 +49,7 @@ package struct ChunkType: RawRepresentable, Hashable, Sendable, CustomStringConv
   package var rank: Int? {
     switch self {
     case .track: 0
-    case .colourProfile, .gamma, .exif, .text: 1
+    case .colourProfile, .gamma, .exif, .text, .levels: 1
     case .payload: 2
     case .index: 3
     case .end: 4
@@ -66,6 +67,7 @@ package struct ChunkType: RawRepresentable, Hashable, Sendable, CustomStringConv
     case .gamma: "gamma"
     case .exif: "EXIF"
     case .text: "text"
+    case .levels: "levels"
     default: "unknown chunk \(self)"
     }
   }

@@ -9,6 +9,8 @@ package enum Metadatum: Equatable, Sendable {
   case exif(ArraySlice<UInt8>, track: UInt32 = 0)
   /// A key occurs at most once a file; keys are compared byte by byte.
   case text(key: String, value: String)
+  /// Tracks that hold the same in several qualities, level 0 first. At most one a file.
+  case levels([Levels.Level])
 
   /// The largest profile, EXIF block or text value, in bytes.
   package static let maximumBytes = 1 << 26
@@ -19,6 +21,7 @@ package enum Metadatum: Equatable, Sendable {
     case .gamma: .gamma
     case .exif: .exif
     case .text: .text
+    case .levels: .levels
     }
   }
 
@@ -41,6 +44,9 @@ package enum Metadatum: Equatable, Sendable {
     case .text:
       let chunk = try TextEntry.parse(payload, into: TextEntry(), named: name, at: offset)
       return .text(key: chunk.key, value: chunk.value)
+    case .levels:
+      let chunk = try Levels.parse(payload, into: Levels(trackCount: trackCount), named: name, at: offset)
+      return .levels(chunk.levels)
     default:
       preconditionFailure("\(type) holds no metadata")
     }
@@ -54,6 +60,7 @@ package enum Metadatum: Equatable, Sendable {
     case .gamma(let exponent, let track): Gamma(track: TrackReference(track, of: trackCount), exponent: exponent)
     case .exif(let data, let track): Exif(track: TrackReference(track, of: trackCount), data: data)
     case .text(let key, let value): TextEntry(key: key, value: value)
+    case .levels(let levels): Levels(levels, trackCount: trackCount)
     }
   }
 }

@@ -16,6 +16,10 @@ public struct KVCacheDecoder: Sendable {
     public var tokens: Range<Int>?
     /// Layers to decode; nil for all.
     public var layers: Range<Int>?
+    /// The level to decode, of a file with several: 0 is the best.
+    public var level = 0
+    /// The level of each part that decodes on its own, from the first on; empty: `level` for all.
+    public var levels: [Int] = []
     /// Threads to use, at least 1; nil for one per core.
     public var threads: Int?
     /// Most memory that the decoded cache may take, in bytes.
@@ -51,16 +55,9 @@ public struct KVCacheDecoder: Sendable {
     var limits = ContainerLimits()
     limits.maxFileBytes = max(limits.maxFileBytes, source.byteCount)
     var reader = try ContainerReader(source, limits: limits, checksums: .onDemand, navigation: .index)
-    guard let number = reader.tracks.firstIndex(where: { $0.modality == .kvCache }) else {
-      throw CodecError(
-        .unsupported, "the file has no KV cache, only: \(reader.tracks.map(\.modality.label).joined(separator: ", "))")
-    }
-    let track = reader.tracks[number]
-    guard track.codec == CodecID.kvCache else {
-      throw CodecError(.unsupported, "the cache is in codec \(track.codec), which is unknown here. Use a newer version of nccodec.")
-    }
-    let configuration = try KVConfiguration(parsing: track.configuration)
-    let isAdaptive = configuration.scheme == .adaptive
+    let levels = try KVLevels.read(reader)
+    let configuration = levels[0].configuration
+    let isAdaptive = levels.contains { $0.configuration.scheme == .adaptive }
     // The index has only the payloads that segments begin with.
     if isAdaptive, reader.hasIndex { reader = try ContainerReader(source, limits: limits, checksums: .onDemand) }
     let shapes = configuration.shapes
@@ -68,8 +65,9 @@ public struct KVCacheDecoder: Sendable {
     guard wantedLayers.lowerBound >= 0, wantedLayers.upperBound <= shapes.count, !wantedLayers.isEmpty else {
       throw CodecError(.invalidOption, "layers \(wantedLayers) are not all among the cache's 0..<\(shapes.count)")
     }
-    let units = reader.units.filter { $0.track == UInt32(number) }
-    let end = try self.end(of: units, reader, configuration)
+    let chosen = try chosenUnits(levels, reader)
+    let units = chosen.map(\.unit)
+    let end = try self.end(of: chosen, reader)
     let first = UInt64(shapes.map(\.firstPosition).min()!)
     let wanted = try positions(in: first..<max(first, end))
 
@@ -94,13 +92,14 @@ public struct KVCacheDecoder: Sendable {
       guard isFirst || unit.start == expected else {
         throw CodecError.damagedKV("a payload begins at token \(unit.start) where \(expected) is expected")
       }
-      let payload = try KVPayload(parsing: reader.payload(unit).data, configuration)
+      let own = chosen[i].level.configuration, scheme = own.scheme
+      let payload = try KVPayload(parsing: reader.payload(unit).data, own)
       (expected, isFirst) = (unit.start + UInt64(payload.tokens), false)
-      if let adaptive {
+      if let adaptive, scheme == .adaptive {
         try adaptive.decode(
           payload, at: unit.start, isRandomAccess: unit.isRandomAccess, layers: layers, wantedLayers: wantedLayers)
       } else {
-        try restore(payload, at: unit.start, configuration.scheme, shapes, wantedLayers, wanted, into: layers)
+        try restore(payload, at: unit.start, scheme, shapes, wantedLayers, wanted, into: layers)
       }
       options.progress?(CodingProgress(fraction: Double(done + 1) / Double(needed.count), stage: "tokens"))
     }
@@ -117,10 +116,10 @@ public struct KVCacheDecoder: Sendable {
 
   /// The position after the last token.
   private func end(
-    of units: [UnitRecord], _ reader: ContainerReader<some ByteSource>, _ configuration: KVConfiguration
+    of chosen: [(unit: UnitRecord, level: KVLevel)], _ reader: ContainerReader<some ByteSource>
   ) throws -> UInt64 {
-    guard let last = units.last else { return 0 }
-    let payload = try KVPayload(parsing: reader.payload(last).data, configuration)
+    guard let (last, level) = chosen.last else { return 0 }
+    let payload = try KVPayload(parsing: reader.payload(last).data, level.configuration)
     guard last.start <= UInt64(UInt32.max) else { throw CodecError.damagedKV("a payload begins at token \(last.start)") }
     return last.start + UInt64(payload.tokens)
   }

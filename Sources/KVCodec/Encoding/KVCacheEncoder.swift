@@ -9,10 +9,14 @@ import Tensors
 public struct EncodedKVCache: Sendable {
   /// The file.
   public let bytes: [UInt8]
-  /// The whole file's bits by keys' and values' elements.
+  /// The whole file's bits, all levels', by keys' and values' elements.
   public let bitsPerElement: Double
-  /// 0...100; nil for lossless.
+  /// 0...100, of the best level; nil for lossless.
   public let quality: Int?
+  /// The levels' qualities, the best first.
+  public let levels: [Int?]
+  /// What was encoded now: all of the cache, or what was appended.
+  public let positions: Range<Int>
 }
 
 /// Turns a KV cache into an `.ncb` file.
@@ -36,6 +40,9 @@ public struct KVCacheEncoder: Sendable {
     /// 1 to 9. Up to 4: the statistics of each channel, as fast as memory nearly. From 5 on: transforms that adapt to what is
     /// already decoded; less than half the bits, at a tenth of the speed. Lossless coding has one effort.
     public var effort = 1
+    /// Qualities that the file holds beside each other, part by part, 0...100, at most 16, in any order: level 0 is the
+    /// best. Empty: one level, by `target`.
+    public var levels: [Int] = []
     /// Tokens of a payload, 1...65536; at efforts below 5 it decodes on its own.
     public var chunkTokens = 256
     /// Tokens after which decoding can begin anew at efforts from 5 on; whole chunks of them are taken.
@@ -47,6 +54,8 @@ public struct KVCacheEncoder: Sendable {
     /// Called as parts are done, on the encoding thread.
     public var progress: (@Sendable (CodingProgress) -> Void)?
 
+    public static let maximumLevels = 16
+
     public init() {}
   }
 
@@ -57,14 +66,18 @@ public struct KVCacheEncoder: Sendable {
   /// Cancelling the surrounding task stops it. Throws `CodecError` for options or caches that make no sense;
   /// `CancellationError`.
   public func encode(_ cache: KVCache) throws -> EncodedKVCache {
-    var quality: Int?
-    let sink = try encode(cache, into: MemorySink()) { quality = $0 }
+    var qualities: [Int?] = []
+    let sink = try encode(cache, into: MemorySink()) { qualities = $0 }
+    let first = cache.layers.map(\.firstPosition).min() ?? 0
     return EncodedKVCache(
-      bytes: sink.bytes, bitsPerElement: 8 * Double(sink.bytes.count) / Double(max(cache.elementCount, 1)), quality: quality)
+      bytes: sink.bytes, bitsPerElement: 8 * Double(sink.bytes.count) / Double(max(cache.elementCount, 1)),
+      quality: qualities.first ?? nil, levels: qualities,
+      positions: first..<max(first, cache.layers.map { $0.firstPosition + $0.tokens }.max() ?? 0))
   }
 
-  /// Writes the file part by part: memory does not grow with the cache. `report` gets the quality before the first part.
-  package func encode<Sink: ByteSink>(_ cache: KVCache, into sink: Sink, report: (Int?) -> Void = { _ in }) throws -> Sink {
+  /// Writes the file part by part: memory does not grow with the cache. `report` gets the levels' qualities before the
+  /// first part.
+  package func encode<Sink: ByteSink>(_ cache: KVCache, into sink: Sink, report: ([Int?]) -> Void = { _ in }) throws -> Sink {
     guard (1...Int(KVConfiguration.maximumChunk)).contains(options.chunkTokens) else {
       throw CodecError(.invalidOption, "\(options.chunkTokens) tokens in a part are not 1 to \(KVConfiguration.maximumChunk)")
     }
@@ -77,52 +90,82 @@ public struct KVCacheEncoder: Sendable {
     guard options.recentTokens >= 0 else { throw CodecError(.invalidOption, "recentTokens is below 0") }
     guard options.segmentTokens >= 1 else { throw CodecError(.invalidOption, "segments have at least one token") }
     let scheme: KVConfiguration.Scheme =
-      options.target == .lossless ? .lossless : options.effort < 5 ? .statistics : .adaptive
+      options.target == .lossless && options.levels.isEmpty ? .lossless : options.effort < 5 ? .statistics : .adaptive
     let configuration = try KVConfiguration(cache, scheme: scheme, chunkTokens: options.chunkTokens)
-    let quality = try chosenQuality(cache, configuration)
-    report(quality)
+    let qualities = try chosenQualities(cache, configuration)
+    let levels = qualities.enumerated().map { number, quality in
+      KVLevel(track: UInt32(number), configuration: configuration, quality: quality)
+    }
+    report(qualities)
     do {
-      return try write(cache, configuration, quality: quality, into: sink)
+      return try write(cache, levels, into: sink)
     } catch let error as BitstreamError {
       throw CodecError(error)
     }
   }
 
-  private func write<Sink: ByteSink>(
-    _ cache: KVCache, _ configuration: KVConfiguration, quality: Int?, into sink: Sink
-  ) throws -> Sink {
+  private func write<Sink: ByteSink>(_ cache: KVCache, _ levels: [KVLevel], into sink: Sink) throws -> Sink {
+    try checkTracks(levels.count + cache.others.count)
     var writer = try ContainerWriter(sink)
-    _ = try writer.append(
-      TrackHeader(
-        modality: .kvCache, codec: CodecID.kvCache, timeBase: TimeBase(), configuration: configuration.serialised()[...]))
-    for other in cache.others { _ = try writer.append(try KVOthers.track(of: other)) }
-    for (key, value) in cache.metadata { try writer.append(Metadatum.text(key: key, value: value)) }
-
-    let shapes = configuration.shapes
-    let first = shapes.map { UInt64($0.firstPosition) }.min()!
-    let end = UInt64(cache.layers[0].firstPosition + cache.layers[0].tokens)
-    var start = first
-    let segment = UInt64(max(1, options.segmentTokens / options.chunkTokens) * options.chunkTokens)
-    let adaptive = configuration.scheme == .adaptive
-      ? KVAdaptiveEncoder(
-        cache, configuration, stepIndex: KVQuality.stepIndex(quality!), recentTokens: options.recentTokens,
-        threads: Threads.resolve(options.threads)) : nil
-    while start < end {
-      try Task.checkCancellation()
-      let tokens = Int(min(UInt64(options.chunkTokens), end - start))
-      let isRandomAccess = adaptive == nil || (start - first) % segment == 0
-      let blocks = try adaptive.map { try $0.blocks(start: start, tokens: tokens, beginsSegment: isRandomAccess).flatMap { $0 } }
-        ?? self.blocks(cache, shapes, start: start, tokens: tokens, quality: quality)
-      try writer.append(
-        Payload(
-          track: 0, isRandomAccess: isRandomAccess, start: start, data: KVPayload.bytes(tokens: tokens, blocks: blocks)[...]))
-      start += UInt64(tokens)
-      options.progress?(CodingProgress(fraction: Double(start - first) / Double(end - first), stage: "tokens"))
+    for level in levels {
+      _ = try writer.append(
+        TrackHeader(
+          modality: .kvCache, codec: CodecID.kvCache, timeBase: TimeBase(),
+          configuration: level.configuration.serialised()[...]))
     }
+    for other in cache.others { _ = try writer.append(try KVOthers.track(of: other)) }
+    try writer.append(
+      .levels(
+        levels.map { Levels.Level(track: $0.track, quality: $0.quality.map { UInt8($0) } ?? Levels.Level.lossless) }))
+    for (key, value) in cache.metadata { try writer.append(Metadatum.text(key: key, value: value)) }
+    let first = levels[0].configuration.shapes.map { Int($0.firstPosition) }.min()!
+    try append(first..<cache.layers[0].firstPosition + cache.layers[0].tokens, of: cache, levels, to: &writer)
     for (i, other) in cache.others.enumerated() {
-      for part in try KVOthers.parts(of: other) { try writer.append(Payload(track: UInt32(i + 1), data: part[...])) }
+      for part in try KVOthers.parts(of: other) {
+        try writer.append(Payload(track: UInt32(levels.count + i), data: part[...]))
+      }
     }
     return try writer.finish(hasIndex: true)
+  }
+
+  /// Throws `CodecError` (limitExceeded) if readers would refuse so many.
+  func checkTracks(_ count: Int) throws {
+    let limit = ContainerLimits().maxTracks
+    guard count <= limit else {
+      throw CodecError(.limitExceeded, "levels and tensors beside the cache are \(count), more than the \(limit) that a file may hold")
+    }
+  }
+
+  /// The payloads of some positions, part by part, in each part level by level. The first decodes without those before it.
+  func append<Sink: ByteSink>(
+    _ positions: Range<Int>, of cache: KVCache, _ levels: [KVLevel], to writer: inout ContainerWriter<Sink>
+  ) throws {
+    let configuration = levels[0].configuration, shapes = configuration.shapes
+    let adaptive = levels.map { level in
+      level.configuration.scheme != .adaptive ? nil
+        : KVAdaptiveEncoder(
+          cache, level.configuration, stepIndex: KVQuality.stepIndex(level.quality!), recentTokens: options.recentTokens,
+          threads: Threads.resolve(options.threads))
+    }
+    let chunk = Int(configuration.chunkTokens)
+    let segment = adaptive[0] == nil ? chunk : max(1, options.segmentTokens / chunk) * chunk
+    var start = positions.lowerBound
+    while start < positions.upperBound {
+      try Task.checkCancellation()
+      let tokens = min(chunk, positions.upperBound - start)
+      let isRandomAccess = (start - positions.lowerBound) % segment == 0
+      for (level, adaptive) in zip(levels, adaptive) {
+        let blocks = try adaptive?.blocks(start: UInt64(start), tokens: tokens, beginsSegment: isRandomAccess).flatMap { $0 }
+          ?? self.blocks(cache, shapes, start: UInt64(start), tokens: tokens, quality: level.quality)
+        try writer.append(
+          Payload(
+            track: level.track, isRandomAccess: isRandomAccess, start: UInt64(start),
+            data: KVPayload.bytes(tokens: tokens, blocks: blocks)[...]))
+      }
+      start += tokens
+      options.progress?(
+        CodingProgress(fraction: Double(start - positions.lowerBound) / Double(positions.count), stage: "tokens"))
+    }
   }
 
   private func blocks(
@@ -156,8 +199,21 @@ public struct KVCacheEncoder: Sendable {
     return blocks
   }
 
+  /// The levels', the best first; nil for lossless.
+  private func chosenQualities(_ cache: KVCache, _ configuration: KVConfiguration) throws -> [Int?] {
+    guard !options.levels.isEmpty else { return [try chosenQuality(cache, configuration)] }
+    guard options.levels.count <= Options.maximumLevels, Set(options.levels).count == options.levels.count else {
+      throw CodecError(
+        .invalidOption, "\(options.levels.count) levels are not up to \(Options.maximumLevels) different qualities")
+    }
+    for quality in options.levels where !(0...100).contains(quality) {
+      throw CodecError(.invalidOption, "quality \(quality) is not in 0...100")
+    }
+    return options.levels.sorted(by: >)
+  }
+
   /// Nil for lossless.
-  private func chosenQuality(_ cache: KVCache, _ configuration: KVConfiguration) throws -> Int? {
+  func chosenQuality(_ cache: KVCache, _ configuration: KVConfiguration) throws -> Int? {
     switch options.target {
     case .lossless: return nil
     case .quality(let quality):

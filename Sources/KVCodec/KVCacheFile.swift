@@ -9,7 +9,7 @@ public struct KVCacheFile: Sendable {
   public let positions: Range<Int>
   /// Keys' and values' elements in all.
   public let elementCount: Int
-  /// "static", "lossless" or "adaptive"; of the best level.
+  /// "static", "lossless", "adaptive" or "profile"; of the best level.
   public let scheme: String
   public let model: String
   /// Parts that decode on their own.
@@ -73,7 +73,7 @@ public struct KVCacheFile: Sendable {
         }
         let payload = try KVPayload(parsing: reader.payload(units[number][i]).data, level.configuration)
         for (shape, blocks) in zip(shapes, payload.blocks) {
-          if level.configuration.scheme == .adaptive {
+          if level.configuration.scheme.hasChains {
             joint += blocks.reduce(0) { $0 + $1.count }
           } else {
             keys += blocks[0].count

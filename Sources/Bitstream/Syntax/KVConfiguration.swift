@@ -1,25 +1,28 @@
 /// The configuration of codec 3, the KV-cache codec:
 ///
-///     scheme       1 byte: 1 static, 2 lossless, 3 adaptive
+///     scheme       1 byte: 1 static, 2 lossless, 3 adaptive, 4 with a profile
 ///     keys         1 byte: bits 0...1 RoPE's layout, bit 2 whether RoPE has been applied
 ///     rope base    u64, the bits of a finite positive IEEE 754 binary64
 ///     chunk        varint, 1...65536, the most tokens of a payload
 ///     model        text behind a varint length, at most 1024 bytes
 ///     layout       KVLayoutSyntax: what file the cache came in
 ///     groups       list of KVLayerGroup
-///     turns        list of u64, at most 32768: what RoPE turns each pair of channels by, in 2^-64 of a turn; scheme 3
+///     turns        list of u64, at most 32768: what RoPE turns each pair of channels by, in 2^-64 of a turn; schemes 3 and 4
+///     profile      32 bytes, its SHA-256; scheme 4
 // bitstream-spec 10.1
 package struct KVConfiguration: BitstreamStructure, Equatable, Sendable {
   package enum Scheme: UInt8, FieldEnumeration {
     case statistics = 1
     case lossless = 2
     case adaptive = 3
+    case profile = 4
 
     package var label: String {
       switch self {
       case .statistics: "static"
       case .lossless: "lossless"
       case .adaptive: "adaptive"
+      case .profile: "profile"
       }
     }
   }
@@ -45,6 +48,8 @@ package struct KVConfiguration: BitstreamStructure, Equatable, Sendable {
   package var layout: KVLayoutSyntax
   package var groups: [KVLayerGroup]
   package var turns: [KVTurn] = []
+  /// 32 bytes with scheme 4, none without.
+  package var profile: ArraySlice<UInt8> = []
 
   package init(
     scheme: Scheme, rope: Rope, keysAreRotated: Bool, ropeBase: Double, chunkTokens: UInt32, model: String,
@@ -85,8 +90,10 @@ package struct KVConfiguration: BitstreamStructure, Equatable, Sendable {
     let layers = groups.reduce(UInt64(0)) { $0 + UInt64($1.count) }
     try visitor.require(
       layers >= 1 && layers <= UInt64(Self.maximumLayers), "groups", "\(layers) layers are not 1 to \(Self.maximumLayers)")
-    guard scheme == .adaptive else { return }
+    guard scheme == .adaptive || scheme == .profile else { return }
     try visitor.list("turns", &turns, limit: 32_768, minimumBytes: 8, blank: KVTurn())
+    guard scheme == .profile else { return }
+    try visitor.bytes("profile", &profile, .fixed(32))
   }
 }
 

@@ -22,12 +22,54 @@ struct KVFineSteps: Equatable {
   var sixteenths = 0
 }
 
+/// One block of one layer, as encoder and decoder both know it: how it is predicted from the blocks before it in its chain, and
+/// what its symbols stand for.
+///
+/// Rows of batches have `columns` numbers: the block's channels, then what else `restore` adds up for `file`.
+class KVChainLink: @unchecked Sendable {
+  let width: Int
+  let columns: Int
+  /// Numbers that later blocks are predicted from; 0: none are.
+  let coefficients: Int
+  /// Of a unit of the scales.
+  final var step: Float = 1
+  /// By component; see `KVScales`.
+  final var states: [Int32]
+
+  init(width: Int, columns: Int, coefficients: Int) {
+    (self.width, self.columns, self.coefficients) = (width, columns, coefficients)
+    states = [Int32](repeating: 0, count: width)
+  }
+
+  /// Whether states adapt to symbols.
+  var adapts: Bool { true }
+  /// [channel, component], for encoders; nil: components are channels.
+  var analysis: KVMatrix? { nil }
+
+  /// `predicted`: a row for each of `tokens` tokens; `before`: the coefficients of the block before, as far as there is one, and of
+  /// that before it.
+  func predict(into predicted: KVMatrix, tokens: Int, before: [KVMatrix]) {}
+
+  /// What `symbols`, in steps of `step`, stand for: `residual` gets what was not predicted.
+  func restore(_ symbols: UnsafePointer<Int16>, step: Float, into residual: UnsafeMutablePointer<Float>, _ scratch: KVSparseScratch) {}
+
+  /// Of `tokens` tokens, as many rows of values and residuals as decoded, `coefficients` gets those of this block. `first`: where
+  /// the tokens go in the block's history.
+  func file(
+    first: Int, tokens: Int, values: KVMatrix, residual: KVMatrix, coefficients: KVMatrix, _ scratch: KVSparseScratch
+  ) {}
+
+  final func withStates<R>(_ body: (UnsafeMutablePointer<Int32>) -> R) -> R {
+    states.withUnsafeMutableBufferPointer { body($0.baseAddress!) }
+  }
+}
+
 /// A few tokens on their way through the links of a chain.
 final class KVBatch {
   /// The first one's number among those that the call to `KVChain.run` has.
   fileprivate(set) var first = 0
   fileprivate(set) var tokens = 0
-  /// [token, channel]
+  /// [token, column of the link]
   let predicted: KVMatrix
   let residual: KVMatrix
   let values: KVMatrix
@@ -40,13 +82,13 @@ final class KVBatch {
   fileprivate let scratch: KVSparseScratch
   fileprivate let indices: UnsafeMutableBufferPointer<UInt8>
 
-  fileprivate init(width: Int) {
-    func matrix() -> KVMatrix { KVMatrix(rows: KVChain.batchTokens, columns: width) }
-    (predicted, residual, values) = (matrix(), matrix(), matrix())
+  fileprivate init(_ link: KVChainLink) {
+    func matrix(_ columns: Int) -> KVMatrix { KVMatrix(rows: KVChain.batchTokens, columns: columns) }
+    (predicted, residual, values) = (matrix(link.columns), matrix(link.columns), matrix(link.columns))
+    let width = link.width
     symbols = KVGrid(rows: KVChain.batchTokens, columns: width)
-    let count = max(1, KVLink.coefficients(width: width))
-    coefficients = (0..<3).map { _ in KVMatrix(rows: KVChain.batchTokens, columns: count) }
-    scratch = KVSparseScratch(width: width)
+    coefficients = (0..<3).map { _ in matrix(max(1, link.coefficients)) }
+    scratch = KVSparseScratch(width: width, coefficients: link.coefficients)
     indices = .allocate(capacity: width)
     indices.initialize(repeating: 0)
   }
@@ -64,7 +106,9 @@ final class KVChain {
   static let batchTokens = 16
   static let stretchTokens = 256
 
-  let links: [KVLink]
+  let links: [KVChainLink]
+  /// The same, if they learn.
+  private let learners: [KVLink]
   private let width: Int
   /// Tokens of the segment so far, with those that are kept exactly.
   private var count = 0
@@ -73,19 +117,25 @@ final class KVChain {
   private var held = 0
   private var owed = 0
 
+  /// Links that learn.
   init(width: Int, links: Int, forEncoding: Bool) {
     self.width = width
-    self.links = (0..<links).map {
+    learners = (0..<links).map {
       KVLink(width: width, predecessors: min($0, 2), feeds: $0 + 1 < links, keepsAnalysis: forEncoding)
     }
+    self.links = learners
   }
 
-  /// Begins a segment, `scales` by link; the tokens that are kept exactly are the same number in each, and the chain does not
-  /// see them.
-  func begin(_ scales: [KVBlockScales]) {
-    let exact = scales[0].exact
+  /// Links that are what they are; at least one.
+  init(_ links: [KVChainLink]) {
+    (width, learners) = (links[0].width, [])
+    self.links = links
+  }
+
+  /// Begins a segment; the tokens that are kept exactly, at most 16, are not seen by the chain. Links that do not learn have begun.
+  func begin(exact: Int, steps: [Float]) {
     (self.exact, count, held, owed) = (exact, exact, 0, 0)
-    for (link, scales) in zip(links, scales) { link.begin(step: scales.step) }
+    for (link, step) in zip(learners, steps) { link.begin(step: step) }
   }
 
   /// Whether links learn when the segment has `count` tokens: at powers of two, scales alone below 32 and all from there on, and
@@ -99,7 +149,7 @@ final class KVChain {
     var done = 0
     while done < tokens {
       // Only now: after a file's last token nobody needs what is learned from it.
-      if owed > 0 { learn(threads) }
+      if owed > 0, !learners.isEmpty { learn(threads) }
       var next = count + 1
       while next < count + min(tokens - done, Self.stretchTokens), !Self.isEvent(next) { next += 1 }
       let stretch = next - count
@@ -107,6 +157,7 @@ final class KVChain {
       try pass(first: done, tokens: stretch, fine, plain: plain, coder, threads)
       done += stretch
       count += stretch
+      guard !learners.isEmpty else { continue }
       held += stretch
       owed = stretch
     }
@@ -130,7 +181,7 @@ final class KVChain {
     failures.withUnsafeMutableBufferPointer { failures in
       nonisolated(unsafe) let failures = failures
       parallelFor(min(threads, batches.count), threads: threads) { _ in
-        let batch = KVBatch(width: width)
+        let batch = KVBatch(links[0])
         while let number = wavefront.take() {
           batch.first = first + batches[number].lowerBound
           batch.tokens = batches[number].count
@@ -159,8 +210,8 @@ final class KVChain {
   private func pass(_ batch: KVBatch, place: Int, through number: Int, _ coder: any KVChainCoder) throws {
     let link = links[number]
     // The link before, and the one before that; the third is for this one.
-    let ring = (0..<3).map { batch.coefficients[(number + 2 - $0) % 3] }
-    link.predict(into: batch.predicted, tokens: batch.tokens, before: ring)
+    let before = (0..<min(number, 2)).map { batch.coefficients[(number + 2 - $0) % 3] }
+    link.predict(into: batch.predicted, tokens: batch.tokens, before: before)
     coder.begin(link: number, batch)
     for t in 0..<batch.tokens {
       let symbols = batch.symbols.row(t), indices = batch.indices.baseAddress!
@@ -179,7 +230,7 @@ final class KVChain {
       link.restore(
         symbols, step: link.step * KVBlockScales.power(-batch.octaves[t]), into: batch.residual.row(t), batch.scratch)
       let (predicted, residual, values) = (batch.predicted.row(t), batch.residual.row(t), batch.values.row(t))
-      for j in 0..<width { values[j] = predicted[j] + residual[j] }
+      for j in 0..<link.columns { values[j] = predicted[j] + residual[j] }
     }
     link.file(
       first: place, tokens: batch.tokens, values: batch.values, residual: batch.residual,
@@ -203,30 +254,30 @@ final class KVChain {
     }
     let left = held - start
     if !runs.isEmpty {
-      parallelFor(links.count, threads: threads) { i in
-        for run in runs { links[i].addUp(from: run.lowerBound, tokens: run.count, before: before(i)) }
+      parallelFor(learners.count, threads: threads) { i in
+        for run in runs { learners[i].addUp(from: run.lowerBound, tokens: run.count, before: before(i)) }
       }
       // Only when no link reads another's history any more.
-      for link in links { link.keep(last: left, of: held) }
+      for link in learners { link.keep(last: left, of: held) }
       held = left
     }
     guard isEvent else { return }
     let seen = count - exact
     guard count >= 32 else {
-      parallelFor(links.count, threads: threads) { i in links[i].refreshScales(count: seen) }
+      parallelFor(learners.count, threads: threads) { i in learners[i].refreshScales(count: seen) }
       return
     }
     let scratch = KVPool { [width] in KVMatrix(rows: width, columns: width) }
-    parallelFor(links.count, threads: threads) { i in
-      scratch.with { links[i].refreshInputs(count: seen, $0) }
+    parallelFor(learners.count, threads: threads) { i in
+      scratch.with { learners[i].refreshInputs(count: seen, $0) }
     }
-    parallelFor(links.count, threads: threads) { i in
-      scratch.with { links[i].refreshBasis(count: seen, before: before(i), $0) }
+    parallelFor(learners.count, threads: threads) { i in
+      scratch.with { learners[i].refreshBasis(count: seen, before: before(i), $0) }
     }
   }
 
   /// The links that link `i` is predicted from, the nearest first.
-  private func before(_ i: Int) -> [KVLink] { (0..<min(i, 2)).map { links[i - 1 - $0] } }
+  private func before(_ i: Int) -> [KVLink] { (0..<min(i, 2)).map { learners[i - 1 - $0] } }
 }
 
 /// Batches that pass through links one behind the other.

@@ -7,27 +7,22 @@ import EntropyCoding
 /// Deviations from means are kept as whole numbers of 2^-7 (of the block's scales), coefficients of 2^-6, so that sums over tokens
 /// are exact; what follows from the sums is binary32 in a stated order.
 // bitstream-spec 10.10.3 to 10.10.6
-final class KVLink: @unchecked Sendable {
+final class KVLink: KVChainLink, @unchecked Sendable {
   /// Tokens between flushes and events at most, with those left from before.
   static let historyTokens = 64 + KVChain.stretchTokens
   private static let limit: Int32 = 4095
 
-  let width: Int
-  /// Leading directions that later blocks are predicted from; 0: none.
-  let coefficients: Int
   /// 0, 1 or 2.
   let predecessors: Int
   /// Whether a later block is predicted from this one.
   let feeds: Bool
 
-  /// Of a unit of the scales.
-  private(set) var step: Float = 1
   private(set) var mean: KVMatrix
-  private(set) var states: [Int32]
   /// [component, channel]; nil: components are channels, and nothing adapts yet.
   private(set) var basis: KVMatrix?
-  /// The basis, [channel, component], for encoders.
-  private(set) var analysis: KVMatrix?
+  /// The basis, turned, for encoders.
+  private var turnedBasis: KVMatrix?
+  override var analysis: KVMatrix? { turnedBasis }
   /// [channel, coefficient]; nil before the first refresh, and where nothing is predicted from here.
   private(set) var inputs: KVMatrix?
   /// [coefficient of the block before, then of the one before that; channel]
@@ -61,19 +56,18 @@ final class KVLink: @unchecked Sendable {
   }
 
   init(width: Int, predecessors: Int, feeds: Bool, keepsAnalysis: Bool) {
-    self.width = width
     self.keepsAnalysis = keepsAnalysis
-    coefficients = Self.coefficients(width: width)
+    let coefficients = Self.coefficients(width: width)
     self.predecessors = coefficients > 0 ? predecessors : 0
     self.feeds = feeds && coefficients > 0
     mean = KVMatrix(rows: 1, columns: width)
-    states = [Int32](repeating: 0, count: width)
     sums = [Int32](repeating: 0, count: width)
     covariance = KVMatrix(rows: width, columns: width)
     let pairs = Self.historyTokens / 2
     deviations = KVGrid(rows: pairs, columns: width)
     residuals = KVGrid(rows: pairs, columns: width)
     coefficientHistory = KVGrid(rows: self.feeds ? pairs : 0, columns: max(1, coefficients))
+    super.init(width: width, columns: width, coefficients: coefficients)
   }
 
   /// Forgets all; a segment begins.
@@ -83,22 +77,16 @@ final class KVLink: @unchecked Sendable {
     states = [Int32](repeating: KVScales.state(variance: 1 / (step * step)), count: width)
     sums = [Int32](repeating: 0, count: width)
     covariance.clear()
-    (basis, analysis, inputs, predictor) = (nil, nil, nil, nil)
+    (basis, turnedBasis, inputs, predictor) = (nil, nil, nil, nil)
     (residualCovariance, turned, inputRows, products, crossProducts) = (nil, nil, nil, nil, nil)
     (residualWeight, productWeight, held) = (0, 0, 0)
   }
 
-  /// Whether scales adapt to symbols.
-  var adapts: Bool { basis != nil }
-
-  func withStates<R>(_ body: (UnsafeMutablePointer<Int32>) -> R) -> R {
-    states.withUnsafeMutableBufferPointer { body($0.baseAddress!) }
-  }
+  override var adapts: Bool { basis != nil }
 
   // MARK: Tokens
 
-  /// `predicted`: a row for each of `tokens` tokens; `before`: the coefficients of the block before and of that before it.
-  func predict(into predicted: KVMatrix, tokens: Int, before: [KVMatrix]) {
+  override func predict(into predicted: KVMatrix, tokens: Int, before: [KVMatrix]) {
     for t in 0..<tokens { predicted.row(t).update(from: mean.base, count: mean.pitch) }
     guard let predictor else { return }
     for (i, coefficients) in before.prefix(predecessors).enumerated() {
@@ -108,8 +96,7 @@ final class KVLink: @unchecked Sendable {
     }
   }
 
-  /// What `symbols`, in steps of `step`, stand for, before scaling: `residual` gets the part that was not predicted.
-  func restore(
+  override func restore(
     _ symbols: UnsafePointer<Int16>, step: Float, into residual: UnsafeMutablePointer<Float>, _ scratch: KVSparseScratch
   ) {
     for j in 0..<width { residual[j] = 0 }
@@ -127,9 +114,7 @@ final class KVLink: @unchecked Sendable {
     }
   }
 
-  /// Files `tokens` tokens of the history from `first` on. values, residual: as decoded, a row for each; `coefficients` gets the
-  /// values' leading coefficients.
-  func file(
+  override func file(
     first: Int, tokens: Int, values: KVMatrix, residual: KVMatrix, coefficients: KVMatrix, _ scratch: KVSparseScratch
   ) {
     let kernels = kvKernels()
@@ -300,7 +285,7 @@ final class KVLink: @unchecked Sendable {
     basis = next
     if keepsAnalysis {
       next.transpose(into: transposed)
-      analysis = transposed
+      turnedBasis = transposed
     }
     for i in 0..<width { sums.scaleRow(i, by: 0.8) }
     residualWeight *= 0.8
@@ -363,7 +348,7 @@ final class KVLink: @unchecked Sendable {
   }
 }
 
-/// What one thread needs to restore a batch of tokens.
+/// What one thread needs to restore a batch of tokens of blocks of `width` channels and as many coefficients.
 final class KVSparseScratch: @unchecked Sendable {
   private let lists: KVGrid<UInt16>
   private let rows: KVMatrix
@@ -376,11 +361,11 @@ final class KVSparseScratch: @unchecked Sendable {
   var floats: UnsafeMutablePointer<Float> { rows.row(1) }
   var wholes: UnsafeMutablePointer<Int32> { numbers.base }
 
-  init(width: Int) {
+  init(width: Int, coefficients: Int) {
     lists = KVGrid(rows: 1, columns: width)
     rows = KVMatrix(rows: 2, columns: width)
-    numbers = KVGrid(rows: 1, columns: width)
+    numbers = KVGrid(rows: 1, columns: max(width, coefficients))
     deviations = KVMatrix(rows: KVChain.batchTokens, columns: width)
-    products = KVMatrix(rows: KVChain.batchTokens, columns: max(1, KVLink.coefficients(width: width)))
+    products = KVMatrix(rows: KVChain.batchTokens, columns: max(1, coefficients))
   }
 }

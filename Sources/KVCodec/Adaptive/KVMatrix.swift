@@ -56,16 +56,16 @@ extension KVMatrix {
     add(rows: 0..<a.rows, inner: a.columns, a.base, row: a.pitch, inner: 1, times: b, subtract: subtract)
   }
 
-  /// Of rows `rows` and the columns from `column` on: += the products of a's numbers, at `a + i * aRow + k * aInner` for row
+  /// Of rows `rows` and the columns from `column` on, to `columns` or all: += the products of a's numbers, at `a + i * aRow + k * aInner` for row
   /// `rows.lowerBound + i`, and of b's rows from `bRow` on, upwards or downwards.
   func add(
-    rows: Range<Int>, column: Int = 0, inner: Int, _ a: UnsafePointer<Float>, row aRow: Int, inner aInner: Int,
-    times b: KVMatrix, from bRow: Int = 0, down: Bool = false, subtract: Bool = false
+    rows: Range<Int>, column: Int = 0, columns end: Int? = nil, inner: Int, _ a: UnsafePointer<Float>, row aRow: Int,
+    inner aInner: Int, times b: KVMatrix, from bRow: Int = 0, down: Bool = false, subtract: Bool = false
   ) {
     // Vectors begin at whole lines; what is added before the wanted column is wanted by nobody.
     let first = column / 16 * 16
     var product = nc_kv_product(
-      rows: rows.count, inner: inner, columns: columns - first, a: a, a_row: aRow, a_inner: aInner, b: b.row(bRow) + first,
+      rows: rows.count, inner: inner, columns: (end ?? columns) - first, a: a, a_row: aRow, a_inner: aInner, b: b.row(bRow) + first,
       b_pitch: down ? -b.pitch : b.pitch, c: row(rows.lowerBound) + first, c_pitch: pitch, subtract: subtract ? 1 : 0)
     kvKernels().product(&product)
   }

@@ -5,15 +5,17 @@ import EntropyCoding
 import Media
 import Tensors
 
-/// Decodes the payloads of the adaptive scheme, those of a segment in their order.
+/// Decodes the payloads of the schemes with chains, those of a segment in their order.
 ///
 /// A block of a payload:
 ///
-///     side        varint length, KVBlockScales; only in the first payload of a segment that has tokens of the layer
+///     side        varint length, KVBlockScales, or with a profile two bytes: tokens kept exactly, 0...16, and the step; only in the first payload of a segment that has tokens of the layer
 ///     exact       the tokens that are kept exactly, their elements in the block's order; only with `side`
 ///     fine        varint: so many tokens at the payload's end, exact ones too, are in finer steps; unless 0, u8: how much finer, in
 ///                 sixteenths of an octave, 1...32
 ///     symbols     varint length, then an interleaved rANS payload of that many bytes: for each other token, its components
+/// With a profile each payload is a segment.
+///
 ///     exceptions  to the end: varint, elements since the one behind the last exception, and the element as it is
 // bitstream-spec 10.10
 final class KVAdaptiveDecoder {
@@ -27,12 +29,13 @@ final class KVAdaptiveDecoder {
     let chain: KVChain
     let parts: [KVBlockPlan.Part]
     let turns: KVTurns?
+    let profiled: [KVProfiledLink]?
     /// By link; nil before the segment's first token.
     var scales: [[Float]]?
 
-    init(_ plan: KVChainPlan, _ parts: [KVBlockPlan.Part], _ turns: KVTurns?) {
-      (self.plan, self.parts, self.turns) = (plan, parts, turns)
-      chain = KVChain(width: plan.width, links: plan.layers.count, forEncoding: false)
+    init(_ plan: KVChainPlan, _ parts: [KVBlockPlan.Part], _ turns: KVTurns?, _ profiled: [KVProfiledLink]?) {
+      (self.plan, self.parts, self.turns, self.profiled) = (plan, parts, turns, profiled)
+      chain = profiled.map { KVChain($0) } ?? KVChain(width: plan.width, links: plan.layers.count, forEncoding: false)
     }
   }
 
@@ -42,13 +45,17 @@ final class KVAdaptiveDecoder {
   }
 
   /// Of the layers before `layers` alone, which is what those take. Memory for `byteCount` is the caller's to allow.
-  init(_ configuration: KVConfiguration, layers: Int, threads: Int) {
+  ///
+  /// Throws `CodecError` (unsupported) where the profile is not the one that the configuration names.
+  init(_ configuration: KVConfiguration, _ profile: KVProfile?, layers: Int, threads: Int) throws {
+    let profile = try configuration.checked(profile)
     self.configuration = configuration
     self.threads = threads
     shapes = Array(configuration.shapes.prefix(layers))
-    for plan in KVChainPlan.chains(of: shapes) {
+    for (number, plan) in KVChainPlan.chains(of: shapes).enumerated() {
       let shape = shapes[plan.layers[0]]
-      chains.append(Chain(plan, KVBlockPlan(shape).blocks[plan.block].parts, configuration.turns(in: shape)))
+      let profiled = profile.map { $0.chain(number, links: plan.layers.count, forEncoding: false) }
+      chains.append(Chain(plan, KVBlockPlan(shape).blocks[plan.block].parts, configuration.turns(in: shape), profiled))
     }
   }
 
@@ -88,7 +95,20 @@ final class KVAdaptiveDecoder {
     var fields = blocks.map { KVFields($0) }
     let isFirst = chain.scales == nil
     var (exact, scales) = (0, [[Float]]())
-    if isFirst {
+    if isFirst, let profiled = chain.profiled {
+      for i in numbers.indices {
+        let side = Array(try fields[i].take(2, "steps"))
+        guard i == 0 || Int(side[0]) == exact, side[0] <= KVBlockScales.maximumExact else {
+          throw CodecError.damagedKV("layers differ in how many tokens they keep exactly, or keep too many")
+        }
+        exact = Int(side[0])
+        profiled[i].begin(step: KVBlockScales.power(Int(side[1]) - 192))
+      }
+      guard exact <= positions.count else { throw CodecError.damagedKV("more tokens are kept exactly than there are") }
+      scales = [[Float]](repeating: [Float](repeating: 1, count: chain.plan.width), count: numbers.count)
+      chain.scales = scales
+      chain.chain.begin(exact: exact, steps: [])
+    } else if isFirst {
       var sides: [KVBlockScales] = []
       for i in numbers.indices {
         let side = try KVBlockScales(parsing: Array(try fields[i].prefixed("scales")), width: chain.plan.width)
@@ -101,7 +121,7 @@ final class KVAdaptiveDecoder {
       guard exact <= positions.count else { throw CodecError.damagedKV("more tokens are kept exactly than there are") }
       scales = sides.map(\.scales)
       chain.scales = scales
-      chain.chain.begin(sides)
+      chain.chain.begin(exact: exact, steps: sides.map(\.step))
     } else {
       scales = chain.scales!
     }

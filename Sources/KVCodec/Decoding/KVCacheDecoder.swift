@@ -22,6 +22,8 @@ public struct KVCacheDecoder: Sendable {
     public var levels: [Int] = []
     /// Threads to use, at least 1; nil for one per core.
     public var threads: Int?
+    /// What files that name it need.
+    public var profile: KVProfile?
     /// Most memory that the decoded cache may take, in bytes.
     public var maxMemory = 16 << 30
     /// Called as payloads are done, on the decoding thread.
@@ -58,6 +60,7 @@ public struct KVCacheDecoder: Sendable {
     let levels = try KVLevels.read(reader)
     let configuration = levels[0].configuration
     let isAdaptive = levels.contains { $0.configuration.scheme == .adaptive }
+    let hasChains = configuration.scheme.hasChains
     // The index has only the payloads that segments begin with.
     if isAdaptive, reader.hasIndex { reader = try ContainerReader(source, limits: limits, checksums: .onDemand) }
     let shapes = configuration.shapes
@@ -82,9 +85,10 @@ public struct KVCacheDecoder: Sendable {
     guard UInt64(needed.count) * UInt64(configuration.chunkTokens) >= UInt64(wanted.count) else {
       throw CodecError.damagedKV("\(needed.count) payloads are too few for \(wanted.count) tokens")
     }
-    let layers = try allocate(shapes, wantedLayers, wanted, beside: isAdaptive ? KVAdaptiveDecoder.byteCount(shapes[..<wantedLayers.upperBound]) : 0)
-    let adaptive = isAdaptive
-      ? KVAdaptiveDecoder(configuration, layers: wantedLayers.upperBound, threads: Threads.resolve(options.threads)) : nil
+    let layers = try allocate(shapes, wantedLayers, wanted, beside: hasChains ? KVAdaptiveDecoder.byteCount(shapes[..<wantedLayers.upperBound]) : 0)
+    let chains = hasChains
+      ? try KVAdaptiveDecoder(
+        configuration, options.profile, layers: wantedLayers.upperBound, threads: Threads.resolve(options.threads)) : nil
     var (expected, isFirst) = (UInt64(0), true)
     for (done, i) in needed.enumerated() {
       try Task.checkCancellation()
@@ -95,8 +99,8 @@ public struct KVCacheDecoder: Sendable {
       let own = chosen[i].level.configuration, scheme = own.scheme
       let payload = try KVPayload(parsing: reader.payload(unit).data, own)
       (expected, isFirst) = (unit.start + UInt64(payload.tokens), false)
-      if let adaptive, scheme == .adaptive {
-        try adaptive.decode(
+      if let chains, scheme.hasChains {
+        try chains.decode(
           payload, at: unit.start, isRandomAccess: unit.isRandomAccess, layers: layers, wantedLayers: wantedLayers)
       } else {
         try restore(payload, at: unit.start, scheme, shapes, wantedLayers, wanted, into: layers)
@@ -234,7 +238,7 @@ public struct KVCacheDecoder: Sendable {
       let planes = KVPlanes(tensor)
       planes.store(try planes.read(&fields), into: tensor)
       guard fields.rest().isEmpty else { throw CodecError.damagedKV("bytes follow a block's last plane") }
-    case .adaptive: preconditionFailure("blocks of the adaptive scheme do not decode on their own")
+    case .adaptive, .profile: preconditionFailure("blocks of chains do not decode on their own")
     }
   }
 }

@@ -8,7 +8,7 @@ import Media
 ///     lengths   for each layer, for each of its blocks: varint, bytes of it
 ///     blocks    one after the other, to the end
 ///
-/// A layer's blocks are its keys and then, if it has them, its values; in the adaptive scheme, those of its `KVBlockPlan`. A layer whose first position lies inside the run, or behind it, has only the tokens from there on; with none, its
+/// A layer's blocks are its keys and then, if it has them, its values; in schemes with chains, those of its `KVBlockPlan`. A layer whose first position lies inside the run, or behind it, has only the tokens from there on; with none, its
 /// blocks are empty and have length 0.
 // bitstream-spec 10.2
 struct KVPayload {
@@ -63,8 +63,13 @@ extension KVConfiguration {
   /// Blocks of a payload, by layer.
   var blockCounts: [Int] {
     groups.flatMap { group in
-      let count = scheme == .adaptive ? KVBlockPlan.blockCount(group) : group.valueHeads > 0 ? 2 : 1
+      let count = scheme.hasChains ? KVBlockPlan.blockCount(group) : group.valueHeads > 0 ? 2 : 1
       return [Int](repeating: count, count: Int(group.count))
     }
   }
+}
+
+extension KVConfiguration.Scheme {
+  /// Whether blocks hold keys and values, and are predicted from each other.
+  var hasChains: Bool { self == .adaptive || self == .profile }
 }

@@ -6,7 +6,7 @@ import Glibc
 import Media
 import Tensors
 
-/// Encodes a cache's payloads by the adaptive scheme, in their order. The inverse is `KVAdaptiveDecoder`, whose chains it runs
+/// Encodes a cache's payloads by the schemes with chains, in their order. The inverse is `KVAdaptiveDecoder`, whose chains it runs
 /// along, as the next tokens are predicted from decoded ones.
 // bitstream-spec 10.10
 final class KVAdaptiveEncoder {
@@ -23,22 +23,29 @@ final class KVAdaptiveEncoder {
     let chain: KVChain
     let parts: [KVBlockPlan.Part]
     let turns: KVTurns?
+    let profiled: [KVProfiledLink]?
     var scales: [KVBlockScales]?
 
-    init(_ plan: KVChainPlan, _ parts: [KVBlockPlan.Part], _ turns: KVTurns?) {
-      (self.plan, self.parts, self.turns) = (plan, parts, turns)
-      chain = KVChain(width: plan.width, links: plan.layers.count, forEncoding: true)
+    init(_ plan: KVChainPlan, _ parts: [KVBlockPlan.Part], _ turns: KVTurns?, _ profiled: [KVProfiledLink]?) {
+      (self.plan, self.parts, self.turns, self.profiled) = (plan, parts, turns, profiled)
+      chain = profiled.map { KVChain($0) } ?? KVChain(width: plan.width, links: plan.layers.count, forEncoding: true)
     }
   }
 
   /// `stepIndex`: as in `KVBlockScales`. `recentTokens`: of the cache's last ones, kept in finer steps.
-  init(_ cache: KVCache, _ configuration: KVConfiguration, stepIndex: Int, recentTokens: Int, threads: Int) {
+  ///
+  /// Throws `CodecError` (unsupported) where the profile is not the one that the configuration names.
+  init(
+    _ cache: KVCache, _ configuration: KVConfiguration, _ profile: KVProfile?, stepIndex: Int, recentTokens: Int, threads: Int
+  ) throws {
+    let profile = try configuration.checked(profile)
     (self.cache, self.configuration) = (cache, configuration)
     (self.stepIndex, self.recentTokens, self.threads) = (stepIndex, recentTokens, threads)
     shapes = configuration.shapes
-    for plan in KVChainPlan.chains(of: shapes) {
+    for (number, plan) in KVChainPlan.chains(of: shapes).enumerated() {
       let shape = shapes[plan.layers[0]]
-      chains.append(Chain(plan, KVBlockPlan(shape).blocks[plan.block].parts, configuration.turns(in: shape)))
+      let profiled = profile.map { $0.chain(number, links: plan.layers.count, forEncoding: true) }
+      chains.append(Chain(plan, KVBlockPlan(shape).blocks[plan.block].parts, configuration.turns(in: shape), profiled))
     }
   }
 
@@ -78,16 +85,26 @@ final class KVAdaptiveEncoder {
     var blocks = [[UInt8]](repeating: [], count: numbers.count)
     var exact = 0
     let scales: [KVBlockScales]
+    // Much of all attention goes to a text's first token, and there is nothing yet to predict it from.
+    if chain.scales == nil { exact = positions.lowerBound == 0 ? 1 : 0 }
     if let known = chain.scales {
       scales = known
+    } else if let profiled = chain.profiled {
+      let plain = KVBlockScales(exact: exact, stepIndex: stepIndex, indices: [Int](repeating: 0, count: chain.plan.width))
+      scales = [KVBlockScales](repeating: plain, count: numbers.count)
+      chain.scales = scales
+      chain.chain.begin(exact: exact, steps: [])
+      for (i, link) in profiled.enumerated() {
+        link.begin(step: plain.step)
+        blocks[i] += [UInt8(exact), UInt8(stepIndex)]
+        for t in 0..<exact { blocks[i] += rows[i].bytes(token: positions.lowerBound + t - firstPosition) }
+      }
     } else {
-      // Much of all attention goes to a text's first token, and there is nothing yet to predict it from.
-      exact = positions.lowerBound == 0 ? 1 : 0
       scales = rows.map {
         KVScaleRule.scales($0, first: positions.lowerBound + exact, in: firstPosition, exact: exact, stepIndex: stepIndex)
       }
       chain.scales = scales
-      chain.chain.begin(scales)
+      chain.chain.begin(exact: exact, steps: scales.map(\.step))
       for (i, side) in scales.enumerated() {
         let bytes = side.serialised()
         Varint.append(UInt64(bytes.count), to: &blocks[i])
@@ -102,7 +119,7 @@ final class KVAdaptiveEncoder {
       if fine.tokens > 0 { blocks[i].append(UInt8(fine.sixteenths)) }
     }
     let coder = Coder(
-      chain.chain, KVAngles.all(chain.turns, coded),
+      chain.chain, KVAngles.all(chain.turns, coded), choosesSymbols: chain.profiled != nil,
       zip(rows, scales).map { Coder.Link($0, $1.scales, firstToken: coded.lowerBound - firstPosition) })
     try chain.chain.run(tokens: coded.count, fine: fine, coder: coder, threads: threads)
     blocks.withUnsafeMutableBufferPointer { blocks in
@@ -161,10 +178,12 @@ final class KVAdaptiveEncoder {
     let links: [Link]
     private let chain: KVChain
     private let angles: [KVAngles?]
+    /// Whether symbols are those that cost least, or just the nearest.
+    private let choosesSymbols: Bool
     private var width: Int { links[0].rows.width }
 
-    init(_ chain: KVChain, _ angles: [KVAngles?], _ links: [Link]) {
-      (self.chain, self.angles, self.links) = (chain, angles, links)
+    init(_ chain: KVChain, _ angles: [KVAngles?], choosesSymbols: Bool, _ links: [Link]) {
+      (self.chain, self.angles, self.choosesSymbols, self.links) = (chain, angles, choosesSymbols, links)
     }
 
     func begin(link number: Int, _ batch: KVBatch) {
@@ -185,20 +204,26 @@ final class KVAdaptiveEncoder {
           let row = batch.residual.row(t)
           for j in 0..<width { row[j] = 0 }
         }
+        // Of the columns that the basis has alone.
         batch.residual.add(
-          rows: 0..<batch.tokens, inner: width, batch.values.base, row: batch.values.pitch, inner: 1, times: analysis)
+          rows: 0..<batch.tokens, columns: width, inner: width, batch.values.base, row: batch.values.pitch, inner: 1, times: analysis)
         differences = batch.residual
       }
       let wholes = KVGrid<Int32>(rows: 1, columns: width)
       for t in 0..<batch.tokens {
-        let step = model.step * KVBlockScales.power(-batch.octaves[t])
-        kernels.wholes(differences.row(t), width, 1 / step, 32767, wholes.base)
-        let symbols = batch.symbols.row(t)
-        for j in 0..<width { symbols[j] = Int16(truncatingIfNeeded: wholes.base[j]) }
+        let inverse = 1 / (model.step * KVBlockScales.power(-batch.octaves[t]))
+        kernels.wholes(differences.row(t), width, inverse, 32767, wholes.base)
+        // `code` wants numbers in steps; a token's residual is only made after that.
+        let (symbols, from, to) = (batch.symbols.row(t), differences.row(t), batch.residual.row(t))
+        for j in 0..<width {
+          symbols[j] = Int16(truncatingIfNeeded: wholes.base[j])
+          to[j] = from[j] * inverse
+        }
       }
     }
 
     func code(link: Int, token: Int, of batch: KVBatch, tables: UnsafeBufferPointer<UInt8>) throws {
+      if choosesSymbols { KVChoice.lower(batch.symbols.row(token), towardsZeroOf: batch.residual.row(token), tables: tables) }
       try links[link].append(UnsafeBufferPointer(start: batch.symbols.row(token), count: width), tables: tables)
     }
 
@@ -241,6 +266,38 @@ extension KVBlockRows {
       for value in row { all += value * 0 }
     }
     return all == 0
+  }
+}
+
+/// Rate-distortion optimised quantisation: a symbol becomes one nearer to 0 where that saves more bits than it costs.
+enum KVChoice {
+  /// Squared steps that a bit is worth.
+  private static let worth: Float = 0.1
+  /// Magnitudes that are looked at.
+  private static let most = 15
+  /// By table and magnitude m, 0...15: below that number, m - 1 costs less than m.
+  private static let thresholds: [Float] = (0..<64).flatMap { table in
+    (0...most).map { m -> Float in
+      guard m > 0, let here = Scale.laplace.width(of: m, in: table), let below = Scale.laplace.width(of: m - 1, in: table) else {
+        return 0
+      }
+      // What symbols stand for, as `KVProfiledLink.restore` has it.
+      let value = Float(m) - 0.03125, lower = m > 1 ? Float(m - 1) - 0.03125 : 0
+      return ((value * value - lower * lower) + worth * log2(Float(below) / Float(here))) / (2 * (value - lower))
+    }
+  }
+
+  /// `numbers`: what the symbols were rounded from.
+  static func lower(
+    _ symbols: UnsafeMutablePointer<Int16>, towardsZeroOf numbers: UnsafePointer<Float>, tables: UnsafeBufferPointer<UInt8>
+  ) {
+    thresholds.withUnsafeBufferPointer { thresholds in
+      for j in tables.indices {
+        let magnitude = Int(abs(Int32(symbols[j])))
+        guard magnitude > 0, magnitude <= most, abs(numbers[j]) < thresholds[Int(tables[j]) * (most + 1) + magnitude] else { continue }
+        symbols[j] -= symbols[j].signum()
+      }
+    }
   }
 }
 

@@ -38,12 +38,15 @@ public struct KVCacheEncoder: Sendable {
   public struct Options: Sendable {
     public var target = Target.quality(50)
     /// 1 to 9. Up to 4: the statistics of each channel, as fast as memory nearly. From 5 on: transforms that adapt to what is
-    /// already decoded; less than half the bits, at a tenth of the speed. Lossless coding has one effort.
+    /// already decoded; less than half the bits, at a twentieth of the speed. 9: what `profile` knows of the model; half the bits
+    /// again. Lossless coding has one effort.
     public var effort = 1
     /// Qualities that the file holds beside each other, part by part, 0...100, at most 16, in any order: level 0 is the
     /// best. Empty: one level, by `target`.
     public var levels: [Int] = []
-    /// Tokens of a payload, 1...65536; at efforts below 5 it decodes on its own.
+    /// What effort 9 needs.
+    public var profile: KVProfile?
+    /// Tokens of a payload, 1...65536; at efforts below 5, and at 9, it decodes on its own.
     public var chunkTokens = 256
     /// Tokens after which decoding can begin anew at efforts from 5 on; whole chunks of them are taken.
     public var segmentTokens = 4096
@@ -90,8 +93,14 @@ public struct KVCacheEncoder: Sendable {
     guard options.recentTokens >= 0 else { throw CodecError(.invalidOption, "recentTokens is below 0") }
     guard options.segmentTokens >= 1 else { throw CodecError(.invalidOption, "segments have at least one token") }
     let scheme: KVConfiguration.Scheme =
-      options.target == .lossless && options.levels.isEmpty ? .lossless : options.effort < 5 ? .statistics : .adaptive
-    let configuration = try KVConfiguration(cache, scheme: scheme, chunkTokens: options.chunkTokens)
+      options.target == .lossless && options.levels.isEmpty ? .lossless
+      : options.effort < 5 ? .statistics : options.effort == 9 ? .profile : .adaptive
+    var configuration = try KVConfiguration(cache, scheme: scheme, chunkTokens: options.chunkTokens)
+    if scheme == .profile {
+      guard let profile = options.profile else { throw CodecError(.invalidOption, "effort 9 needs a profile of the model. Give one, or a lower effort.") }
+      configuration.profile = profile.hash[...]
+      try profile.check(configuration)
+    }
     let qualities = try chosenQualities(cache, configuration)
     let levels = qualities.enumerated().map { number, quality in
       KVLevel(track: UInt32(number), configuration: configuration, quality: quality)
@@ -141,21 +150,22 @@ public struct KVCacheEncoder: Sendable {
     _ positions: Range<Int>, of cache: KVCache, _ levels: [KVLevel], to writer: inout ContainerWriter<Sink>
   ) throws {
     let configuration = levels[0].configuration, shapes = configuration.shapes
-    let adaptive = levels.map { level in
-      level.configuration.scheme != .adaptive ? nil
-        : KVAdaptiveEncoder(
-          cache, level.configuration, stepIndex: KVQuality.stepIndex(level.quality!), recentTokens: options.recentTokens,
-          threads: Threads.resolve(options.threads))
+    let chains = try levels.map { level in
+      let scheme = level.configuration.scheme
+      return !scheme.hasChains ? nil
+        : try KVAdaptiveEncoder(
+          cache, level.configuration, options.profile, stepIndex: KVQuality.stepIndex(level.quality!, scheme),
+          recentTokens: options.recentTokens, threads: Threads.resolve(options.threads))
     }
     let chunk = Int(configuration.chunkTokens)
-    let segment = adaptive[0] == nil ? chunk : max(1, options.segmentTokens / chunk) * chunk
+    let segment = configuration.scheme == .adaptive ? max(1, options.segmentTokens / chunk) * chunk : chunk
     var start = positions.lowerBound
     while start < positions.upperBound {
       try Task.checkCancellation()
       let tokens = min(chunk, positions.upperBound - start)
       let isRandomAccess = (start - positions.lowerBound) % segment == 0
-      for (level, adaptive) in zip(levels, adaptive) {
-        let blocks = try adaptive?.blocks(start: UInt64(start), tokens: tokens, beginsSegment: isRandomAccess).flatMap { $0 }
+      for (level, chains) in zip(levels, chains) {
+        let blocks = try chains?.blocks(start: UInt64(start), tokens: tokens, beginsSegment: isRandomAccess).flatMap { $0 }
           ?? self.blocks(cache, shapes, start: UInt64(start), tokens: tokens, quality: level.quality)
         try writer.append(
           Payload(
@@ -221,9 +231,9 @@ public struct KVCacheEncoder: Sendable {
       return quality
     case .bitsPerElement(let bits):
       guard bits.isFinite, bits > 0 else { throw CodecError(.invalidOption, "\(bits) bits per element are not above 0") }
-      return configuration.scheme == .adaptive
+      return configuration.scheme.hasChains
         ? try KVQuality.nearest(
-          bits: bits, for: cache, configuration, recentTokens: options.recentTokens, threads: Threads.resolve(options.threads))
+          bits: bits, for: cache, configuration, options.profile, recentTokens: options.recentTokens, threads: Threads.resolve(options.threads))
         : try KVQuality.nearest(bits: bits, for: cache, chunkTokens: options.chunkTokens)
     }
   }
@@ -240,12 +250,15 @@ enum KVQuality {
     KVStepRule(coarseness: exp2f(1 - 0.06 * Float(quality)) * (areKeys ? 1 : 1.5), exactTokens: fromStart ? 1 : 0)
   }
 
-  /// How the adaptive scheme's step follows from quality: 2^(0.85 - 0.06 quality), about, of a scale.
-  static func stepIndex(_ quality: Int) -> Int { 192 + Int((16 * (0.85 - 0.06 * Double(quality))).rounded()) }
+  /// How a chain's step follows from quality: about 2^(0.85 - 0.06 quality) of a scale in the adaptive scheme. A profile's
+  /// weights make its steps mean the same whatever the model: 2^(-2.55 - 0.06 quality).
+  static func stepIndex(_ quality: Int, _ scheme: KVConfiguration.Scheme) -> Int {
+    192 + Int((16 * ((scheme == .profile ? -2.55 : 0.85) - 0.06 * Double(quality))).rounded())
+  }
 
-  /// The quality whose file would be nearest to `bits` per element in the adaptive scheme, judged by the first 1,024 tokens.
+  /// The quality whose file would be nearest to `bits` per element in a scheme with chains, judged by the first 1,024 tokens.
   static func nearest(
-    bits: Double, for cache: KVCache, _ configuration: KVConfiguration, recentTokens: Int, threads: Int
+    bits: Double, for cache: KVCache, _ configuration: KVConfiguration, _ profile: KVProfile?, recentTokens: Int, threads: Int
   ) throws -> Int {
     let first = cache.layers.map { UInt64($0.firstPosition) }.min()!
     let end = UInt64(cache.layers[0].firstPosition + cache.layers[0].tokens)
@@ -255,7 +268,8 @@ enum KVQuality {
     }
     guard elements > 0 else { return 50 }
     return try nearest(bits) { quality in
-      let encoder = KVAdaptiveEncoder(cache, configuration, stepIndex: stepIndex(quality), recentTokens: recentTokens, threads: threads)
+      let encoder = try KVAdaptiveEncoder(
+        cache, configuration, profile, stepIndex: stepIndex(quality, configuration.scheme), recentTokens: recentTokens, threads: threads)
       let blocks = try encoder.blocks(start: first, tokens: tokens, beginsSegment: true)
       return 8 * Double(blocks.reduce(0) { $0 + $1.reduce(0) { $0 + $1.count } }) / Double(elements)
     }

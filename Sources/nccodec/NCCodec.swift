@@ -2,7 +2,7 @@ import ArgumentParser
 import Glibc
 import MediaIO
 
-/// The command: `nccodec encode | decode | info | verify`.
+/// The command: `nccodec encode | decode | info | verify | kv`.
 @main
 struct NCCodec: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -24,7 +24,7 @@ struct NCCodec: ParsableCommand {
         2  usage: the command line makes no sense
       """,
     version: "0.1.0",
-    subcommands: [EncodeCommand.self, DecodeCommand.self, InfoCommand.self, VerifyCommand.self])
+    subcommands: [EncodeCommand.self, DecodeCommand.self, InfoCommand.self, VerifyCommand.self, KVGroup.self])
 
   static func main() {
     // Before anything else, so that Ctrl-C at any time leaves nothing behind.

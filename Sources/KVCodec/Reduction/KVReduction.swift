@@ -1,0 +1,3 @@
+public enum KVReduction {
+  public static let positionsName = "positions"
+}

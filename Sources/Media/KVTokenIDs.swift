@@ -34,11 +34,11 @@ extension KVNamedTensor {
     if integers.allSatisfy({ Int32(exactly: $0) != nil }) {
       self.init(
         name: name, dtype: "I32", shape: shape,
-        bytes: integers.flatMap { number in withUnsafeBytes(of: Int32(truncatingIfNeeded: number).littleEndian) { Array($0) } })
+        bytes: integers.flatMap { number in Swift.withUnsafeBytes(of: Int32(truncatingIfNeeded: number).littleEndian) { Array($0) } })
     } else {
       self.init(
         name: name, dtype: "I64", shape: shape,
-        bytes: integers.flatMap { number in withUnsafeBytes(of: number.littleEndian) { Array($0) } })
+        bytes: integers.flatMap { number in Swift.withUnsafeBytes(of: number.littleEndian) { Array($0) } })
     }
   }
 }

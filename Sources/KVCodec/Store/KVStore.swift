@@ -1,4 +1,4 @@
-public import Coding
+import Coding
 import Glibc
 public import Media
 

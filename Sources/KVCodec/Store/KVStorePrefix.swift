@@ -1,4 +1,4 @@
-public import Coding
+import Coding
 public import Media
 
 extension KVStore {

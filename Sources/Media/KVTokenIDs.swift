@@ -47,6 +47,10 @@ extension KVCache {
   /// The tensor that holds the text's token ids.
   public static let tokensName = "tokens"
 
+  /// The tensor of a cache whose heads have kept some tokens only: their positions, `[layer, kv_head, kept]`, ascending. Its last
+  /// ones are the text's last token, so what follows stands one behind them.
+  public static let positionsName = "positions"
+
   /// The ids of the tensor `tokens`, which may go on behind the cache's end; nil where there is none, or none of integers in
   /// one row.
   public var tokenIDs: [Int64]? {

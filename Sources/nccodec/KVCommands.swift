@@ -33,12 +33,20 @@ struct KVEncodeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Heads, where an axis holds heads and channels. Caches only.", valueName: "n"))
   var kvHeads: Int?
 
+  @Option(
+    help: ArgumentHelp("Keep that many tokens of each head, such as 512, 0.5 or 50%, and evict the others. Caches only.",
+      valueName: "n"))
+  var keepTokens: String?
+
+  @Flag(help: "Merge tokens into those that --keep-tokens keeps, where they are alike. Caches only.")
+  var mergeTokens = false
+
   /// The names of those that were given.
   var given: [String] {
     [
       ("bits", bits != nil), ("lossless", lossless), ("chunk", chunk != nil), ("axes", axes != nil), ("rope", rope != nil),
       ("rope-base", ropeBase != nil), ("model", model != nil), ("kv-heads", kvHeads != nil),
-      ("drop-k-pre", dropsUnrotatedKeys),
+      ("drop-k-pre", dropsUnrotatedKeys), ("keep-tokens", keepTokens != nil), ("merge-tokens", mergeTokens),
     ].filter { $0.1 }.map { $0.0 }
   }
 
@@ -51,6 +59,29 @@ struct KVEncodeOptions: ParsableArguments {
     if let ropeBase, !(ropeBase.isFinite && ropeBase > 0) { throw ValidationError("--rope-base \(ropeBase) is not above 0.") }
     if let kvHeads, kvHeads < 1 { throw ValidationError("--kv-heads \(kvHeads) is not above 0.") }
     if bits != nil, lossless { throw ValidationError("--bits and --lossless exclude each other.") }
+    _ = try keptTokens
+    if mergeTokens, keepTokens == nil { throw ValidationError("--merge-tokens is for --keep-tokens.") }
+  }
+
+  /// What `keepTokens` says; nil without it.
+  private var keptTokens: KVReduction.Budget? {
+    get throws {
+      guard let text = keepTokens else { return nil }
+      if let tokens = Int(text), tokens > 0 { return .tokens(tokens) }
+      let share = text.hasSuffix("%") ? Double(text.dropLast()).map { $0 / 100 } : Double(text)
+      guard let share, share > 0, share <= 1 else {
+        throw ValidationError("--keep-tokens \(text) is neither a number of tokens nor a share of them.")
+      }
+      return .fraction(share)
+    }
+  }
+
+  /// The cache as it is to be coded. Throws `CodecError`.
+  func reduced(_ cache: KVCache, threads: Int?) throws -> KVCache {
+    guard let budget = try keptTokens else { return cache }
+    var options = KVReduction.Options()
+    (options.merges, options.threads) = (mergeTokens, threads)
+    return try KVReduction(keeping: budget, options: options).reduce(cache)
   }
 
   var readOptions: KVReadOptions {
@@ -77,10 +108,11 @@ extension EncodeCommand {
   /// `file` is open for the output.
   func runCache(_ bytes: [UInt8]?, _ progress: ProgressLine, into file: consuming AtomicFile) throws {
     let source = Console.name(input, input: true)
-    let cache = try Failure.about(source) {
+    let whole = try Failure.about(source) {
       try bytes.map { try KVCacheReader.read($0, options: kv.readOptions) }
         ?? KVCacheReader.read(input, options: kv.readOptions)
     }
+    let cache = try Failure.about(source) { try kv.reduced(whole, threads: threads) }
     var options = KVCacheEncoder.Options()
     options.target =
       kv.lossless ? .lossless : kv.bits.map { .bitsPerElement($0) } ?? .quality(quality ?? 50)
@@ -93,16 +125,18 @@ extension EncodeCommand {
       try file.commit()
     } catch { throw Failure(error, at: Console.name(output, input: false)) }
     progress.end()
-    report(encoded, of: cache, source)
+    report(encoded, of: cache, source, tokens: whole.tokens)
   }
 
-  private func report(_ encoded: EncodedKVCache, of cache: KVCache, _ source: String) {
+  /// `tokens`: before any reduction.
+  private func report(_ encoded: EncodedKVCache, of cache: KVCache, _ source: String, tokens: Int) {
     let stream = Console.reportStream(besideOutput: output)
     if json {
       Console.print(
         JSON.object([
           ("input", .text(input)), ("output", .text(output)), ("format", .text("\(cache.source.format.rawValue)")),
           ("codec", .text(CodecName.kv.rawValue)), ("layers", .integer(cache.layers.count)), ("tokens", .integer(cache.tokens)),
+          ("tokensBefore", .integer(tokens)),
           ("elements", .integer(cache.elementCount)), ("bytes", .integer(encoded.bytes.count)),
           ("bitsPerElement", .number(encoded.bitsPerElement)),
           ("quality", encoded.quality.map(JSON.integer) ?? .null), ("lossless", .flag(encoded.quality == nil)),
@@ -110,7 +144,7 @@ extension EncodeCommand {
         ]).serialised, to: stream)
     } else if !quiet {
       for notice in cache.notices { Console.notice("\(source): \(notice)") }
-      let kind = encoded.quality.map { "quality \($0)" } ?? "lossless"
+      let kind = (encoded.quality.map { "quality \($0)" } ?? "lossless") + (cache.tokens < tokens ? ", reduced from \(tokens) tokens" : "")
       Console.print(
         Console.oneLine(
           "\(source): \(cache.summary), \(encoded.bytes.count) bytes, \(fixed(encoded.bitsPerElement, 3)) bits per element, \(kind)"),

@@ -18,6 +18,7 @@ enum Help {
       0  success
       1  failure: one line on standard error says why, and no output is left behind
       2  usage: the command line makes no sense
+      3  kv store get: nothing of the text is stored
 
     USAGE: nccodec <subcommand>
 
@@ -32,6 +33,7 @@ enum Help {
       info                    Show what is in an .ncb file.
       verify                  Check an .ncb file: its checksums, and that it
                               decodes.
+      kv                      Work with KV caches.
 
       See 'nccodec help <subcommand>' for detailed help.
 

@@ -5,7 +5,7 @@ import Testing
 
 struct KVStoreCommandTests {
   /// Two layers of random halves that follow from the tokens before them, written as safetensors.
-  private static func cache(_ tokens: [Int64], model: String = "m") throws -> [UInt8] {
+  static func cache(_ tokens: [Int64], model: String = "m") throws -> [UInt8] {
     func made(_ seed: UInt64) -> KVTensor {
       let tensor = KVTensor(heads: 2, tokens: tokens.count, channels: 32, element: .float16)
       for head in 0..<2 {
@@ -28,7 +28,7 @@ struct KVStoreCommandTests {
         layers: layers, model: model, others: [KVNamedTensor(name: "tokens", shape: [tokens.count], integers: tokens)]))
   }
 
-  private static func text(_ count: Int, _ own: Int64, after common: Int) -> [Int64] {
+  static func text(_ count: Int, _ own: Int64, after common: Int) -> [Int64] {
     (0..<count).map { $0 < common ? Int64($0 * 7 % 50) : own + Int64($0) }
   }
 

@@ -164,7 +164,7 @@ final class StoreFolder: Sendable {
     refused({ $0.others = [] }, store)
     refused({ _ in }, tokens: Array(Self.text.dropLast()), store)
     refused({ $0.others = [KVNamedTensor(name: "tokens", dtype: "F32", shape: [50], bytes: [UInt8](repeating: 0, count: 200))] }, store)
-    refused({ $0.others.append(KVNamedTensor(name: KVReduction.positionsName, shape: [0], integers: [])) }, store)
+    refused({ $0.others.append(KVNamedTensor(name: KVCache.positionsName, shape: [0], integers: [])) }, store)
     refused({ $0.model = "" }, store)
     var aimed = store
     aimed.options.encoder.target = .bitsPerElement(3)

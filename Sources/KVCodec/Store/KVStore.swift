@@ -102,7 +102,7 @@ public struct KVStore: Sendable {
       throw CodecError(
         .unsupported, "layer \(number) has \(layer.tokens) tokens from position \(layer.firstPosition) on, others \(count) from 0: a prefix of it cannot be shared. Store caches that have kept all tokens.")
     }
-    guard !cache.others.contains(where: { $0.name == KVReduction.positionsName }) else {
+    guard !cache.others.contains(where: { $0.name == KVCache.positionsName }) else {
       throw CodecError(
         .unsupported, "the cache was reduced, each head to other tokens: a prefix of it cannot be shared. Store it before it is reduced.")
     }

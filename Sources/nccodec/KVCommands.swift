@@ -38,7 +38,7 @@ struct KVEncodeOptions: ParsableArguments {
       valueName: "n"))
   var keepTokens: String?
 
-  @Flag(help: "Merge tokens into those that --keep-tokens keeps, where they are alike. Caches only.")
+  @Flag(help: "Average values of tokens that --keep-tokens does not keep into like ones. Caches only.")
   var mergeTokens = false
 
   /// The names of those that were given.
@@ -80,7 +80,7 @@ struct KVEncodeOptions: ParsableArguments {
   func reduced(_ cache: KVCache, threads: Int?) throws -> KVCache {
     guard let budget = try keptTokens else { return cache }
     var options = KVReduction.Options()
-    (options.merges, options.threads) = (mergeTokens, threads)
+    (options.merging, options.threads) = (mergeTokens ? .values : .none, threads)
     return try KVReduction(keeping: budget, options: options).reduce(cache)
   }
 

@@ -5,11 +5,11 @@ import Media
 import Testing
 
 @Suite struct KVReductionTests {
-  static func reduction(_ budget: KVReduction.Budget, merging: Bool = false, _ change: (inout KVReduction.Options) -> Void = { _ in })
+  static func reduction(_ budget: KVReduction.Budget, merging: KVReduction.Merging = .none, _ change: (inout KVReduction.Options) -> Void = { _ in })
     -> KVReduction
   {
     var options = KVReduction.Options()
-    (options.firstTokens, options.window, options.merges) = (2, 4, merging)
+    (options.firstTokens, options.window, options.merging) = (2, 4, merging)
     change(&options)
     return KVReduction(keeping: budget, options: options)
   }
@@ -124,24 +124,28 @@ import Testing
     // The least score is 0, so weights are 4 : 2 : 1.
     let scores: [Int: Float] = [20: 4, 30: 2, 31: 1]
     cache.others = [Self.attention("attention", [1, 1, 60]) { scores[$0] ?? 0 }]
-    let reduced = try Self.reduction(.tokens(7), merging: true).reduce(cache)
+    let reduced = try Self.reduction(.tokens(7), merging: .keysAndValues).reduce(cache)
     #expect(try Self.positions(reduced)[0][0] == [0, 1, 20, 56, 57, 58, 59])
     let expected = Float(4 * 20 + 2 * 30 + 31) / 7
     for (x, y) in zip(Self.row(reduced.layers[0].values!, 0, 2), [0, expected, 0, 0, 0, 0]) { #expect((x - y).magnitude < 1e-3) }
     for (x, y) in zip(Self.row(reduced.layers[0].keys, 0, 2), Self.row(layer.keys, 0, 20)) { #expect((x - y).magnitude < 1e-3, "\(rope)") }
+    // Values alone: the centre's key is untouched.
+    let half = try Self.reduction(.tokens(7), merging: .values).reduce(cache)
+    #expect(half.layers[0].values!.hasSameBits(as: reduced.layers[0].values!))
+    #expect(half.layers[0].keys.hasSameBits(as: try Self.reduction(.tokens(7)).reduce(cache).layers[0].keys))
     // Those that are protected stay exact.
     for (j, t) in [0, 1, 20, 56, 57, 58, 59].enumerated() where t != 20 {
       #expect(Self.row(reduced.layers[0].keys, 0, j) == Self.row(layer.keys, 0, t))
       #expect(Self.row(reduced.layers[0].values!, 0, j) == Self.row(layer.values!, 0, t))
     }
     // With a threshold that nothing reaches, merging is evicting; so it is where all are evicted unseen.
-    let strict = try Self.reduction(.tokens(7), merging: true) { $0.evictedShare = 1 }.reduce(cache)
+    let strict = try Self.reduction(.tokens(7), merging: .keysAndValues) { $0.evictedShare = 1 }.reduce(cache)
     #expect(hasSameBits(strict, try Self.reduction(.tokens(7)).reduce(cache)))
   }
 
   @Test func threadsChangeNothing() throws {
     let cache = Self.cache(5)
-    for merging in [false, true] {
+    for merging in [KVReduction.Merging.none, .values, .keysAndValues] {
       let one = try Self.reduction(.fraction(0.4), merging: merging) { $0.threads = 1; $0.threshold = 0.1 }.reduce(cache)
       let many = try Self.reduction(.fraction(0.4), merging: merging) { $0.threads = 5; $0.threshold = 0.1 }.reduce(cache)
       #expect(hasSameBits(one, many) && one.others[0].bytes == many.others[0].bytes)
@@ -151,7 +155,7 @@ import Testing
   @Test func reducedCachesAreCachesLikeOthers() throws {
     var cache = Self.cache(7)
     cache.others = [KVNamedTensor(name: "tokens", shape: [60], integers: (0..<60).map { Int64($0) })]
-    let reduced = try Self.reduction(.fraction(0.5), merging: true).reduce(cache)
+    let reduced = try Self.reduction(.fraction(0.5), merging: .keysAndValues).reduce(cache)
     let back = try KVCacheCodecTests.decoder().decode(KVCacheCodecTests.encoder(.lossless).encode(reduced).bytes)
     #expect(hasSameBits(reduced, back))
     #expect(back.others.map(\.name) == ["tokens", "positions"] && back.others[1].bytes == reduced.others[1].bytes)
@@ -163,7 +167,7 @@ import Testing
       var noise = Noise(11)
       let keys = tensor(heads: 1, tokens: 60, channels: 8, element: element) { _, t, c in t == 20 && c == 3 ? odd : noise.normal() }
       let cache = KVCache(layers: [KVLayer(keys: keys, values: keys)])
-      let reduced = try Self.reduction(.tokens(8), merging: true) { $0.threshold = 0 }.reduce(cache)
+      let reduced = try Self.reduction(.tokens(8), merging: .keysAndValues) { $0.threshold = 0 }.reduce(cache)
       #expect(try Self.positions(reduced)[0][0].contains(20))
     }
   }

@@ -83,7 +83,7 @@ struct KVHeadReduction {
       Self.copy(layer.keys, token, to: target.keys, row, head)
       if let values = layer.values, let to = target.values { Self.copy(values, token, to: to, row, head) }
     }
-    guard options.merges else { return centres }
+    guard options.merging != .none else { return centres }
     let rest = order[kept...]
     let seen = Array(rest.prefix(rest.count - Int((Double(rest.count) * options.evictedShare).rounded())))
     merge(seen, into: centres, isProtected, target)
@@ -96,7 +96,7 @@ struct KVHeadReduction {
     }
   }
 
-  /// Classes have their centres' keys and values averaged with those of their tokens, by scores. Centres that are protected stay
+  /// Classes have their centres' values, and keys where wanted, averaged with those of their tokens, by scores. Centres that are protected stay
   /// as they are.
   private func merge(_ tokens: [Int], into centres: [Int], _ isProtected: (Int) -> Bool, _ target: KVLayer) {
     let rows = centres.indices.filter { !isProtected(centres[$0]) }
@@ -127,10 +127,12 @@ struct KVHeadReduction {
         }
         return sum
       }
-      var key = mean(keys, channels)
-      rope?.turn(&key, row: 0, by: layer.firstPosition + centres[row])
-      key.withUnsafeBufferPointer { key in
-        target.keys.withMutableRow(head: head, token: row) { target.keys.element.store(key, to: $0) }
+      if options.merging == .keysAndValues {
+        var key = mean(keys, channels)
+        rope?.turn(&key, row: 0, by: layer.firstPosition + centres[row])
+        key.withUnsafeBufferPointer { key in
+          target.keys.withMutableRow(head: head, token: row) { target.keys.element.store(key, to: $0) }
+        }
       }
       guard let to = target.values else { continue }
       mean(values, valueChannels).withUnsafeBufferPointer { value in

@@ -20,9 +20,10 @@ import Tensors
 /// Without attention, scores are proxies of the keys alone: KeyDiff, by which keys matter that are unlike the mean one, and
 /// the norm, by which short keys matter.
 ///
-/// Keys after RoPE must not be averaged, since tokens of equal content are turned apart: they are turned back by the cache's
-/// `rope` and `ropeBase`, merged, and turned to the position of their centre. Where a model turns otherwise (scaled
-/// frequencies, some channels only), evict instead.
+/// Keys after RoPE must not be averaged as they are, since tokens of equal content are turned apart: for scores, for
+/// similarities and for averages they are turned back by the cache's `rope` and `ropeBase`, and a class' mean is turned to the
+/// position of its centre. Where a model turns otherwise (scaled frequencies, some channels only), leave the keys alone:
+/// `values` merges nothing but values, which know no position. On SmolLM2-135M it is also what harms least (Training/kv).
 public struct KVReduction: Sendable {
   public enum Budget: Sendable, Equatable {
     /// Of each head, at least 1. As many as there are, if these are fewer.
@@ -31,15 +32,24 @@ public struct KVReduction: Sendable {
     case fraction(Double)
   }
 
+  /// What becomes of tokens that are not kept and like one that is.
+  public enum Merging: Sendable {
+    /// They are evicted as all others.
+    case none
+    /// Their values are averaged with the centre's, which keeps its key.
+    case values
+    /// Their keys too, as in EMS.
+    case keysAndValues
+  }
+
   public struct Options: Sendable {
     /// Tokens at the beginning that are kept, as heads attend to them whatever they are.
     public var firstTokens = 4
     /// Tokens at the end that are kept, at least 1.
     public var window = 32
-    /// Whether tokens are merged; else all that are not kept are evicted.
-    public var merges = false
+    public var merging = Merging.none
     /// The least cos(K) cos(V) to merge by, 0...1.
-    public var threshold: Float = 0.6
+    public var threshold: Float = 0.4
     /// How much of the tokens that are not kept, the worst ones, is evicted unseen. 0...1
     public var evictedShare = 0.0
     /// Of the norm beside KeyDiff, where there is no attention: both in deviations from a head's mean. Finite.

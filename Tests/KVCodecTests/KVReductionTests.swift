@@ -68,7 +68,7 @@ import Testing
       Self.attention("attention", [3, 2, 60]) { i in i % 60 == 10 + i / 60 ? 5 : 0.1 },
       Self.attention("attention_local", [3, 2, 60]) { i in i % 60 == 30 + i / 60 ? 0.5 : 0.01 },
     ]
-    let reduced = try Self.reduction(.tokens(8)).reduce(cache)
+    let reduced = try Self.reduction(.tokens(8)) { $0.keyWeight = 0 }.reduce(cache)
     for (l, heads) in try Self.positions(reduced).enumerated() {
       for (h, positions) in heads.enumerated() {
         #expect(positions == [0, 1, 10 + l * 2 + h, 30 + l * 2 + h, 56, 57, 58, 59])
@@ -77,6 +77,16 @@ import Testing
     #expect(reduced.others.map(\.name) == ["positions"])
     cache.others = [Self.attention("attention", [3, 2, 59]) { _ in 0 }]
     #expect(throws: CodecError(.malformed, "")) { _ = try Self.reduction(.tokens(8)).reduce(cache) }
+  }
+
+  /// The rank by attention and that by the keys count alike: of two equally attended tokens the odd one is kept.
+  @Test func keysDecideBesideAttention() throws {
+    let odd: Set = [7, 23]
+    let keys = tensor(heads: 1, tokens: 60, channels: 8, element: .float32) { _, t, c in odd.contains(t) ? Float(-2 - c) : Float(3 + c) }
+    var cache = KVCache(layers: [KVLayer(keys: keys, values: nil)], rope: .none)
+    cache.others = [Self.attention("attention_local", [1, 1, 60]) { [7, 9, 11, 23].contains($0) ? 1 : 0.5 }]
+    #expect(try Self.positions(Self.reduction(.tokens(8)).reduce(cache))[0][0] == [0, 1, 7, 23, 56, 57, 58, 59])
+    #expect(try Self.positions(Self.reduction(.tokens(8)) { $0.keyWeight = 0 }.reduce(cache))[0][0] == [0, 1, 7, 9, 56, 57, 58, 59])
   }
 
   /// Without attention those keys matter that are unlike the mean one, wherever RoPE has turned them.
@@ -124,23 +134,24 @@ import Testing
     // The least score is 0, so weights are 4 : 2 : 1.
     let scores: [Int: Float] = [20: 4, 30: 2, 31: 1]
     cache.others = [Self.attention("attention", [1, 1, 60]) { scores[$0] ?? 0 }]
-    let reduced = try Self.reduction(.tokens(7), merging: .keysAndValues).reduce(cache)
+    func reduction(_ merging: KVReduction.Merging) -> KVReduction { Self.reduction(.tokens(7), merging: merging) { $0.keyWeight = 0 } }
+    let reduced = try reduction(.keysAndValues).reduce(cache)
     #expect(try Self.positions(reduced)[0][0] == [0, 1, 20, 56, 57, 58, 59])
     let expected = Float(4 * 20 + 2 * 30 + 31) / 7
     for (x, y) in zip(Self.row(reduced.layers[0].values!, 0, 2), [0, expected, 0, 0, 0, 0]) { #expect((x - y).magnitude < 1e-3) }
     for (x, y) in zip(Self.row(reduced.layers[0].keys, 0, 2), Self.row(layer.keys, 0, 20)) { #expect((x - y).magnitude < 1e-3, "\(rope)") }
     // Values alone: the centre's key is untouched.
-    let half = try Self.reduction(.tokens(7), merging: .values).reduce(cache)
+    let half = try reduction(.values).reduce(cache)
     #expect(half.layers[0].values!.hasSameBits(as: reduced.layers[0].values!))
-    #expect(half.layers[0].keys.hasSameBits(as: try Self.reduction(.tokens(7)).reduce(cache).layers[0].keys))
+    #expect(half.layers[0].keys.hasSameBits(as: try reduction(.none).reduce(cache).layers[0].keys))
     // Those that are protected stay exact.
     for (j, t) in [0, 1, 20, 56, 57, 58, 59].enumerated() where t != 20 {
       #expect(Self.row(reduced.layers[0].keys, 0, j) == Self.row(layer.keys, 0, t))
       #expect(Self.row(reduced.layers[0].values!, 0, j) == Self.row(layer.values!, 0, t))
     }
     // With a threshold that nothing reaches, merging is evicting; so it is where all are evicted unseen.
-    let strict = try Self.reduction(.tokens(7), merging: .keysAndValues) { $0.evictedShare = 1 }.reduce(cache)
-    #expect(hasSameBits(strict, try Self.reduction(.tokens(7)).reduce(cache)))
+    let strict = try Self.reduction(.tokens(7), merging: .keysAndValues) { $0.evictedShare = 1; $0.keyWeight = 0 }.reduce(cache)
+    #expect(hasSameBits(strict, try reduction(.none).reduce(cache)))
   }
 
   @Test func threadsChangeNothing() throws {

@@ -121,7 +121,7 @@ import Testing
     } else {
       let added = try store.add(cache)
       #expect(added.newChunks == 1 && added.sharedChunks == 3)
-      #expect(added.repairedChunks == (how == "link" ? 0 : 1))
+      #expect(added.repairedChunks == 1)
       #expect(KVStoreTests.hasPrefix(try #require(try store.prefix(of: Self.text)).cache, of: cache, 50))
     }
   }

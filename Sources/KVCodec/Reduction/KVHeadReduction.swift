@@ -31,9 +31,29 @@ struct KVHeadReduction {
     }
     self.keys = keys
     values = layer.values.map { Self.rows($0, head) } ?? []
-    let scores = attention ?? Self.proxies(keys, channels: channels, normWeight: options.normWeight)
-    // Keys that are no numbers are kept as long as possible: they are somebody's fault, and not to be hidden.
-    self.scores = scores.map { $0.isFinite ? $0 : $0 == -.infinity ? -.greatestFiniteMagnitude : .greatestFiniteMagnitude }
+    var scores = attention.map(Self.finite) ?? []
+    if attention == nil || options.keyWeight > 0 {
+      let proxies = Self.finite(Self.proxies(keys, channels: channels, normWeight: options.normWeight))
+      scores = attention == nil ? proxies : zip(Self.ranks(scores), Self.ranks(proxies)).map { $0 + options.keyWeight * $1 }
+    }
+    self.scores = scores
+  }
+
+  /// What is no number is kept as long as possible: it is somebody's fault, and not to be hidden.
+  private static func finite(_ scores: [Float]) -> [Float] {
+    scores.map { $0.isFinite ? $0 : $0 == -.infinity ? -.greatestFiniteMagnitude : .greatestFiniteMagnitude }
+  }
+
+  /// For each score the share of those below it, 0...1.
+  private static func ranks(_ scores: [Float]) -> [Float] {
+    var ranks = [Float](repeating: 0, count: scores.count)
+    var below = 0
+    let order = scores.indices.sorted { scores[$0] < scores[$1] }
+    for (i, token) in order.enumerated() {
+      if i > 0, scores[token] > scores[order[i - 1]] { below = i }
+      ranks[token] = Float(below) / Float(scores.count)
+    }
+    return ranks
   }
 
   private static func rows(_ tensor: KVTensor, _ head: Int) -> [Float] {

@@ -71,7 +71,7 @@ public struct KVStore: Sendable {
       let part = ids[first..<min(first + size, ids.count)]
       let name = KVStoreName(key: parent.next(part), parent: parent)
       let file = "\(place)/\(name.text)"
-      let isThere = KVStoreFolder.status(of: file) != nil
+      let isThere = KVStoreFolder.exists(file)
       if isThere, isIntact(name, in: place) {
         KVStoreFolder.touch(file)
         added.sharedChunks += 1

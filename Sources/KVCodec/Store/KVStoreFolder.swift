@@ -80,6 +80,12 @@ struct KVStoreFolder: Sendable {
     return Status(bytes: Int(status.st_size), lastUse: seconds &+ Int64(status.st_mtim.tv_nsec))
   }
 
+  /// Whether anything has that name.
+  static func exists(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0
+  }
+
   static func isFolder(_ path: String) -> Bool {
     var status = stat()
     return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR

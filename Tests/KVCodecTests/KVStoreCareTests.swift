@@ -176,7 +176,7 @@ import Testing
     let descriptor = open("\(folder.path)/store.lock", O_RDWR)
     defer { close(descriptor) }
     for (lock, work) in [
-      (LOCK_SH, { _ = try store.collect(olderThan: 0) }), (LOCK_EX, { _ = try store.prefix(of: Self.text) }),
+      (LOCK_SH, { @Sendable in _ = try store.collect(olderThan: 0) }), (LOCK_EX, { @Sendable in _ = try store.prefix(of: Self.text) }),
     ] as [(Int32, @Sendable () throws -> Void)] {
       _ = try store.add(KVStoreTests.cache(Self.text))
       #expect(flock(descriptor, lock) == 0)

@@ -114,8 +114,12 @@ final class StoreFolder: Sendable {
     #expect(Self.hasPrefix(try #require(try store.prefix(of: longer)).cache, of: b, 70))
     let contents = try store.contents()
     #expect(contents.trees.count == 1 && contents.chunks == 7 && contents.temporaries == 0 && contents.strangers.isEmpty)
-    #expect(contents.trees[0].chunks.map(\.depth) == [0, 1, 2, 3, 2, 3, 4] || contents.trees[0].chunks.map(\.depth) == [0, 1, 2, 3, 4, 2, 3])
-    #expect(contents.trees[0].chunks.compactMap(\.tokens).reduce(0, +) == 32 + 18 + 38)
+    let chunks = contents.trees[0].chunks
+    let depths = chunks.compactMap { $0.depth }
+    let orders: [[Int]] = [[0, 1, 2, 3, 2, 3, 4], [0, 1, 2, 3, 4, 2, 3]]
+    #expect(orders.contains(depths))
+    let tokens = chunks.reduce(0) { $0 + ($1.tokens ?? 0) }
+    #expect(tokens == 88)
   }
 
   /// The same chunk behind another prefix is another chunk.
@@ -186,7 +190,8 @@ final class StoreFolder: Sendable {
     }
     // Two common chunks, and two of each of three texts; each was written by one task.
     #expect(try folder.chunks.count == 2 + 3 * 2)
-    #expect(added.reduce(0) { $0 + $1.newChunks } == 8 && added.reduce(0) { $0 + $1.sharedChunks } == 6 * 4 - 8)
+    let new = added.reduce(0) { $0 + $1.newChunks }, shared = added.reduce(0) { $0 + $1.sharedChunks }
+    #expect(new == 8 && shared == 16)
     for text in texts { #expect(Self.hasPrefix(try #require(try folder.store().prefix(of: text)).cache, of: Self.cache(text), 52)) }
     #expect(try folder.store().contents().temporaries == 0)
   }

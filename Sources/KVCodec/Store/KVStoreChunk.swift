@@ -48,7 +48,8 @@ struct KVStoreChunk {
 
   /// Checks every checksum. Throws `CodecError` that names the file.
   func verify() throws(CodecError) {
-    do { try reader.verify() } catch { throw Self.damaged(path, error) }
+    // From front to back: the index leads past what lies between.
+    do { _ = try ContainerReader(source, checksums: .whenOpening, navigation: .scan) } catch { throw Self.damaged(path, error) }
   }
 
   /// The first `count` tokens, which begin at position `first`. Throws `CodecError`, which names the file where it is damaged;
@@ -68,8 +69,9 @@ struct KVStoreChunk {
   }
 
   static func damaged(_ path: String, _ reason: Any) -> CodecError {
-    CodecError(
-      .malformed, "\(path): this chunk is not intact: \(reason). Add its cache again, which repairs it, or remove the file.")
+    let reason = "\(reason)"
+    return CodecError(
+      .malformed, "\(path): this chunk is not intact: \(reason.hasSuffix(".") ? reason : reason + ".") Add its cache again, which repairs it, or remove the file.")
   }
 }
 

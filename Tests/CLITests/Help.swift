@@ -116,6 +116,10 @@ enum Help {
       --drop-k-pre            Leave out k_pre where there is k too. Caches only.
       --kv-heads <n>          Heads, where an axis holds heads and channels. Caches
                               only.
+      --keep-tokens <n>       Keep that many tokens of each head, such as 512, 0.5
+                              or 50%, and evict the others. Caches only.
+      --merge-tokens          Average values of tokens that --keep-tokens does not
+                              keep into like ones. Caches only.
       --version               Show the version.
       -h, --help              Show help information.
 

@@ -54,7 +54,8 @@ def attention(m, tokens, window=32, chunk=256):
             x = x + ((g / (1 + np.exp(-g))) * (h @ w["ffn_up"].T)) @ w["ffn_down"].T
         k, v = K, V
     seen = n - np.arange(n)
-    return all_ / (rep * seen), local / (rep * np.minimum(seen, window))
+    mean = lambda sums, queries: (sums / (rep * queries)).astype(np.float32)
+    return mean(all_, seen), mean(local, np.minimum(seen, window))
 
 
 def main():

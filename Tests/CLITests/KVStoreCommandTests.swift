@@ -14,15 +14,16 @@ struct KVStoreCommandTests {
           state = (state ^ UInt64(bitPattern: token)) &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
           tensor.withMutableRow(head: head, token: t) { row in
             for c in 0..<32 {
-              let bits = (state >> UInt64(c)) & 0x3FF
-              row.storeBytes(of: Float16(Float(bits) / 256 - 2).bitPattern, toByteOffset: 2 * c, as: UInt16.self)
+              let bits: UInt64 = (state >> UInt64(c)) & 0x3FF
+              let value: Float = Float(bits) / 256 - 2
+              row.storeBytes(of: Float16(value).bitPattern, toByteOffset: 2 * c, as: UInt16.self)
             }
           }
         }
       }
       return tensor
     }
-    let layers = (0..<2).map { KVLayer(keys: made(UInt64($0 * 10)), values: made(UInt64($0 * 10 + 5))) }
+    let layers: [KVLayer] = [0, 10].map { (seed: UInt64) -> KVLayer in KVLayer(keys: made(seed), values: made(seed + 5)) }
     return try KVCacheWriter.bytes(
       KVCache(
         layers: layers, model: model, others: [KVNamedTensor(name: "tokens", shape: [tokens.count], integers: tokens)]))

@@ -9,7 +9,9 @@ let package = Package(
     .executable(name: "nccodec", targets: ["nccodec"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    // SHA-256 of the KV store's keys.
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
   ],
   targets: [
     // Layer 0: system libraries, native kernels, embedded weights.
@@ -51,7 +53,10 @@ let package = Package(
       ]),
 
     .target(
-      name: "KVCodec", dependencies: ["Coding", "EntropyCoding", "Bitstream", "Media", "Tensors", "CKernels"]),
+      name: "KVCodec",
+      dependencies: [
+        "Coding", "EntropyCoding", "Bitstream", "Media", "Tensors", "CKernels", .product(name: "Crypto", package: "swift-crypto"),
+      ]),
 
     // Layer 5: the public library.
     .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "KVCodec", "Coding", "Media"]),

@@ -6,13 +6,14 @@
 #   cxx=(...)      C and C++ files to compile along, if any
 #   maps=(...)     folders of Sources/ with a module.modulemap, if any (CKernels and CModels get theirs here)
 #   link=(...)     linker flags, if any
+#   without=(...)  folders of Sources/ to leave out, if any
 # The corpus is kept in .build-fuzz/NAME/corpus; Fuzz/NAME/seeds, if there, is read besides. A crash leaves its input in
 # .build-fuzz/NAME and ends with a non-zero status.
 set -euo pipefail
 name=${1:?usage: Fuzz/run.sh NAME SECONDS}
 seconds=${2:?usage: Fuzz/run.sh NAME SECONDS}
 cd "$(dirname "$0")/.."
-targets=() cxx=() maps=() link=()
+targets=() cxx=() maps=() link=() without=()
 source "Fuzz/$name/target.sh"
 
 build=.build-fuzz/$name
@@ -29,6 +30,7 @@ strip=()
 for t in "${targets[@]}"; do strip+=(-e "/^\(package \|public \|\)import $t\$/d"); done
 for t in "${targets[@]}"; do
   find "Sources/$t" -name '*.swift' | while read -r f; do
+    for w in "${without[@]}"; do [[ $f == Sources/$w/* ]] && continue 2; done
     sed "${strip[@]}" "$f" > "$build/src/${t}_$(basename "$f")"
   done
 done

@@ -13,6 +13,8 @@ public struct CodecError: Error, Sendable, Equatable, CustomStringConvertible {
     case noImage
     /// An option's value makes no sense.
     case invalidOption
+    /// The operating system refused: no such file, no permission, disk full.
+    case inputOutput
   }
 
   public let code: Code
@@ -33,6 +35,7 @@ extension CodecError {
       switch error.code {
       case .limitExceeded: .limitExceeded
       case .unsupportedMajor, .unknownCriticalChunk: .unsupported
+      case .inputOutput: .inputOutput
       default: .malformed
       }
     self.init(code, error.description)

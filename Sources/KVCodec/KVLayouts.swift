@@ -167,9 +167,7 @@ extension KVConfiguration {
       scheme: scheme, rope: Rope(cache.rope), keysAreRotated: cache.keysAreRotated, ropeBase: cache.ropeBase,
       chunkTokens: UInt32(chunkTokens), model: cache.model, layout: KVLayoutSyntax(cache.source), groups: groups)
     if scheme.hasChains, cache.keysAreRotated, cache.rope != .none {
-      // Heads of other sizes than the first layer's stay as they are.
-      let turns = KVTurns(base: cache.ropeBase, pairs: cache.layers[0].keys.channels / 2, halves: cache.rope == .halves)
-      self.turns = turns.turns.prefix(32_768).map { KVTurn($0) }
+      turns = (KVTurns(of: cache)?.turns ?? []).map { KVTurn($0) }
     }
   }
 

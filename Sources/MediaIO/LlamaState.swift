@@ -195,6 +195,9 @@ enum LlamaState {
     func refused(_ reason: String) -> MediaIOError { MediaIOError(.unsupported, at: "llama.cpp state", reason) }
     guard !cache.layers.isEmpty else { throw refused("no layers") }
     guard cache.keysAreRotated else { throw refused("llama.cpp holds keys after RoPE, these are before it") }
+    guard !cache.others.contains(where: { $0.name == KVCache.positionsName }) else {
+      throw refused("llama.cpp's cells hold one position for all heads, and these heads kept tokens of their own")
+    }
     var layout = KVLlamaLayout(sections: [
       .init(layers: cache.layers.count, streams: 1, stream: 0, valuesAreTransposed: false, sequence: 0)
     ])

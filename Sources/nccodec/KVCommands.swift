@@ -44,12 +44,25 @@ struct KVEncodeOptions: ParsableArguments {
   @Flag(help: "Add the positions after its last to the output, which exists; quality and parts are its own. Caches only.")
   var append = false
 
+  @Option(
+    help: ArgumentHelp("Keep that many tokens of each head, such as 512, 0.5 or 50%, and evict the others. Caches only.",
+      valueName: "n"))
+  var keepTokens: String?
+
+  @Option(help: ArgumentHelp("A profile of the model, for effort 9 ('nccodec kv calibrate'). Caches only.", valueName: "file"))
+  var profile: String?
+
+  @Flag(help: "Average values of tokens that --keep-tokens does not keep into like ones. Caches only.")
+  var mergeTokens = false
+
+
   /// The names of those that were given.
   var given: [String] {
     [
       ("bits", bits != nil), ("lossless", lossless), ("chunk", chunk != nil), ("segment", segment != nil), ("axes", axes != nil), ("rope", rope != nil),
       ("rope-base", ropeBase != nil), ("model", model != nil), ("kv-heads", kvHeads != nil),
-      ("drop-k-pre", dropsUnrotatedKeys), ("levels", levels != nil), ("append", append),
+      ("drop-k-pre", dropsUnrotatedKeys), ("levels", levels != nil), ("append", append), ("profile", profile != nil),
+      ("keep-tokens", keepTokens != nil), ("merge-tokens", mergeTokens),
     ].filter { $0.1 }.map { $0.0 }
   }
 
@@ -80,6 +93,9 @@ struct KVEncodeOptions: ParsableArguments {
         throw ValidationError("--\(name) does not go with --append: that is as the file has it.")
       }
     }
+    _ = try keptTokens
+    if mergeTokens, keepTokens == nil { throw ValidationError("--merge-tokens is for --keep-tokens.") }
+    if mergeTokens || keepTokens != nil, append { throw ValidationError("--keep-tokens does not go with --append.") }
   }
 
   /// "2,0,1" as numbers of 0 on; nil for anything else.
@@ -88,6 +104,27 @@ struct KVEncodeOptions: ParsableArguments {
       part.allSatisfy { $0.isASCII && $0.isNumber } ? Int(part) : nil
     }
     return numbers.contains(nil) ? nil : numbers.compactMap { $0 }
+  }
+
+  /// What `keepTokens` says; nil without it.
+  private var keptTokens: KVReduction.Budget? {
+    get throws {
+      guard let text = keepTokens else { return nil }
+      if let tokens = Int(text), tokens > 0 { return .tokens(tokens) }
+      let share = text.hasSuffix("%") ? Double(text.dropLast()).map { $0 / 100 } : Double(text)
+      guard let share, share > 0, share <= 1 else {
+        throw ValidationError("--keep-tokens \(text) is neither a number of tokens nor a share of them.")
+      }
+      return .fraction(share)
+    }
+  }
+
+  /// The cache as it is to be coded. Throws `CodecError`.
+  func reduced(_ cache: KVCache, threads: Int?) throws -> KVCache {
+    guard let budget = try keptTokens else { return cache }
+    var options = KVReduction.Options()
+    (options.merging, options.threads) = (mergeTokens ? .values : .none, threads)
+    return try KVReduction(keeping: budget, options: options).reduce(cache)
   }
 
   var readOptions: KVReadOptions {
@@ -114,14 +151,16 @@ extension EncodeCommand {
   /// `file` is open for the output.
   func runCache(_ bytes: [UInt8]?, _ progress: ProgressLine, into file: consuming AtomicFile) throws {
     let source = Console.name(input, input: true)
-    let cache = try Failure.about(source) {
+    let whole = try Failure.about(source) {
       try bytes.map { try KVCacheReader.read($0, options: kv.readOptions) }
         ?? KVCacheReader.read(input, options: kv.readOptions)
     }
+    let cache = try Failure.about(source) { try kv.reduced(whole, threads: threads) }
     var options = KVCacheEncoder.Options()
     options.target =
       kv.lossless ? .lossless : kv.bits.map { .bitsPerElement($0) } ?? .quality(quality ?? 50)
     options.effort = effort
+    options.profile = try KVProfile.given(kv.profile)
     options.levels = kv.levels.flatMap(KVEncodeOptions.numbers) ?? []
     options.chunkTokens = kv.chunk ?? options.chunkTokens
     options.segmentTokens = kv.segment ?? options.segmentTokens
@@ -134,7 +173,7 @@ extension EncodeCommand {
       try file.commit()
     } catch { throw Failure(error, at: Console.name(output, input: false)) }
     progress.end()
-    report(encoded, of: cache, source)
+    report(encoded, of: cache, source, tokens: whole.tokens)
   }
 
   /// The output's bytes with the cache's new positions.
@@ -155,13 +194,15 @@ extension EncodeCommand {
     return try Failure.about(source) { try encoder.append(cache, to: bytes) }
   }
 
-  private func report(_ encoded: EncodedKVCache, of cache: KVCache, _ source: String) {
+  /// `tokens`: before any reduction.
+  private func report(_ encoded: EncodedKVCache, of cache: KVCache, _ source: String, tokens: Int) {
     let stream = Console.reportStream(besideOutput: output)
     if json {
       Console.print(
         JSON.object([
           ("input", .text(input)), ("output", .text(output)), ("format", .text("\(cache.source.format.rawValue)")),
           ("codec", .text(CodecName.kv.rawValue)), ("layers", .integer(cache.layers.count)), ("tokens", .integer(cache.tokens)),
+          ("tokensBefore", .integer(tokens)),
           ("elements", .integer(cache.elementCount)), ("bytes", .integer(encoded.bytes.count)),
           ("bitsPerElement", .number(encoded.bitsPerElement)),
           ("quality", encoded.quality.map(JSON.integer) ?? .null), ("lossless", .flag(encoded.quality == nil)),
@@ -175,6 +216,7 @@ extension EncodeCommand {
       if encoded.levels.count > 1 {
         kind = "qualities \(encoded.levels.map { $0.map(String.init) ?? "lossless" }.joined(separator: ", "))"
       }
+      if cache.tokens < tokens { kind += ", reduced from \(tokens) tokens" }
       let what = kv.append ? "tokens \(encoded.positions.lowerBound) to \(encoded.positions.upperBound) appended" : cache.summary
       Console.print(
         Console.oneLine(
@@ -191,6 +233,9 @@ extension KVCache {
 
 /// What decoding a KV cache takes beside what pictures take too.
 struct KVDecodeOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The profile that the file was encoded with. Caches only.", valueName: "file"))
+  var profile: String?
+
   @Option(help: ArgumentHelp("Decode these positions alone. Caches only.", valueName: "a:b"))
   var tokens: String?
 
@@ -236,6 +281,7 @@ extension DecodeCommand {
   func runCache(_ bytes: [UInt8], _ progress: ProgressLine) throws {
     let source = Console.name(input, input: true), target = Console.name(output, input: false)
     var options = KVCacheDecoder.Options()
+    options.profile = try KVProfile.given(kv.profile)
     options.tokens = try kv.range(kv.tokens, "tokens")
     options.layers = try kv.range(kv.layers, "layers")
     options.level = kv.level ?? 0
@@ -260,5 +306,13 @@ extension DecodeCommand {
     if let format = kv.format { return KVFileFormat(rawValue: format) }
     guard let dot = output.lastIndex(of: ".") else { return nil }
     return KVFileFormat(rawValue: output[dot...].dropFirst().lowercased())
+  }
+}
+
+extension KVProfile {
+  /// Of the file at `path`; nil without one.
+  static func given(_ path: String?) throws -> KVProfile? {
+    guard let path else { return nil }
+    return try Failure.about(path) { try KVProfile(reading: try FileIO.read(path)) }
   }
 }

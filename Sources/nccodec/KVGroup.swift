@@ -5,5 +5,5 @@ struct KVGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "kv",
     abstract: "Work with KV caches.",
-    subcommands: [KVPlanCommand.self])
+    subcommands: [KVCalibrateCommand.self, KVPlanCommand.self, KVStoreGroup.self])
 }

@@ -22,6 +22,7 @@ struct NCCodec: ParsableCommand {
         0  success
         1  failure: one line on standard error says why, and no output is left behind
         2  usage: the command line makes no sense
+        3  kv store get: nothing of the text is stored
       """,
     version: "0.1.0",
     subcommands: [EncodeCommand.self, DecodeCommand.self, InfoCommand.self, VerifyCommand.self, KVGroup.self])

@@ -18,6 +18,9 @@ struct VerifyCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("The file to check; - for standard input.", valueName: "file"))
   var input: String
 
+  @Option(help: ArgumentHelp("The profile that a cache was encoded with.", valueName: "file"))
+  var profile: String?
+
   @Option(help: ArgumentHelp("Threads to use. (default: one per core)", valueName: "n"))
   var threads: Int?
 
@@ -39,6 +42,7 @@ struct VerifyCommand: ParsableCommand {
       if KVCacheFile.isOne(bytes) {
         var options = KVCacheDecoder.Options()
         options.threads = threads
+        options.profile = try KVProfile.given(profile)
         options.progress = progress.handler
         var (what, sums) = ("", [UInt32]())
         for level in try KVCacheFile(reading: bytes).levels.indices {

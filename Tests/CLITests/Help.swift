@@ -18,6 +18,7 @@ enum Help {
       0  success
       1  failure: one line on standard error says why, and no output is left behind
       2  usage: the command line makes no sense
+      3  kv store get: nothing of the text is stored
 
     USAGE: nccodec <subcommand>
 
@@ -124,6 +125,10 @@ enum Help {
                               as 70,40,20. Caches only.
       --append                Add the positions after its last to the output, which
                               exists; quality and parts are its own. Caches only.
+      --keep-tokens <n>       Keep that many tokens of each head, such as 512, 0.5
+                              or 50%, and evict the others. Caches only.
+      --merge-tokens          Average values of tokens that --keep-tokens does not
+                              keep into like ones. Caches only.
       --version               Show the version.
       -h, --help              Show help information.
 

@@ -21,6 +21,12 @@ package struct KVTurns {
     }
   }
 
+  /// Of a cache's keys, if it has RoPE. Heads of other sizes than the first layer's stay as they are.
+  init?(of cache: KVCache) {
+    guard cache.rope != .none, let first = cache.layers.first else { return nil }
+    self.init(base: cache.ropeBase, pairs: min(first.keys.channels / 2, 32_768), halves: cache.rope == .halves)
+  }
+
   /// The cosines and sines of a position.
   package func angles(at position: Int) -> (cosines: [Float], sines: [Float]) {
     var cosines: [Float] = [], sines: [Float] = []

@@ -42,7 +42,7 @@ public enum KVCalibration {
     for (number, cache) in caches.enumerated() {
       let other = try KVConfiguration(cache, scheme: .profile, chunkTokens: 256)
       guard zip(other.shapes, configuration.shapes).allSatisfy({ $0.hasBlocks(of: $1) }), other.shapes.count == configuration.shapes.count,
-        other.rope == configuration.rope, other.turns == configuration.turns, other.keysAreRotated == configuration.keysAreRotated
+        cache.rope == first.rope, cache.rope == .none || cache.ropeBase == first.ropeBase
       else { throw CodecError(.unsupported, "cache \(number + 1) is of another shape or another RoPE than the first") }
       guard Set(cache.layers.map(\.firstPosition)).count == 1 else {
         throw CodecError(.unsupported, "layers of cache \(number + 1) begin at different tokens, which a profile cannot have")
@@ -79,11 +79,10 @@ public enum KVCalibration {
     let model = Array(cache.model.utf8.prefix(1024))
     Varint.append(UInt64(model.count), to: &bytes)
     bytes += model
-    let isTurned = configuration.keysAreRotated && configuration.rope != .none
-    bytes.append(isTurned ? configuration.rope.rawValue : KVConfiguration.Rope.none.rawValue)
-    let turns = isTurned ? configuration.turns : []
+    bytes.append(configuration.rope.rawValue)
+    let turns = KVTurns(of: cache)?.turns ?? []
     Varint.append(UInt64(turns.count), to: &bytes)
-    for turn in turns { for i in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: turn.turn >> UInt64(8 * i))) } }
+    for turn in turns { for i in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: turn >> UInt64(8 * i))) } }
     Varint.append(UInt64(configuration.groups.count), to: &bytes)
     for group in configuration.groups {
       let values = group.valueHeads > 0 ? group.valueChannels : 0
@@ -193,16 +192,19 @@ public enum KVCalibration {
     /// The vectors of a link, their means, and what weighting is undone by.
     private func weighted(_ link: Int) -> (vectors: KVMatrix, means: [Double], back: KVDoubles) {
       let layer = plan.layers[link], shape = configuration.shapes[layer]
-      let parts = KVBlockPlan(shape).blocks[plan.block].parts, turns = configuration.turns(in: shape)
+      let parts = KVBlockPlan(shape).blocks[plan.block].parts
       let vectors = KVMatrix(rows: samples.count, columns: plan.width)
-      let rows = caches.map { cache in
-        KVBlockRows(parts: parts, width: plan.width, keys: cache.layers[layer].keys, values: cache.layers[layer].values, turns: turns)
+      let rows = caches.map { cache -> KVBlockRows in
+        let turns = cache.keysAreRotated && KVBlockPlan.hasWholeHeads(shape) ? KVTurns(of: cache) : nil
+        let fits = turns.map { 2 * $0.turns.count == cache.layers[layer].keys.channels } ?? false
+        return KVBlockRows(
+          parts: parts, width: plan.width, keys: cache.layers[layer].keys, values: cache.layers[layer].values, turns: fits ? turns : nil)
       }
       parallel { t in
         let (cache, token) = samples.tokens[t]
         let position = caches[cache].layers[layer].firstPosition + token
         let row = vectors.row(t)
-        rows[cache].load(token: token, into: row, turns.map { KVAngles($0, at: position) })
+        rows[cache].load(token: token, into: row, rows[cache].turns.map { KVAngles($0, at: position) })
         for j in 0..<plan.width where !row[j].isFinite { row[j] = 0 }
       }
       var means = [Double](repeating: 0, count: plan.width)

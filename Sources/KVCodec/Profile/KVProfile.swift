@@ -22,7 +22,7 @@ public struct KVProfile: Sendable {
   /// By chain and link.
   let links: [[KVProfileLink]]
 
-  /// How keys are before they are coded.
+  /// The keys' RoPE, which is undone before they are coded.
   struct Keys: Equatable {
     var rope = KVConfiguration.Rope.none
     var turns: [UInt64] = []
@@ -141,10 +141,9 @@ public struct KVProfile: Sendable {
         throw CodecError(.unsupported, "layer \(number) begins at another token than layer 0, which caches with a profile cannot")
       }
     }
-    guard configuration.keysAreRotated == (keys.rope != .none),
-      keys.rope == .none || configuration.rope == keys.rope && configuration.turns.map(\.turn) == keys.turns
-    else {
-      throw CodecError(.unsupported, "the profile is of keys with other RoPE than the cache's: layout, base or whether it is applied")
+    guard configuration.rope == keys.rope, !configuration.keysAreRotated || configuration.turns.map(\.turn) == keys.turns else {
+      throw CodecError(
+        .unsupported, "the profile is of keys with RoPE \(keys.rope.label), and the cache's is \(configuration.rope.label) or has another base")
     }
   }
 }

@@ -1,4 +1,7 @@
+import Bitstream
+import Coding
 import EntropyCoding
+import Glibc
 
 /// A matrix of integers of 8 bits, with a scale per row and per column:
 ///

@@ -69,6 +69,12 @@ STREAMS = {
     "lossless-bf16": ("BF16", ["--lossless", "--chunk", "200"]),
     "lossless-f32": ("f32.ggsq", ["--lossless"]),
     "lossless-vllm": ("vllm.safetensors", ["--lossless"]),
+    "cachegen-f16-paper2": ("F16", ["--codec", "cachegen", "--level", "2"]),
+    "cachegen-bf16-paper3-chunk64": ("BF16", ["--codec", "cachegen", "--level", "3", "--chunk", "64"]),
+    "cachegen-window-paper1": ("window.ggsq", ["--codec", "cachegen", "--level", "1"]),
+    "cachegen-f32-released3": ("F32", ["--codec", "cachegen", "--level", "3", "--variant", "released"]),
+    "cachegen-f16-released1": ("F16", ["--codec", "cachegen", "--level", "1", "--variant", "released"]),
+    "cachegen-latent-released2": ("latent.ggsq", ["--codec", "cachegen", "--variant", "released"]),
 }
 
 

@@ -6,6 +6,7 @@
 private let seeds: [Container] = [
   (KVElement.float16, KVCacheEncoder.Target.quality(30), 2, 40, 33), (.bfloat16, .quality(95), 1, 9, 5), (.float32, .lossless, 2, 30, 7),
   (.float16, .lossless, 1, 300, 20), (.float32, .quality(60), 3, 1, 1),
+  (.float16, .cacheGen(.paper, level: 2), 2, 40, 12), (.float32, .cacheGen(.released, level: 1), 1, 30, 7),
 ].map { element, target, heads, tokens, channels in
   let tensor = KVTensor(heads: heads, tokens: tokens, channels: channels, element: element)
   for row in 0..<heads * tokens {

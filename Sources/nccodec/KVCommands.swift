@@ -33,13 +33,31 @@ struct KVEncodeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Heads, where an axis holds heads and channels. Caches only.", valueName: "n"))
   var kvHeads: Int?
 
+  @Option(help: ArgumentHelp("CacheGen's level, 1 (smallest) to 3. Cachegen only. (default: 2)", valueName: "1...3"))
+  var level: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "paper (anchors and differences) or released (LMCache's code). Cachegen only. (default: paper)", valueName: "variant"))
+  var variant: String?
+
+  /// The names of those that were given and that only `--codec cachegen` takes.
+  var givenForCacheGen: [String] {
+    [("level", level != nil), ("variant", variant != nil)].filter { $0.1 }.map { $0.0 }
+  }
+
+  /// What `--codec cachegen` does.
+  var cacheGen: (variant: CacheGenVariant, level: Int) {
+    (variant.flatMap(CacheGenVariant.init(rawValue:)) ?? .paper, level ?? 2)
+  }
+
   /// The names of those that were given.
   var given: [String] {
     [
       ("bits", bits != nil), ("lossless", lossless), ("chunk", chunk != nil), ("axes", axes != nil), ("rope", rope != nil),
       ("rope-base", ropeBase != nil), ("model", model != nil), ("kv-heads", kvHeads != nil),
       ("drop-k-pre", dropsUnrotatedKeys),
-    ].filter { $0.1 }.map { $0.0 }
+    ].filter { $0.1 }.map { $0.0 } + givenForCacheGen
   }
 
   func validate() throws {
@@ -50,6 +68,10 @@ struct KVEncodeOptions: ParsableArguments {
     }
     if let ropeBase, !(ropeBase.isFinite && ropeBase > 0) { throw ValidationError("--rope-base \(ropeBase) is not above 0.") }
     if let kvHeads, kvHeads < 1 { throw ValidationError("--kv-heads \(kvHeads) is not above 0.") }
+    if let level, !(1...3).contains(level) { throw ValidationError("--level \(level) is not in 1...3.") }
+    if let variant, CacheGenVariant(rawValue: variant) == nil {
+      throw ValidationError("--variant \(variant) is neither paper nor released.")
+    }
     if bits != nil, lossless { throw ValidationError("--bits and --lossless exclude each other.") }
   }
 
@@ -69,7 +91,7 @@ extension EncodeCommand {
   /// Whether the input is to be coded as a cache: by `--codec`, or else by what the file begins with. `bytes`: the input,
   /// where it had to be read already.
   func isCache(_ bytes: [UInt8]?) throws -> Bool {
-    if let codec { return codec == .kv }
+    if let codec { return codec.codec == nil }
     if let bytes { return KVCacheReader.recognises(bytes) }
     return KVCacheReader.recognises(try Failure.about(input) { try FileIO.read(input, prefix: KVCacheReader.prefixBytes) })
   }
@@ -84,6 +106,7 @@ extension EncodeCommand {
     var options = KVCacheEncoder.Options()
     options.target =
       kv.lossless ? .lossless : kv.bits.map { .bitsPerElement($0) } ?? .quality(quality ?? 50)
+    if codec == .cachegen { options.target = .cacheGen(kv.cacheGen.variant, level: kv.cacheGen.level) }
     options.chunkTokens = kv.chunk ?? options.chunkTokens
     options.threads = threads
     options.progress = progress.handler
@@ -102,15 +125,17 @@ extension EncodeCommand {
       Console.print(
         JSON.object([
           ("input", .text(input)), ("output", .text(output)), ("format", .text("\(cache.source.format.rawValue)")),
-          ("codec", .text(CodecName.kv.rawValue)), ("layers", .integer(cache.layers.count)), ("tokens", .integer(cache.tokens)),
+          ("codec", .text((codec ?? .kv).rawValue)), ("layers", .integer(cache.layers.count)), ("tokens", .integer(cache.tokens)),
           ("elements", .integer(cache.elementCount)), ("bytes", .integer(encoded.bytes.count)),
           ("bitsPerElement", .number(encoded.bitsPerElement)),
-          ("quality", encoded.quality.map(JSON.integer) ?? .null), ("lossless", .flag(encoded.quality == nil)),
+          ("quality", encoded.quality.map(JSON.integer) ?? .null), ("lossless", .flag(encoded.quality == nil && codec != .cachegen)),
+        ] + (codec == .cachegen ? [("level", .integer(kv.cacheGen.level)), ("variant", .text(kv.cacheGen.variant.rawValue))] : []) + [
           ("notices", .list(cache.notices.map(JSON.text))),
         ]).serialised, to: stream)
     } else if !quiet {
       for notice in cache.notices { Console.notice("\(source): \(notice)") }
-      let kind = encoded.quality.map { "quality \($0)" } ?? "lossless"
+      let kind = encoded.quality.map { "quality \($0)" }
+        ?? (codec == .cachegen ? "CacheGen (\(kv.cacheGen.variant.rawValue)), level \(kv.cacheGen.level)" : "lossless")
       Console.print(
         Console.oneLine(
           "\(source): \(cache.summary), \(encoded.bytes.count) bytes, \(fixed(encoded.bitsPerElement, 3)) bits per element, \(kind)"),

@@ -1,6 +1,6 @@
 /// The configuration of codec 3, the KV-cache codec:
 ///
-///     scheme       1 byte: 1 static, 2 lossless
+///     scheme       1 byte: 1 static, 2 lossless, 5 CacheGen's
 ///     keys         1 byte: bits 0...1 RoPE's layout, bit 2 whether RoPE has been applied
 ///     rope base    u64, the bits of a finite positive IEEE 754 binary64
 ///     chunk        varint, 1...65536, the most tokens of a payload
@@ -12,11 +12,13 @@ package struct KVConfiguration: BitstreamStructure, Equatable, Sendable {
   package enum Scheme: UInt8, FieldEnumeration {
     case statistics = 1
     case lossless = 2
+    case cacheGen = 5
 
     package var label: String {
       switch self {
       case .statistics: "static"
       case .lossless: "lossless"
+      case .cacheGen: "cachegen"
       }
     }
   }

@@ -48,48 +48,50 @@ private struct CacheGenQuantised {
   private(set) var escapes: [UInt8] = []
 
   init(_ tensor: KVTensor, rule: CacheGenRule) {
-    let kernels = kvKernels()
-    let (channels, size, element) = (tensor.channels, tensor.element.bytes, tensor.element.kernel)
+    let (channels, size) = (tensor.channels, tensor.element.bytes)
     let columns = tensor.heads * channels
     let counts = CacheGenBlock.counts(tokens: tensor.tokens, group: rule.group)
-    steps = Self.deviations(tensor).map { Self.index(rule.coarseness * $0) }
-    let units = steps.map { KVSteps.unit($0) }
-    let none = Int32.min
-    var anchors = [Int32](repeating: none, count: columns * counts.anchors)
-    var others = [Int32](repeating: none, count: columns * counts.others)
-    var row = [Float](repeating: 0, count: columns), anchor = row
-    for token in 0..<tensor.tokens {
-      let (number, within) = token.quotientAndRemainder(dividingBy: rule.group)
-      Self.read(tensor, token, &row)
-      if within == 0 {
-        // The largest of what is finite: it is an element, so nothing is lost in storing it.
-        let largest = row.reduce(Float(0)) { $1.isFinite ? max($0, $1.magnitude) : $0 }
-        maxima += [UInt8](unsafeUninitializedCapacity: size) { bytes, initialised in
-          withUnsafePointer(to: largest) { kernels.from_float($0, bytes.baseAddress!, element, 1) }
-          initialised = size
-        }
-        let limit = Float(rule.limit)
-        for c in 0..<columns {
-          guard row[c].isFinite else {
-            anchor[c] = 0
-            continue
-          }
-          let level = largest > 0 ? (row[c] / largest * limit).rounded(.toNearestOrEven) : 0
-          anchors[c * counts.anchors + number] = Int32(level)
-          anchor[c] = level / limit * largest
-        }
-        // The others differ from the anchor as it is decoded.
-        var decoded = [UInt8](repeating: 0, count: columns * size)
-        kernels.from_float(anchor, &decoded, element, columns)
-        kernels.to_float(decoded, element, &anchor, columns)
-      } else {
-        for c in 0..<columns where row[c].isFinite {
-          let level = ((row[c] - anchor[c]) / units[c]).rounded(.toNearestOrEven)
-          if level.magnitude <= 254 { others[c * counts.others + token - number - 1] = Int32(level) }
-        }
+    var anchors = [Int32](repeating: Self.none, count: columns * counts.anchors)
+    // As they are decoded: what the others differ from.
+    var decoded: [Float] = []
+    for number in 0..<counts.anchors {
+      let row = Self.read(tensor, number * rule.group)
+      // The largest of what is finite: it is an element, so nothing is lost in storing it.
+      let largest = row.reduce(Float(0)) { $1.isFinite ? max($0, $1.magnitude) : $0 }
+      maxima += Self.elements([largest], tensor.element)
+      let limit = Float(rule.limit)
+      var anchor = [Float](repeating: 0, count: columns)
+      for c in 0..<columns where row[c].isFinite {
+        let level = largest > 0 ? (row[c] / largest * limit).rounded(.toNearestOrEven) : 0
+        anchors[c * counts.anchors + number] = Int32(level)
+        anchor[c] = level / limit * largest
+      }
+      let bytes = Self.elements(anchor, tensor.element)
+      kvKernels().to_float(bytes, tensor.element.kernel, &anchor, columns)
+      decoded += anchor
+    }
+    /// Calls `body` with each other token's number among them and its differences from its anchor.
+    func others(_ body: (Int, [Float]) -> Void) {
+      for token in 0..<tensor.tokens where token % rule.group > 0 {
+        let number = token / rule.group
+        body(token - number - 1, zip(Self.read(tensor, token), decoded[number * columns..<(number + 1) * columns]).map { $0 - $1 })
       }
     }
-    for (levels, tokens) in [(anchors, counts.anchors), (others, counts.others)] {
+    var deviations = [CacheGenDeviation](repeating: CacheGenDeviation(), count: columns)
+    others { _, row in
+      for c in 0..<columns where row[c].isFinite { deviations[c].add(Double(row[c])) }
+    }
+    steps = deviations.map { Self.index(rule.coarseness * Float($0.value)) }
+    let units = steps.map { KVSteps.unit($0) }
+    var differences = [Int32](repeating: Self.none, count: columns * counts.others)
+    others { index, row in
+      for c in 0..<columns {
+        let level = (row[c] / units[c]).rounded(.toNearestOrEven)
+        // False of what is not finite.
+        if level.magnitude <= 254 { differences[c * counts.others + index] = Int32(level) }
+      }
+    }
+    for (levels, tokens) in [(anchors, counts.anchors), (differences, counts.others)] {
       symbols.append(Self.symbols(levels, tokens: tokens, columns: columns))
     }
     for token in 0..<tensor.tokens {
@@ -101,40 +103,33 @@ private struct CacheGenQuantised {
     }
   }
 
-  /// The standard deviations of each column's finite elements.
-  private static func deviations(_ tensor: KVTensor) -> [Float] {
-    let columns = tensor.heads * tensor.channels
-    var counts = [Double](repeating: 0, count: columns), sums = counts, squares = counts
-    var row = [Float](repeating: 0, count: columns)
-    for token in 0..<tensor.tokens {
-      read(tensor, token, &row)
-      for c in 0..<columns where row[c].isFinite {
-        counts[c] += 1
-        sums[c] += Double(row[c])
-        squares[c] += Double(row[c]) * Double(row[c])
-      }
-    }
-    return (0..<columns).map { c in
-      guard counts[c] > 0 else { return 0 }
-      let mean = sums[c] / counts[c]
-      return Float(max(squares[c] / counts[c] - mean * mean, 0).squareRoot())
-    }
-  }
-
   /// The index whose step is nearest to `wanted`.
   private static func index(_ wanted: Float) -> Int {
     guard wanted > 0, wanted.isFinite else { return 0 }
-    return min(max(Int((4 * (log2(Double(wanted)) + 32)).rounded()), 0), KVSteps.maximumIndex)
+    return min(max(Int((4 * (logarithm(Double(wanted)) + 32)).rounded()), 0), KVSteps.maximumIndex)
   }
 
-  private static func read(_ tensor: KVTensor, _ token: Int, _ row: inout [Float]) {
+  /// What no symbol reaches.
+  private static let none = Int32.min
+
+  /// A token's elements, [head, channel].
+  private static func read(_ tensor: KVTensor, _ token: Int) -> [Float] {
     let kernels = kvKernels()
-    row.withUnsafeMutableBufferPointer { row in
+    let count = tensor.heads * tensor.channels
+    return [Float](unsafeUninitializedCapacity: count) { row, initialised in
       for head in 0..<tensor.heads {
         tensor.withRow(head: head, token: token) {
           kernels.to_float($0.baseAddress!, tensor.element.kernel, row.baseAddress! + head * tensor.channels, tensor.channels)
         }
       }
+      initialised = count
+    }
+  }
+
+  private static func elements(_ row: [Float], _ element: KVElement) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: row.count * element.bytes) { bytes, initialised in
+      kvKernels().from_float(row, bytes.baseAddress!, element.kernel, row.count)
+      initialised = row.count * element.bytes
     }
   }
 
@@ -144,18 +139,32 @@ private struct CacheGenQuantised {
     var values = [UInt8](repeating: KVBlock.escape, count: levels.count), shifts = [Int](repeating: 0, count: columns)
     for column in 0..<columns where tokens > 0 {
       let range = column * tokens..<(column + 1) * tokens
-      let known = levels[range].filter { $0 != .min }
+      let known = levels[range].filter { $0 != none }
       guard let least = known.min(), let most = known.max() else { continue }
       var shift = Int((Double(known.reduce(0) { $0 + Int($1) }) / Double(known.count)).rounded())
       if most - least <= 254 { shift = min(max(shift, Int(most) - 127), Int(least) + 127) }
       shifts[column] = min(max(shift, -CacheGenSymbols.maximumShift), CacheGenSymbols.maximumShift)
-      for i in range where levels[i] != .min {
+      for i in range where levels[i] != none {
         let symbol = Int(levels[i]) - shifts[column] + 128
         if (1...255).contains(symbol) { values[i] = UInt8(symbol) }
       }
     }
     return (values, shifts)
   }
+}
+
+/// The standard deviation of what was added.
+private struct CacheGenDeviation {
+  private var (count, sum, squares) = (0.0, 0.0, 0.0)
+
+  mutating func add(_ x: Double) {
+    count += 1
+    sum += x
+    squares += x * x
+  }
+
+  /// 0 of nothing.
+  var value: Double { count > 0 ? max(squares / count - sum / count * (sum / count), 0).squareRoot() : 0 }
 }
 
 extension CacheGenSymbols {
@@ -196,7 +205,7 @@ private struct CacheGenClasses {
     let entropies = (0..<columns).map { column in
       let own = histograms[column * span..<(column + 1) * span]
       let total = own.reduce(0, +)
-      return own.reduce(Float(0)) { $1 > 0 ? $0 - $1 * log2(Double($1 / total)) : $0 }
+      return own.reduce(Float(0)) { $1 > 0 ? $0 - $1 * logarithm(Double($1 / total)) : $0 }
     }
     let order = (0..<columns).sorted { (entropies[$0], $0) < (entropies[$1], $1) }
     ofColumn = [Int](repeating: 0, count: columns)
@@ -211,11 +220,11 @@ private struct CacheGenClasses {
         let range = number * span..<(number + 1) * span
         let total = costs[range].reduce(0, +)
         for i in range {
-          if costs[i] >= 1 { tables += 3 + max(0, 12 + log2(Double(costs[i] / total))) }
-          costs[i] = log2(Double(total / costs[i]))
+          if costs[i] >= 1 { tables += 3 + max(0, 12 + logarithm(Double(costs[i] / total))) }
+          costs[i] = logarithm(Double(total / costs[i]))
         }
       }
-      bits = tables + Float(columns) * log2(Double(count))
+      bits = tables + Float(columns) * logarithm(Double(count))
       var hasMoved = false
       for column in 0..<columns {
         var best = (cost: Float.infinity, number: 0)
@@ -234,4 +243,4 @@ private struct CacheGenClasses {
   }
 }
 
-private func log2(_ x: Double) -> Float { Float(Glibc.log2(x)) }
+private func logarithm(_ x: Double) -> Float { Float(log2(x)) }

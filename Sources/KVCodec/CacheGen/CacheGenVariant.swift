@@ -14,17 +14,18 @@ struct CacheGenRule: Sendable {
   let group: Int
   /// What an anchor's largest magnitude becomes.
   let limit: Int
-  /// The step of the other tokens, by the standard deviation of their channel in the block; unused in groups of one.
+  /// The step of the other tokens, by the standard deviation of their differences in the channel; unused in groups of one.
   let coarseness: Float
 
   static let levels = 1...3
 
-  /// `level`: 1 (smallest) to 3.
-  init(_ variant: CacheGenVariant, level: Int, layer: Int, areKeys: Bool) {
+  /// `level`: 1 (smallest) to 3; `layer` of so many.
+  init(_ variant: CacheGenVariant, level: Int, layer: Int, of layers: Int, areKeys: Bool) {
     switch variant {
     case .paper:
       (group, limit) = (10, 127)
-      coarseness = [1, 0.5, 0.25][level - 1]
+      // The paper's bins: half a unit in the first third of the layers, one in the second, one and a half in the last.
+      coarseness = [1, 0.5, 0.25][level - 1] * [0.5, 1, 1.5][layer * 3 / layers]
     case .released:
       // LMCache's presets, whatever the number of layers: keys of layers 0...9, 10...19 and the rest; values of 0, 1 and the
       // rest.

@@ -134,7 +134,7 @@ public struct KVCacheEncoder: Sendable {
           guard tensor.tokens > 0 else { return }
           do {
             if case .cacheGen(let variant, let level) = options.target {
-              let rule = CacheGenRule(variant, level: level, layer: layer, areKeys: areKeys)
+              let rule = CacheGenRule(variant, level: level, layer: layer, of: cache.layers.count, areKeys: areKeys)
               blocks[i] = try CacheGenBlock.write(tensor, rule: rule)
               return
             }

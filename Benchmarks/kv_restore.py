@@ -7,8 +7,8 @@ A SETTING is a string of options for `nccodec encode`, such as "--quality 29" (d
 "--quality 29", "--effort 1"). For each, the sequence's state (llama_state_seq_save_file) is encoded, decoded to a state and
 loaded (llama_state_seq_load_file), and the model goes on with the text's own next tokens, whose distributions are compared
 with those after its own f16 cache: KL in nats, mean over the tokens, and the share of tokens where both find the same one
-likeliest. Prefilling, encoding, decoding and loading are timed from outside, each the least of --runs. Prints a table in
-Markdown.
+likeliest. Prefilling, encoding, decoding and loading are timed from outside, each the least of --runs; CPU seconds, of all
+threads, are there for machines that are busy with other things. Prints a table in Markdown.
 
 What is loaded has no logits: one token has to be evaluated before the first new one, which takes the time given below the
 table. Prefilling has them.
@@ -20,6 +20,7 @@ import os
 import platform
 import shlex
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -102,15 +103,25 @@ def logarithms(logits):
     return x - np.log(np.exp(x).sum(-1, keepdims=True))
 
 
+class Seconds:
+    """Wall and CPU time, this process's and its children's."""
+
+    def __init__(self, wall, cpu):
+        self.wall, self.cpu = wall, cpu
+
+    def __add__(self, other):
+        return Seconds(self.wall + other.wall, self.cpu + other.cpu)
+
+
 def least(runs, body, before=lambda: None):
-    """The least of some runs' wall times, in seconds."""
-    times = []
+    """The least of some runs' times."""
+    best = Seconds(float("inf"), float("inf"))
     for _ in range(runs):
         before()
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), sum(os.times()[:4])
         body()
-        times.append(time.perf_counter() - start)
-    return min(times)
+        best = Seconds(min(best.wall, time.perf_counter() - start), min(best.cpu, sum(os.times()[:4]) - cpu))
+    return best
 
 
 def processor():
@@ -131,8 +142,6 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("settings", nargs="*", default=[], help="options of nccodec encode, each setting one string")
     # Settings begin with dashes as options do, so they are told apart by hand.
-    import sys
-
     known, settings, words = [], [], sys.argv[1:]
     while words:
         word = words.pop(0)
@@ -157,14 +166,15 @@ def main():
         f"{processor()}, {a.threads} threads, load {os.getloadavg()[0]:.1f}; {datetime.date.today()}; "
         f"{a.model.name}, {a.tokens} tokens of {a.text.name}, KL over the next {a.next}; "
         f"llama-cpp-python {llama.__version__}, nccodec {commit.stdout.strip()}; least of {a.runs} runs.\n")
-    head = ["", "bytes", "bits/element", "encode s", "decode s", "load s", "restored s", "at 1 Gbit/s", "at 100 Mbit/s", "KL", "top-1"]
+    head = ["", "bytes", "bits/element", "encode s", "decode s", "load s", "restored s", "CPU s", "at 1 Gbit/s", "at 100 Mbit/s", "KL", "top-1"]
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
 
     def row(name, size, encode, decode, load, logs):
-        restored = decode + load
+        """`encode`, `decode`: seconds, None where there is nothing to do."""
+        restored = decode + load if decode else load
         kl = np.maximum((np.exp(exact) * (exact - logs)).sum(-1), 0).mean()
-        cells = [name, f"{size:,}", f"{8 * size / elements:.3f}", f"{encode:.2f}" if encode else "", f"{decode:.2f}" if decode else ""]
-        cells += [f"{load:.2f}", f"{restored:.2f}"] + [f"{restored + 8 * size / rate:.2f}" for rate in (1e9, 1e8)]
+        cells = [name, f"{size:,}", f"{8 * size / elements:.3f}"] + [f"{x.wall:.2f}" if x else "" for x in (encode, decode, load)]
+        cells += [f"{restored.wall:.2f}", f"{restored.cpu:.2f}"] + [f"{restored.wall + 8 * size / rate:.2f}" for rate in (1e9, 1e8)]
         cells += [f"{kl:.2g}", f"{(exact.argmax(-1) == logs.argmax(-1)).mean():.3f}"]
         print("| " + " | ".join(cells) + " |", flush=True)
 
@@ -173,15 +183,15 @@ def main():
         prefill = least(a.runs, lambda: model.evaluate(context, 0), before=model.clear)
         model.save(state, context)
         exact = logarithms(model.evaluate(following, a.tokens, wants_all=True))
-        seconds = f"{prefill:.2f}"
-        print(f"| prefill | | | | | | {seconds} | {seconds} | {seconds} | 0 | 1 |", flush=True)
+        seconds = f"{prefill.wall:.2f}"
+        print(f"| prefill | | | | | | {seconds} | {prefill.cpu:.2f} | {seconds} | {seconds} | 0 | 1 |", flush=True)
 
         def loaded(path):
             seconds = least(a.runs, lambda: model.load(path, context), before=model.clear)
             return seconds, logarithms(model.evaluate(following, a.tokens, wants_all=True))
 
         load, logs = loaded(state)
-        row("the state as it is", state.stat().st_size, 0, 0, load, logs)
+        row("the state as it is", state.stat().st_size, None, None, load, logs)
         model.clear()
         model.load(state, context)
         one = least(1, lambda: model.evaluate(following[:1], a.tokens))
@@ -193,7 +203,7 @@ def main():
             decoding = least(a.runs, lambda: subprocess.run(decode, check=True))
             load, logs = loaded(back)
             row(f"`{setting}`", coded.stat().st_size, encoding, decoding, load, logs)
-    print(f"\nOne token takes {one:.3f} s. Transfer is {1e-9 * 8e6:.3f} s per 10^6 bytes at 1 Gbit/s, ten times that at 100 Mbit/s.")
+    print(f"\nOne token takes {one.wall:.3f} s. Transfer is 8 ms per 10^6 bytes at 1 Gbit/s, 80 ms at 100 Mbit/s.")
 
 
 if __name__ == "__main__":

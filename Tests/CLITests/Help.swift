@@ -59,6 +59,7 @@ enum Help {
     KV caches of language models are read from safetensors, .npy, .npz and
     llama.cpp's sequence states, and coded by kv: --quality 0 to 100 (100 as good
     as q8_0), --bits, or --lossless. Other tensors of the file are kept losslessly.
+    --codec cachegen codes them as CacheGen does, to compare with.
 
     Ctrl-C leaves nothing behind. With --keep-best the first Ctrl-C ends the fit,
     writes the best so far and exits with 0; the second one leaves nothing behind.
@@ -84,7 +85,7 @@ enum Help {
 
     OPTIONS:
       --codec <codec>         The codec. (default: by effort) (values: hyperprior,
-                              overfit, kv)
+                              overfit, kv, cachegen)
       --effort <1...9>        1 (fastest) to 9 (smallest files). (default: 1)
       --decoder-cost <n>      Multiplications per pixel that decoding may take:
                               500, 1000, 2000 or 3000. Overfit only. (default: 2000)
@@ -114,6 +115,10 @@ enum Help {
       --drop-k-pre            Leave out k_pre where there is k too. Caches only.
       --kv-heads <n>          Heads, where an axis holds heads and channels. Caches
                               only.
+      --level <1...3>         CacheGen's level, 1 (smallest) to 3. Cachegen only.
+                              (default: 2)
+      --variant <variant>     paper (anchors and differences) or released
+                              (LMCache's code). Cachegen only. (default: paper)
       --version               Show the version.
       -h, --help              Show help information.
 

@@ -99,4 +99,19 @@ struct KVCacheTests {
     }
     #expect(folder.names == ["c.ncb"])
   }
+
+  /// The same elements at every SIMD level: of symbols in 32 lanes, anchors, differences and escapes.
+  @Test(arguments: ["cachegen-f16-paper2", "cachegen-f16-released1", "cachegen-bf16-paper3-chunk64"])
+  func cacheGenIsTheSameAtEveryLevel(name: String) throws {
+    let file = URL(fileURLWithPath: Self.fixture("")).deletingLastPathComponent().appendingPathComponent("KVStreams/\(name).ncb").path
+    var crcs: Set<String> = []
+    for level in ["scalar", "sse4", "avx2", "avx512"] {
+      let process = Command.process(["verify", file])
+      process.environment?["NCCODEC_SIMD"] = level
+      let outcome = try Command.finish(process)
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      crcs.insert(String(outcome.text.split(separator: " ").last ?? ""))
+    }
+    #expect(crcs.count == 1 && crcs.first?.isEmpty == false, "\(crcs)")
+  }
 }

@@ -81,7 +81,7 @@ enum CacheGenBlock {
     let places = kinds.enumerated().map { number, kind in
       kind.places(tokens: number == 0 ? counts.anchors : counts.others, from: number == 0 ? 0 : columns * counts.anchors)
     }
-    let steps = kinds.last?.steps.map { KVSteps.unit($0) } ?? []
+    let steps = kinds.last?.steps.map(\.value) ?? []
     let kernels = kvKernels()
     var anchor = [Float](repeating: 0, count: columns), row = anchor
     var taken = 0
@@ -122,12 +122,39 @@ enum CacheGenBlock {
   }
 }
 
+/// A step, (32 + mantissa) * 2^(octave - 37).
+// bitstream-spec 10.9
+struct CacheGenStep: Equatable {
+  static let maximumOctave = 63
+
+  /// 0...63
+  let octave: Int
+  /// 0...31
+  let mantissa: Int
+
+  var value: Float { Float(sign: .plus, exponent: octave - 37, significand: Float(32 + mantissa)) }
+
+  init(octave: Int, mantissa: Int) { (self.octave, self.mantissa) = (octave, mantissa) }
+
+  /// The nearest to `wanted`.
+  init(nearest wanted: Float) {
+    guard wanted.isFinite, wanted >= 0x1p-32 else {
+      self.init(octave: wanted < 1 ? 0 : Self.maximumOctave, mantissa: 0)
+      return
+    }
+    let exponent = Int(wanted.exponent), rounded = Int((wanted.significand * 32).rounded())
+    // 1 rounded up to 2 is the next octave's first.
+    let (octave, mantissa) = rounded == 64 ? (exponent + 33, 0) : (exponent + 32, rounded - 32)
+    self.init(octave: min(octave, Self.maximumOctave), mantissa: octave > Self.maximumOctave ? 31 : mantissa)
+  }
+}
+
 /// How a block's anchors or its other tokens are distributed, a column being a channel of a head:
 ///
 ///     classes - 1     bypass, 6 bits
-///     least, span     bypass, 8 bits each, of the indices of steps, as in KVSteps; not of anchors
+///     least, span     bypass, 6 bits each: octaves of steps are least...least + span, at most 63; not of anchors
 ///     for each column:
-///       index - least an adaptive symbol of span + 1, unless span is 0; not of anchors
+///       step          not of anchors: octave - least, an adaptive symbol of span + 1, unless span is 0; mantissa, bypass, 5 bits
 ///       shift         a signed number, -127...127: what symbol 128 stands for
 ///       class         an adaptive symbol of as many as there are, unless there is one
 ///     for each class: the table of its symbols, a KVTable
@@ -138,8 +165,8 @@ struct CacheGenSymbols {
   static let maximumClasses = 64
   static let maximumShift = 127
 
-  /// By column, the steps' indices (`KVSteps.unit`); none of anchors.
-  let steps: [Int]
+  /// By column; none of anchors.
+  let steps: [CacheGenStep]
   /// By column.
   let shifts: [Int]
   /// By column.
@@ -147,7 +174,7 @@ struct CacheGenSymbols {
   /// By class.
   let tables: [BlockRANS.Table]
 
-  init(steps: [Int], shifts: [Int], classes: [Int], tables: [BlockRANS.Table]) {
+  init(steps: [CacheGenStep], shifts: [Int], classes: [Int], tables: [BlockRANS.Table]) {
     (self.steps, self.shifts, self.classes, self.tables) = (steps, shifts, classes, tables)
   }
 
@@ -156,14 +183,17 @@ struct CacheGenSymbols {
     let count = Int(try decoder.decodeBypass(bits: 6)) + 1
     var (least, span) = (0, 0)
     if hasSteps {
-      (least, span) = (Int(try decoder.decodeBypass(bits: 8)), Int(try decoder.decodeBypass(bits: 8)))
-      guard least + span <= KVSteps.maximumIndex else { throw CodecError.damagedKV("a block has a step of index \(least + span)") }
+      (least, span) = (Int(try decoder.decodeBypass(bits: 6)), Int(try decoder.decodeBypass(bits: 6)))
+      guard least + span <= CacheGenStep.maximumOctave else { throw CodecError.damagedKV("a block has a step of octave \(least + span)") }
     }
-    var index = AdaptiveModel(symbolCount: max(2, span + 1))
+    var octave = AdaptiveModel(symbolCount: max(2, span + 1))
     var shift = KVNumberModel(), kind = AdaptiveModel(symbolCount: max(2, count))
-    var steps: [Int] = [], shifts: [Int] = [], classes: [Int] = []
+    var steps: [CacheGenStep] = [], shifts: [Int] = [], classes: [Int] = []
     for _ in 0..<columns {
-      if hasSteps { steps.append(least + (span > 0 ? try decoder.decode(adapting: &index) : 0)) }
+      if hasSteps {
+        let own = least + (span > 0 ? try decoder.decode(adapting: &octave) : 0)
+        steps.append(CacheGenStep(octave: own, mantissa: Int(try decoder.decodeBypass(bits: 5))))
+      }
       let value = Int(try shift.decodeSigned(from: &decoder))
       guard value.magnitude <= Self.maximumShift else { throw CodecError.damagedKV("a channel's symbols are shifted by \(value)") }
       shifts.append(value)
@@ -178,16 +208,17 @@ struct CacheGenSymbols {
   /// The inverse of `init(from:columns:)`.
   func encode(into encoder: inout RangeEncoder) {
     encoder.encodeBypass(UInt32(tables.count - 1), bits: 6)
-    let least = steps.min() ?? 0, span = (steps.max() ?? 0) - least
+    let least = steps.map(\.octave).min() ?? 0, span = (steps.map(\.octave).max() ?? 0) - least
     if !steps.isEmpty {
-      encoder.encodeBypass(UInt32(least), bits: 8)
-      encoder.encodeBypass(UInt32(span), bits: 8)
+      encoder.encodeBypass(UInt32(least), bits: 6)
+      encoder.encodeBypass(UInt32(span), bits: 6)
     }
-    var index = AdaptiveModel(symbolCount: max(2, span + 1))
+    var octave = AdaptiveModel(symbolCount: max(2, span + 1))
     var shift = KVNumberModel(), kind = AdaptiveModel(symbolCount: max(2, tables.count))
     for column in shifts.indices {
       // Every symbol of an adaptive model has an interval.
-      if span > 0 { try! encoder.encode(steps[column] - least, adapting: &index) }
+      if span > 0 { try! encoder.encode(steps[column].octave - least, adapting: &octave) }
+      if !steps.isEmpty { encoder.encodeBypass(UInt32(steps[column].mantissa), bits: 5) }
       shift.encodeSigned(Int32(shifts[column]), into: &encoder)
       if tables.count > 1 { try! encoder.encode(classes[column], adapting: &kind) }
     }

@@ -40,8 +40,8 @@ extension CacheGenBlock {
 private struct CacheGenQuantised {
   /// Of anchors, then of the other tokens; values: [head and channel, token]; shifts by head and channel.
   private(set) var symbols: [(values: [UInt8], shifts: [Int])] = []
-  /// By column, indices of `KVSteps.unit`.
-  private(set) var steps: [Int]
+  /// Of the others, by column.
+  private(set) var steps: [CacheGenStep]
   /// Elements.
   private(set) var maxima: [UInt8] = []
   /// Elements, [token, head, channel].
@@ -81,8 +81,8 @@ private struct CacheGenQuantised {
     others { _, row in
       for c in 0..<columns where row[c].isFinite { deviations[c].add(Double(row[c])) }
     }
-    steps = deviations.map { Self.index(rule.coarseness * Float($0.value)) }
-    let units = steps.map { KVSteps.unit($0) }
+    steps = deviations.map { CacheGenStep(nearest: rule.coarseness * Float($0.value)) }
+    let units = steps.map(\.value)
     var differences = [Int32](repeating: Self.none, count: columns * counts.others)
     others { index, row in
       for c in 0..<columns {
@@ -101,12 +101,6 @@ private struct CacheGenQuantised {
         tensor.withRow(head: c / channels, token: token) { escapes += $0[c % channels * size..<(c % channels + 1) * size] }
       }
     }
-  }
-
-  /// The index whose step is nearest to `wanted`.
-  private static func index(_ wanted: Float) -> Int {
-    guard wanted > 0, wanted.isFinite else { return 0 }
-    return min(max(Int((4 * (logarithm(Double(wanted)) + 32)).rounded()), 0), KVSteps.maximumIndex)
   }
 
   /// What no symbol reaches.
@@ -169,7 +163,7 @@ private struct CacheGenDeviation {
 
 extension CacheGenSymbols {
   /// Columns whose symbols are distributed alike share a table. `symbols`: [column, token].
-  init(fitting symbols: [UInt8], steps: [Int], shifts: [Int], tokens: Int) throws {
+  init(fitting symbols: [UInt8], steps: [CacheGenStep], shifts: [Int], tokens: Int) throws {
     let columns = shifts.count
     let first = Int(symbols.min() ?? 128), span = Int(symbols.max() ?? 128) - first + 1
     var histograms = [Float](repeating: 0, count: columns * span)

@@ -7,7 +7,8 @@ A SETTING is a string of options for `nccodec encode`, such as "--quality 29" (d
 "--quality 29", "--effort 1"). For each, the sequence's state (llama_state_seq_save_file) is encoded, decoded to a state and
 loaded (llama_state_seq_load_file), and the model goes on with the text's own next tokens, whose distributions are compared
 with those after its own f16 cache: KL in nats, mean over the tokens, and the share of tokens where both find the same one
-likeliest. Prefilling, encoding, decoding and loading are timed from outside, each the least of --runs; CPU seconds, of all
+likeliest. llama.cpp rounds activations to 8 bits, so that any change of a cache moves some of them by a whole level: its KL does
+not fall below some thousandths unless the cache comes back bit by bit, where eval_kv.py, in floats, sees much less. Prefilling, encoding, decoding and loading are timed from outside, each the least of --runs; CPU seconds, of all
 threads, are there for machines that are busy with other things. Prints a table in Markdown.
 
 What is loaded has no logits: one token has to be evaluated before the first new one, which takes the time given below the
@@ -32,19 +33,23 @@ QUIET = llama.llama_log_callback(lambda level, text, data: None)
 
 
 class Model:
-    """One context with one sequence, which `clear` empties."""
+    """One context with one sequence, which `clear` empties. `model`: its file, or another's `model`; `kind`: what
+    its cache holds, as ggml numbers it."""
 
-    def __init__(self, path, tokens, threads, batch=512):
+    def __init__(self, model, tokens, threads, kind=llama.GGML_TYPE_F16, batch=512):
         llama.llama_backend_init()
         llama.llama_log_set(QUIET, None)
-        self.model = llama.llama_model_load_from_file(str(path).encode(), llama.llama_model_default_params())
-        if not self.model:
-            raise SystemExit(f"{path}: is no model that llama.cpp reads")
+        if isinstance(model, Path):
+            model, path = llama.llama_model_load_from_file(str(model).encode(), llama.llama_model_default_params()), model
+            if not model:
+                raise SystemExit(f"{path}: is no model that llama.cpp reads")
+        self.model = model
         p = llama.llama_context_default_params()
         p.n_ctx, p.n_batch, p.n_threads, p.n_threads_batch = tokens, batch, threads, threads
+        p.type_k = p.type_v = kind
         self.context = llama.llama_init_from_model(self.model, p)
         if not self.context:
-            raise SystemExit(f"{path}: llama.cpp makes no context of {tokens} tokens")
+            raise SystemExit(f"llama.cpp makes no context of {tokens} tokens")
         self.vocabulary = llama.llama_model_get_vocab(self.model)
         self.words = llama.llama_vocab_n_tokens(self.vocabulary)
         self.batch = llama.llama_batch_init(batch, 0, 1)
@@ -140,6 +145,7 @@ def main():
     parser.add_argument("--next", type=int, default=256, help="tokens behind it that are judged")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--peers", default="q8_0,q4_0", help="llama.cpp's own quantised caches to show besides; may be empty")
     parser.add_argument("settings", nargs="*", default=[], help="options of nccodec encode, each setting one string")
     # Settings begin with dashes as options do, so they are told apart by hand.
     known, settings, words = [], [], sys.argv[1:]
@@ -203,6 +209,14 @@ def main():
             decoding = least(a.runs, lambda: subprocess.run(decode, check=True))
             load, logs = loaded(back)
             row(f"`{setting}`", coded.stat().st_size, encoding, decoding, load, logs)
+        for kind in filter(None, a.peers.split(",")):
+            peer = Model(model.model, a.tokens + a.next + 8, a.threads, getattr(llama, f"GGML_TYPE_{kind.upper()}"))
+            peer.evaluate(context, 0)
+            peer.save(back, context)
+            load = least(a.runs, lambda: peer.load(back, context), before=peer.clear)
+            logs = logarithms(peer.evaluate(following, a.tokens, wants_all=True))
+            row(f"llama.cpp's {kind} cache", back.stat().st_size, None, None, load, logs)
+            llama.llama_free(peer.context)
     print(f"\nOne token takes {one.wall:.3f} s. Transfer is 8 ms per 10^6 bytes at 1 Gbit/s, 80 ms at 100 Mbit/s.")
 
 

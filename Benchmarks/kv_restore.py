@@ -7,8 +7,8 @@ A SETTING is a string of options for `nccodec encode`, such as "--quality 29" (d
 "--quality 29", "--effort 1"). For each, the sequence's state (llama_state_seq_save_file) is encoded, decoded to a state and
 loaded (llama_state_seq_load_file), and the model goes on with the text's own next tokens, whose distributions are compared
 with those after its own f16 cache: KL in nats, mean over the tokens, and the share of tokens where both find the same one
-likeliest. llama.cpp rounds activations to 8 bits, so that any change of a cache moves some of them by a whole level: its KL does
-not fall below some thousandths unless the cache comes back bit by bit, where eval_kv.py, in floats, sees much less. Prefilling, encoding, decoding and loading are timed from outside, each the least of --runs; CPU seconds, of all
+likeliest. The KL does not fall below some thousandths unless the cache comes back bit by bit, where eval_kv.py, in floats, sees
+much less: llama.cpp rounds activations to 8 bits, and any change of a cache is likely to move some by a whole level. Prefilling, encoding, decoding and loading are timed from outside, each the least of --runs; CPU seconds, of all
 threads, are there for machines that are busy with other things. Prints a table in Markdown.
 
 What is loaded has no logits: one token has to be evaluated before the first new one, which takes the time given below the

@@ -80,6 +80,12 @@ STREAMS = {
     "appended-bf16-q45": ("BF16+", ["--quality", "45", "--chunk", "64"]),
     "appended-levels-f16-q60-q30": ("F16+", ["--levels", "60,30", "--chunk", "100"]),
     "appended-lossless-f16": ("F16+", ["--lossless"]),
+    "cachegen-f16-paper2": ("F16", ["--codec", "cachegen", "--level", "2"]),
+    "cachegen-bf16-paper3-chunk64": ("BF16", ["--codec", "cachegen", "--level", "3", "--chunk", "64"]),
+    "cachegen-window-paper1": ("window.ggsq", ["--codec", "cachegen", "--level", "1"]),
+    "cachegen-f32-released3": ("F32", ["--codec", "cachegen", "--level", "3", "--variant", "released"]),
+    "cachegen-f16-released1": ("F16", ["--codec", "cachegen", "--level", "1", "--variant", "released"]),
+    "cachegen-latent-released2": ("latent.ggsq", ["--codec", "cachegen", "--variant", "released"]),
 }
 
 # Tokens of the files that are encoded and then appended, for a "+" behind the element.

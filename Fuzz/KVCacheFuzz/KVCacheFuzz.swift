@@ -7,7 +7,9 @@
 private let seeds: [Container] = [
   (KVElement.float16, KVCacheEncoder.Target.quality(30), [], 2, 40, 33, 1), (.bfloat16, .quality(95), [], 1, 9, 5, 1),
   (.float32, .lossless, [], 2, 30, 7, 1), (.float16, .lossless, [], 1, 300, 20, 1), (.float32, .quality(60), [], 3, 1, 1, 1),
-  (.float16, .quality(40), [], 2, 70, 8, 5), (.bfloat16, .quality(90), [60, 30], 1, 40, 33, 5), (.float16, .lossless, [70, 20], 2, 60, 9, 1),
+  (.float16, .quality(40), [], 2, 70, 8, 5), (.bfloat16, .quality(90), [60, 30], 1, 40, 33, 5),
+  (.float16, .cacheGen(.paper, level: 2), [], 2, 40, 12, 1), (.float32, .cacheGen(.released, level: 1), [], 1, 30, 7, 1),
+  (.float16, .lossless, [70, 20], 2, 60, 9, 1),
 ].map { element, target, levels, heads, tokens, channels, effort in
   var options = KVCacheEncoder.Options()
   (options.target, options.levels, options.chunkTokens, options.threads, options.effort) = (target, levels, 25, 1, effort)

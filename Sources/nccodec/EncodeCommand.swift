@@ -4,7 +4,7 @@ import NeuralCodecs
 
 /// The codecs that `--codec` names: those of `ImageEncoder.Codec`, and the KV caches'.
 enum CodecName: String, ExpressibleByArgument, CaseIterable {
-  case hyperprior, overfit, kv
+  case hyperprior, overfit, kv, cachegen
 
   init(_ codec: ImageEncoder.Codec) {
     switch codec {
@@ -18,7 +18,7 @@ enum CodecName: String, ExpressibleByArgument, CaseIterable {
     switch self {
     case .hyperprior: .hyperprior
     case .overfit: .overfit
-    case .kv: nil
+    case .kv, .cachegen: nil
     }
   }
 }
@@ -43,7 +43,8 @@ struct EncodeCommand: ParsableCommand {
       kv: --quality 0 to 100 (100 as good as q8_0), --bits, or --lossless. Efforts up to 4 are the fastest; from 5 on, half \
       the bits or less at the same quality, at about 25 MB/s. Other tensors of the file are kept losslessly. \
       --levels puts several qualities into one file, to choose from when decoding ('nccodec kv plan'); --append adds the \
-      tokens that follow to a file, from a cache that holds them alone or behind those that the file has.
+      tokens that follow to a file, from a cache that holds them alone or behind those that the file has. \
+      --codec cachegen codes caches as CacheGen does, to compare with.
 
       Ctrl-C leaves nothing behind. With --keep-best the first Ctrl-C ends the fit, writes the best so far and exits \
       with 0; the second one leaves nothing behind.
@@ -127,15 +128,21 @@ struct EncodeCommand: ParsableCommand {
     if let decoderCost, ![500, 1000, 2000, 3000].contains(decoderCost) {
       throw ValidationError("--decoder-cost \(decoderCost) is none of 500, 1000, 2000 and 3000.")
     }
-    if codec != nil, codec != .kv, let option = kv.given.first {
+    if let codec, codec.codec != nil, let option = kv.given.first {
       throw ValidationError("--\(option) is for caches, and --codec says that this is a picture.")
     }
-    if codec == .kv {
+    if codec != .cachegen, let option = kv.givenForCacheGen.first {
+      throw ValidationError("--\(option) is for --codec cachegen.")
+    }
+    if codec == .cachegen, let option = [("quality", quality != nil), ("bits", kv.bits != nil), ("lossless", kv.lossless)].first(where: { $0.1 }) {
+      throw ValidationError("--\(option.0) does not go with --codec cachegen: give --level 1, 2 or 3.")
+    }
+    if let codec, codec.codec == nil {
       for (name, isGiven) in [
         ("bpp", bpp != nil), ("psnr", psnr != nil), ("lambda", lambda != nil), ("decoder-cost", decoderCost != nil),
         ("keep-best", keepBest),
       ] where isGiven {
-        throw ValidationError("--\(name) does not go with --codec kv.")
+        throw ValidationError("--\(name) does not go with --codec \(codec.rawValue).")
       }
       if quality != nil, kv.bits != nil || kv.lossless {
         throw ValidationError("--quality, --bits and --lossless exclude each other.")

@@ -55,6 +55,23 @@ struct KVEncodeOptions: ParsableArguments {
   @Flag(help: "Average values of tokens that --keep-tokens does not keep into like ones. Caches only.")
   var mergeTokens = false
 
+  @Option(help: ArgumentHelp("CacheGen's level, 1 (smallest) to 3. Cachegen only. (default: 2)", valueName: "1...3"))
+  var level: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "paper (anchors and differences) or released (LMCache's code). Cachegen only. (default: paper)", valueName: "variant"))
+  var variant: String?
+
+  /// The names of those that were given and that only `--codec cachegen` takes.
+  var givenForCacheGen: [String] {
+    [("level", level != nil), ("variant", variant != nil)].filter { $0.1 }.map { $0.0 }
+  }
+
+  /// What `--codec cachegen` does.
+  var cacheGen: (variant: CacheGenVariant, level: Int) {
+    (variant.flatMap(CacheGenVariant.init(rawValue:)) ?? .paper, level ?? 2)
+  }
 
   /// The names of those that were given.
   var given: [String] {
@@ -63,7 +80,7 @@ struct KVEncodeOptions: ParsableArguments {
       ("rope-base", ropeBase != nil), ("model", model != nil), ("kv-heads", kvHeads != nil),
       ("drop-k-pre", dropsUnrotatedKeys), ("levels", levels != nil), ("append", append), ("profile", profile != nil),
       ("keep-tokens", keepTokens != nil), ("merge-tokens", mergeTokens),
-    ].filter { $0.1 }.map { $0.0 }
+    ].filter { $0.1 }.map { $0.0 } + givenForCacheGen
   }
 
   func validate() throws {
@@ -75,6 +92,10 @@ struct KVEncodeOptions: ParsableArguments {
     }
     if let ropeBase, !(ropeBase.isFinite && ropeBase > 0) { throw ValidationError("--rope-base \(ropeBase) is not above 0.") }
     if let kvHeads, kvHeads < 1 { throw ValidationError("--kv-heads \(kvHeads) is not above 0.") }
+    if let level, !(1...3).contains(level) { throw ValidationError("--level \(level) is not in 1...3.") }
+    if let variant, CacheGenVariant(rawValue: variant) == nil {
+      throw ValidationError("--variant \(variant) is neither paper nor released.")
+    }
     if bits != nil, lossless { throw ValidationError("--bits and --lossless exclude each other.") }
     if let levels {
       let qualities = Self.numbers(levels)
@@ -143,7 +164,7 @@ extension EncodeCommand {
   /// Whether the input is to be coded as a cache: by `--codec`, or else by what the file begins with. `bytes`: the input,
   /// where it had to be read already.
   func isCache(_ bytes: [UInt8]?) throws -> Bool {
-    if let codec { return codec == .kv }
+    if let codec { return codec.codec == nil }
     if let bytes { return KVCacheReader.recognises(bytes) }
     return KVCacheReader.recognises(try Failure.about(input) { try FileIO.read(input, prefix: KVCacheReader.prefixBytes) })
   }
@@ -162,6 +183,7 @@ extension EncodeCommand {
     options.effort = effort
     options.profile = try KVProfile.given(kv.profile)
     options.levels = kv.levels.flatMap(KVEncodeOptions.numbers) ?? []
+    if codec == .cachegen { options.target = .cacheGen(kv.cacheGen.variant, level: kv.cacheGen.level) }
     options.chunkTokens = kv.chunk ?? options.chunkTokens
     options.segmentTokens = kv.segment ?? options.segmentTokens
     options.threads = threads
@@ -198,21 +220,24 @@ extension EncodeCommand {
   private func report(_ encoded: EncodedKVCache, of cache: KVCache, _ source: String, tokens: Int) {
     let stream = Console.reportStream(besideOutput: output)
     if json {
-      Console.print(
-        JSON.object([
-          ("input", .text(input)), ("output", .text(output)), ("format", .text("\(cache.source.format.rawValue)")),
-          ("codec", .text(CodecName.kv.rawValue)), ("layers", .integer(cache.layers.count)), ("tokens", .integer(cache.tokens)),
-          ("tokensBefore", .integer(tokens)),
-          ("elements", .integer(cache.elementCount)), ("bytes", .integer(encoded.bytes.count)),
-          ("bitsPerElement", .number(encoded.bitsPerElement)),
-          ("quality", encoded.quality.map(JSON.integer) ?? .null), ("lossless", .flag(encoded.quality == nil)),
-          ("levels", .list(encoded.levels.map { $0.map(JSON.integer) ?? .null })),
-          ("firstPosition", .integer(encoded.positions.lowerBound)), ("positions", .integer(encoded.positions.count)),
-          ("notices", .list(cache.notices.map(JSON.text))),
-        ]).serialised, to: stream)
+      let levels = encoded.levels.map { $0.map(JSON.integer) ?? .null }
+      var fields: [(String, JSON)] = [
+        ("input", .text(input)), ("output", .text(output)), ("format", .text("\(cache.source.format.rawValue)")),
+        ("codec", .text((codec ?? .kv).rawValue)), ("layers", .integer(cache.layers.count)), ("tokens", .integer(cache.tokens)),
+        ("tokensBefore", .integer(tokens)), ("elements", .integer(cache.elementCount)), ("bytes", .integer(encoded.bytes.count)),
+        ("bitsPerElement", .number(encoded.bitsPerElement)), ("quality", encoded.quality.map(JSON.integer) ?? .null),
+        ("lossless", .flag(encoded.quality == nil && codec != .cachegen)), ("levels", .list(levels)),
+        ("firstPosition", .integer(encoded.positions.lowerBound)), ("positions", .integer(encoded.positions.count)),
+      ]
+      if codec == .cachegen {
+        fields += [("level", .integer(kv.cacheGen.level)), ("variant", .text(kv.cacheGen.variant.rawValue))]
+      }
+      fields.append(("notices", .list(cache.notices.map(JSON.text))))
+      Console.print(JSON.object(fields).serialised, to: stream)
     } else if !quiet {
       for notice in cache.notices { Console.notice("\(source): \(notice)") }
-      var kind = encoded.quality.map { "quality \($0)" } ?? "lossless"
+      var kind = encoded.quality.map { "quality \($0)" }
+        ?? (codec == .cachegen ? "CacheGen (\(kv.cacheGen.variant.rawValue)), level \(kv.cacheGen.level)" : "lossless")
       if encoded.levels.count > 1 {
         kind = "qualities \(encoded.levels.map { $0.map(String.init) ?? "lossless" }.joined(separator: ", "))"
       }

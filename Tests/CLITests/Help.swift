@@ -64,6 +64,7 @@ enum Help {
     --levels puts several qualities into one file, to choose from when decoding
     ('nccodec kv plan'); --append adds the tokens that follow to a file, from a
     cache that holds them alone or behind those that the file has.
+    --codec cachegen codes them as CacheGen does, to compare with.
 
     Ctrl-C leaves nothing behind. With --keep-best the first Ctrl-C ends the fit,
     writes the best so far and exits with 0; the second one leaves nothing behind.
@@ -91,7 +92,7 @@ enum Help {
 
     OPTIONS:
       --codec <codec>         The codec. (default: by effort) (values: hyperprior,
-                              overfit, kv)
+                              overfit, kv, cachegen)
       --effort <1...9>        1 (fastest) to 9 (smallest files). (default: 1)
       --decoder-cost <n>      Multiplications per pixel that decoding may take:
                               500, 1000, 2000 or 3000. Overfit only. (default: 2000)
@@ -129,6 +130,10 @@ enum Help {
                               or 50%, and evict the others. Caches only.
       --merge-tokens          Average values of tokens that --keep-tokens does not
                               keep into like ones. Caches only.
+      --level <1...3>         CacheGen's level, 1 (smallest) to 3. Cachegen only.
+                              (default: 2)
+      --variant <variant>     paper (anchors and differences) or released
+                              (LMCache's code). Cachegen only. (default: paper)
       --version               Show the version.
       -h, --help              Show help information.
 

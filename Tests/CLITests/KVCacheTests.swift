@@ -69,4 +69,49 @@ struct KVCacheTests {
     #expect(try Command.run("encode", Self.fixture("broken-version.ggsq"), "c.ncb", in: folder).status == 1)
     #expect(folder.names == [])
   }
+
+  @Test(arguments: [("paper", "1"), ("released", "3")]) func cacheGen(variant: String, level: String) throws {
+    let folder = try Folder()
+    let encoding = try Command.run(
+      "encode", "--codec", "cachegen", "--level", level, "--variant", variant, Self.fixture("plain.ggsq"), "c.ncb", in: folder)
+    #expect(encoding.status == 0, "\(encoding.errors)")
+    #expect(encoding.text.contains("bits per element, CacheGen (\(variant)), level \(level)"))
+    #expect(try Command.run("info", "c.ncb", in: folder).text.contains("codec:       3 (kv), cachegen, 1 parts"))
+    #expect(try Command.run("decode", "c.ncb", "back.ggsq", in: folder).status == 0)
+    let original = try KVCacheReader.read(Self.fixture("plain.ggsq")), back = try KVCacheReader.read(folder.read("back.ggsq"))
+    #expect(back.layers.count == original.layers.count && back.tokens == original.tokens && back.source == original.source)
+  }
+
+  @Test func cacheGenReportsAndRefuses() throws {
+    let folder = try Folder()
+    let input = Self.fixture("stacked.safetensors")
+    let report = try Command.run("encode", "--json", "--codec", "cachegen", input, "c.ncb", in: folder)
+    let json = try JSONSerialization.jsonObject(with: Data(report.output)) as? [String: Any]
+    #expect(json?["codec"] as? String == "cachegen" && json?["level"] as? Int == 2 && json?["variant"] as? String == "paper")
+    #expect(json?["lossless"] as? Bool == false)
+    for wrong in [
+      ["--level", "2"], ["--codec", "kv", "--variant", "paper"], ["--codec", "cachegen", "--level", "4"],
+      ["--codec", "cachegen", "--variant", "other"], ["--codec", "cachegen", "--quality", "50"], ["--codec", "cachegen", "--bits", "3"],
+      ["--codec", "cachegen", "--lossless"], ["--codec", "cachegen", "--effort", "5"],
+    ] {
+      let outcome = try Command.finish(Command.process(["encode"] + wrong + [input, "d.ncb"], in: folder))
+      #expect(outcome.status == 2, "\(wrong): \(outcome.errors)")
+    }
+    #expect(folder.names == ["c.ncb"])
+  }
+
+  /// The same elements at every SIMD level: of symbols in 32 lanes, anchors, differences and escapes.
+  @Test(arguments: ["cachegen-f16-paper2", "cachegen-f16-released1", "cachegen-bf16-paper3-chunk64"])
+  func cacheGenIsTheSameAtEveryLevel(name: String) throws {
+    let file = URL(fileURLWithPath: Self.fixture("")).deletingLastPathComponent().appendingPathComponent("KVStreams/\(name).ncb").path
+    var crcs: Set<String> = []
+    for level in ["scalar", "sse4", "avx2", "avx512"] {
+      let process = Command.process(["verify", file])
+      process.environment?["NCCODEC_SIMD"] = level
+      let outcome = try Command.finish(process)
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      crcs.insert(String(outcome.text.split(separator: " ").last ?? ""))
+    }
+    #expect(crcs.count == 1 && crcs.first?.isEmpty == false, "\(crcs)")
+  }
 }

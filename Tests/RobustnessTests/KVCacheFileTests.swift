@@ -44,7 +44,9 @@ private func cache(tokens: Int = 20) -> KVCache {
 }
 
 @Suite struct KVCacheFileTests {
-  static let targets = [KVCacheEncoder.Target.quality(100), .quality(30), .lossless]
+  static let targets = [
+    KVCacheEncoder.Target.quality(100), .quality(30), .lossless, .cacheGen(.paper, level: 2), .cacheGen(.released, level: 1),
+  ]
 
   @Test(arguments: targets) func everyTruncationOfAPayloadIsRefused(target: KVCacheEncoder.Target) throws {
     let container = try sample(target)
@@ -207,5 +209,38 @@ private func cache(tokens: Int = 20) -> KVCache {
       copy.payloads[3].start = start
       try attempt(copy)
     }
+  }
+
+  /// Groups, limits and largest magnitudes that no encoder writes: each is refused by name.
+  @Test func cacheGenFieldsOutOfRangeAreRefused() throws {
+    let tensor = KVTensor(heads: 1, tokens: 20, channels: 4, element: .float16)
+    for t in 0..<20 {
+      tensor.withMutableRow(head: 0, token: t) { row in
+        for c in 0..<4 { row.storeBytes(of: Float16(t * c % 7 + 1).bitPattern, toByteOffset: 2 * c, as: UInt16.self) }
+      }
+    }
+    var options = KVCacheEncoder.Options()
+    options.target = .cacheGen(.paper, level: 2)
+    let container = try Container(
+      reading: KVCacheEncoder(options: options).encode(KVCache(layers: [KVLayer(keys: tensor, values: nil)])).bytes)
+    let data = Array(container.payloads[0].data)
+    // Tokens and the block's length, 1 byte each, then group, limit, and the maxima of two anchors.
+    #expect(data[0] == 20 && Int(data[1]) == data.count - 2 && data[2] == 10 && data[3] == 127)
+    func changed(_ place: Int, _ bytes: [UInt8]) throws -> CodecError.Code? {
+      var copy = container
+      var payload = data
+      payload.replaceSubrange(place..<place + bytes.count, with: bytes)
+      copy.payloads[0].data = payload[...]
+      return refusal(try copy.serialised())
+    }
+    #expect(try changed(2, [10]) == nil)
+    for (place, bytes) in [
+      (2, [0]), (3, [0]), (3, [128]), (3, [255]), (4, [0, 0xC0]), (4, [0, 0x7C]), (6, [1, 0x7E]),
+    ] as [(Int, [UInt8])] {
+      #expect(try changed(place, bytes) == .malformed, "\(place) \(bytes)")
+    }
+    // One token a group, so that there are more anchors than the block has maxima for; and a group longer than the block.
+    #expect(try changed(2, [1]) == .malformed)
+    #expect(try changed(2, [100]) == .malformed)
   }
 }

@@ -1,6 +1,6 @@
 /// The configuration of codec 3, the KV-cache codec:
 ///
-///     scheme       1 byte: 1 static, 2 lossless, 3 adaptive, 4 with a profile
+///     scheme       1 byte: 1 static, 2 lossless, 3 adaptive, 4 with a profile, 5 CacheGen's
 ///     keys         1 byte: bits 0...1 RoPE's layout, bit 2 whether RoPE has been applied
 ///     rope base    u64, the bits of a finite positive IEEE 754 binary64
 ///     chunk        varint, 1...65536, the most tokens of a payload
@@ -16,6 +16,7 @@ package struct KVConfiguration: BitstreamStructure, Equatable, Sendable {
     case lossless = 2
     case adaptive = 3
     case profile = 4
+    case cacheGen = 5
 
     package var label: String {
       switch self {
@@ -23,6 +24,7 @@ package struct KVConfiguration: BitstreamStructure, Equatable, Sendable {
       case .lossless: "lossless"
       case .adaptive: "adaptive"
       case .profile: "profile"
+      case .cacheGen: "cachegen"
       }
     }
   }

@@ -238,6 +238,7 @@ public struct KVCacheDecoder: Sendable {
       let planes = KVPlanes(tensor)
       planes.store(try planes.read(&fields), into: tensor)
       guard fields.rest().isEmpty else { throw CodecError.damagedKV("bytes follow a block's last plane") }
+    case .cacheGen: try CacheGenBlock.restore(block, into: tensor)
     case .adaptive, .profile: preconditionFailure("blocks of chains do not decode on their own")
     }
   }

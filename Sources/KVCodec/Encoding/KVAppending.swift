@@ -50,6 +50,11 @@ extension KVCacheEncoder {
   ) throws -> (sink: Sink, report: AppendReport) {
     let reader = file.reader
     let positions = try file.newPositions(of: cache)
+    var isCacheGen = file.levels.contains { $0.configuration.scheme == .cacheGen }
+    if case .cacheGen = options.target { isCacheGen = true }
+    guard !isCacheGen else {
+      throw CodecError(.unsupported, "files of CacheGen's scheme, which is here to be compared with, are not appended to")
+    }
     let levels = try file.levels.map { level in
       guard !level.isLossless, level.quality == nil else { return level }
       guard let quality = try chosenQuality(cache, level.configuration) else {

@@ -11,7 +11,7 @@ public struct EncodedKVCache: Sendable {
   public let bytes: [UInt8]
   /// The whole file's bits, all levels', by keys' and values' elements.
   public let bitsPerElement: Double
-  /// 0...100, of the best level; nil for lossless.
+  /// 0...100, of the best level; nil for lossless and CacheGen's.
   public let quality: Int?
   /// The levels' qualities, the best first.
   public let levels: [Int?]
@@ -33,6 +33,8 @@ public struct KVCacheEncoder: Sendable {
     case bitsPerElement(Double)
     /// Every bit is kept.
     case lossless
+    /// CacheGen's scheme, to compare with: level 1 (smallest) to 3.
+    case cacheGen(CacheGenVariant, level: Int)
   }
 
   public struct Options: Sendable {
@@ -93,8 +95,11 @@ public struct KVCacheEncoder: Sendable {
     guard options.recentTokens >= 0 else { throw CodecError(.invalidOption, "recentTokens is below 0") }
     guard options.segmentTokens >= 1 else { throw CodecError(.invalidOption, "segments have at least one token") }
     let scheme: KVConfiguration.Scheme =
-      options.target == .lossless && options.levels.isEmpty ? .lossless
-      : options.effort < 5 ? .statistics : options.effort == 9 ? .profile : .adaptive
+      switch options.target {
+      case .lossless where options.levels.isEmpty: .lossless
+      case .cacheGen where options.levels.isEmpty: .cacheGen
+      default: options.effort < 5 ? .statistics : options.effort == 9 ? .profile : .adaptive
+      }
     var configuration = try KVConfiguration(cache, scheme: scheme, chunkTokens: options.chunkTokens)
     if scheme == .profile {
       guard let profile = options.profile else { throw CodecError(.invalidOption, "effort 9 needs a profile of the model. Give one, or a lower effort.") }
@@ -181,13 +186,13 @@ public struct KVCacheEncoder: Sendable {
   private func blocks(
     _ cache: KVCache, _ shapes: [KVLayerGroup], start: UInt64, tokens: Int, quality: Int?
   ) throws -> [[UInt8]] {
-    var works: [(tensor: KVTensor, areKeys: Bool, fromStart: Bool)] = []
-    for (layer, shape) in zip(cache.layers, shapes) {
+    var works: [(tensor: KVTensor, layer: Int, areKeys: Bool, fromStart: Bool)] = []
+    for (number, (layer, shape)) in zip(cache.layers, shapes).enumerated() {
       let held = KVPayload.positions(of: shape, start: start, tokens: tokens)
       let from = held.isEmpty ? 0 : Int(held.lowerBound) - layer.firstPosition
-      works.append((layer.keys.tokens(in: from..<from + held.count), true, held.lowerBound == 0))
+      works.append((layer.keys.tokens(in: from..<from + held.count), number, true, held.lowerBound == 0))
       if let values = layer.values {
-        works.append((values.tokens(in: from..<from + held.count), false, held.lowerBound == 0))
+        works.append((values.tokens(in: from..<from + held.count), number, false, held.lowerBound == 0))
       }
     }
     var blocks = [[UInt8]](repeating: [], count: works.count)
@@ -196,9 +201,14 @@ public struct KVCacheEncoder: Sendable {
       failures.withUnsafeMutableBufferPointer { failures in
         nonisolated(unsafe) let (blocks, failures) = (blocks, failures)
         parallelFor(works.count, threads: Threads.resolve(options.threads)) { i in
-          let (tensor, areKeys, fromStart) = works[i]
+          let (tensor, layer, areKeys, fromStart) = works[i]
           guard tensor.tokens > 0 else { return }
           do {
+            if case .cacheGen(let variant, let level) = options.target {
+              let rule = CacheGenRule(variant, level: level, layer: layer, of: cache.layers.count, areKeys: areKeys)
+              blocks[i] = try CacheGenBlock.write(tensor, rule: rule)
+              return
+            }
             blocks[i] = try quality.map { try KVBlock.write(tensor, rule: KVQuality.rule($0, areKeys: areKeys, fromStart: fromStart)) }
               ?? KVPlanes(tensor).write(KVPlanes.elements(of: tensor))
           } catch { failures[i] = error }
@@ -222,10 +232,13 @@ public struct KVCacheEncoder: Sendable {
     return options.levels.sorted(by: >)
   }
 
-  /// Nil for lossless.
+  /// Nil for lossless and CacheGen's.
   func chosenQuality(_ cache: KVCache, _ configuration: KVConfiguration) throws -> Int? {
     switch options.target {
     case .lossless: return nil
+    case .cacheGen(_, let level):
+      guard CacheGenRule.levels.contains(level) else { throw CodecError(.invalidOption, "level \(level) is not in 1...3") }
+      return nil
     case .quality(let quality):
       guard (0...100).contains(quality) else { throw CodecError(.invalidOption, "quality \(quality) is not in 0...100") }
       return quality

@@ -134,6 +134,7 @@ struct KVStoreRoot: Hashable, Sendable {
     }
     switch options.target {
     case .lossless: return "lossless"
+    case .cacheGen(let variant, let level): return "cachegen \(variant.rawValue) \(level)"
     case .quality(let quality): return "quality \(quality)"
     case .bitsPerElement:
       throw CodecError(

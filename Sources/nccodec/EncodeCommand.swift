@@ -41,7 +41,7 @@ struct EncodeCommand: ParsableCommand {
 
       KV caches of language models are read from safetensors, .npy, .npz and llama.cpp's sequence states, and coded by \
       kv: --quality 0 to 100 (100 as good as q8_0), --bits, or --lossless. Efforts up to 4 are the fastest; from 5 on, half \
-      the bits or less at the same quality, at about 25 MB/s. Other tensors of the file are kept losslessly. \
+      the bits at the same quality, at about 25 MB/s; 9, with a --profile of the model, half of that. Other tensors of the file are kept losslessly. \
       --levels puts several qualities into one file, to choose from when decoding ('nccodec kv plan'); --append adds the \
       tokens that follow to a file, from a cache that holds them alone or behind those that the file has. \
       --codec cachegen codes caches as CacheGen does, to compare with.
@@ -62,6 +62,7 @@ struct EncodeCommand: ParsableCommand {
         nccodec encode cache.safetensors cache.ncb
         nccodec encode --bits 3.5 state.bin cache.ncb
         nccodec encode --effort 5 --quality 30 cache.safetensors cache.ncb
+        nccodec encode --effort 9 --profile m.ncprofile cache.safetensors cache.ncb
         nccodec encode --levels 20,40,70 cache.safetensors cache.ncb
         nccodec encode --append longer.safetensors cache.ncb
       """)
@@ -131,6 +132,8 @@ struct EncodeCommand: ParsableCommand {
     if let codec, codec.codec != nil, let option = kv.given.first {
       throw ValidationError("--\(option) is for caches, and --codec says that this is a picture.")
     }
+    if kv.append, effort > 1 { throw ValidationError("--effort does not go with --append: that is as the file has it.") }
+    if kv.profile != nil, effort != 9, !kv.append { throw ValidationError("--profile is for --effort 9.") }
     if codec != .cachegen, let option = kv.givenForCacheGen.first {
       throw ValidationError("--\(option) is for --codec cachegen.")
     }

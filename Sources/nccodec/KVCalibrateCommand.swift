@@ -13,9 +13,9 @@ struct KVCalibrateCommand: ParsableCommand {
       to be decoded.
 
       Examples:
-        nccodec kv calibrate --out model.ncprofile --sensitivity model.safetensors caches/*.safetensors
-        nccodec encode --effort 9 --profile model.ncprofile cache.safetensors cache.ncb
-        nccodec decode --profile model.ncprofile cache.ncb cache.safetensors
+        nccodec kv calibrate --out m.ncprofile --sensitivity s.safetensors caches/*
+        nccodec encode --effort 9 --profile m.ncprofile cache.safetensors cache.ncb
+        nccodec decode --profile m.ncprofile cache.ncb cache.safetensors
       """)
 
   @Argument(help: ArgumentHelp("Caches of one model.", valueName: "cache"))

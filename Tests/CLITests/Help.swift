@@ -60,11 +60,13 @@ enum Help {
 
     KV caches of language models are read from safetensors, .npy, .npz and
     llama.cpp's sequence states, and coded by kv: --quality 0 to 100 (100 as good
-    as q8_0), --bits, or --lossless. Other tensors of the file are kept losslessly.
-    --levels puts several qualities into one file, to choose from when decoding
-    ('nccodec kv plan'); --append adds the tokens that follow to a file, from a
-    cache that holds them alone or behind those that the file has.
-    --codec cachegen codes them as CacheGen does, to compare with.
+    as q8_0), --bits, or --lossless. Efforts up to 4 are the fastest; from 5 on,
+    half the bits at the same quality, at about 25 MB/s; 9, with a --profile of the
+    model, half of that. Other tensors of the file are kept losslessly. --levels
+    puts several qualities into one file, to choose from when decoding ('nccodec kv
+    plan'); --append adds the tokens that follow to a file, from a cache that holds
+    them alone or behind those that the file has. --codec cachegen codes caches as
+    CacheGen does, to compare with.
 
     Ctrl-C leaves nothing behind. With --keep-best the first Ctrl-C ends the fit,
     writes the best so far and exits with 0; the second one leaves nothing behind.
@@ -81,6 +83,8 @@ enum Help {
       cat photo.png | nccodec encode - - > photo.ncb
       nccodec encode cache.safetensors cache.ncb
       nccodec encode --bits 3.5 state.bin cache.ncb
+      nccodec encode --effort 5 --quality 30 cache.safetensors cache.ncb
+      nccodec encode --effort 9 --profile m.ncprofile cache.safetensors cache.ncb
       nccodec encode --levels 20,40,70 cache.safetensors cache.ncb
       nccodec encode --append longer.safetensors cache.ncb
 
@@ -112,6 +116,8 @@ enum Help {
       --lossless              Keep every bit. Caches only.
       --chunk <n>             Tokens of a part that decodes on its own. Caches
                               only. (default: 256)
+      --segment <n>           Tokens after which decoding can begin anew, at
+                              efforts from 5 on. Caches only. (default: 4096)
       --axes <axes>           The arrays' axes, such as
                               layer,kv_head,token,head_dim. Caches only. (default:
                               as the file says)
@@ -128,6 +134,8 @@ enum Help {
                               exists; quality and parts are its own. Caches only.
       --keep-tokens <n>       Keep that many tokens of each head, such as 512, 0.5
                               or 50%, and evict the others. Caches only.
+      --profile <file>        A profile of the model, for effort 9 ('nccodec kv
+                              calibrate'). Caches only.
       --merge-tokens          Average values of tokens that --keep-tokens does not
                               keep into like ones. Caches only.
       --level <1...3>         CacheGen's level, 1 (smallest) to 3. Cachegen only.
@@ -153,7 +161,7 @@ enum Help {
       nccodec decode --tokens 0:512 --layers 4:8 cache.ncb part.npz
       nccodec decode --choose 0,2,1 cache.ncb cache.safetensors
 
-    USAGE: nccodec decode <in.ncb> <out> [--threads <n>] [--png-level <0...9>] [--force] [--quiet] [--tokens <a:b>] [--layers <a:b>] [--format <format>] [--level <n>] [--choose <n,...>]
+    USAGE: nccodec decode <in.ncb> <out> [--threads <n>] [--png-level <0...9>] [--force] [--quiet] [--profile <file>] [--tokens <a:b>] [--layers <a:b>] [--format <format>] [--level <n>] [--choose <n,...>]
 
     ARGUMENTS:
       <in.ncb>                The file to decode; - for standard input.
@@ -164,6 +172,8 @@ enum Help {
       --png-level <0...9>     zlib's compression level of the PNG. (default: fast)
       --force                 Overwrite the output if it exists.
       --quiet                 Print errors only.
+      --profile <file>        The profile that the file was encoded with. Caches
+                              only.
       --tokens <a:b>          Decode these positions alone. Caches only.
       --layers <a:b>          Decode these layers alone. Caches only.
       --format <format>       safetensors, npy, npz or llama. Caches only.
@@ -211,12 +221,13 @@ enum Help {
       nccodec verify photo.ncb
       nccodec verify --quiet photo.ncb && echo intact
 
-    USAGE: nccodec verify <file> [--threads <n>] [--quiet]
+    USAGE: nccodec verify <file> [--profile <file>] [--threads <n>] [--quiet]
 
     ARGUMENTS:
       <file>                  The file to check; - for standard input.
 
     OPTIONS:
+      --profile <file>        The profile that a cache was encoded with.
       --threads <n>           Threads to use. (default: one per core)
       --quiet                 Print errors only.
       --version               Show the version.
@@ -234,8 +245,11 @@ enum Help {
       -h, --help              Show help information.
 
     SUBCOMMANDS:
+      calibrate               Learn a profile of a model from its KV caches, for
+                              effort 9.
       plan                    Choose what of a cache to fetch so that it is there
                               in time.
+      store                   Keep KV caches in a folder, each common prefix once.
 
       See 'nccodec help kv <subcommand>' for detailed help.
 
@@ -283,6 +297,72 @@ enum Help {
       --json                  Report as JSON.
       --version               Show the version.
       -h, --help              Show help information.
+
+    """
+
+  static let kvCalibrate = """
+    OVERVIEW: Learn a profile of a model from its KV caches, for effort 9.
+
+    Caches of many kinds of text make a profile that serves many kinds of text:
+    some tens of caches of a thousand tokens each. --sensitivity says what noise
+    costs the model (Training/kv/sensitivity.py makes it); without, all channels of
+    a layer's keys count alike, and so do its values'. Files that are encoded with
+    a profile name it by its hash and need it to be decoded.
+
+    Examples:
+      nccodec kv calibrate --out m.ncprofile --sensitivity s.safetensors caches/*
+      nccodec encode --effort 9 --profile m.ncprofile cache.safetensors cache.ncb
+      nccodec decode --profile m.ncprofile cache.ncb cache.safetensors
+
+    USAGE: nccodec kv calibrate <cache> ... --out <file> [--sensitivity <file>] [--state <16...1024>] [--tokens <n>] [--threads <n>] [--force] [--quiet]
+
+    ARGUMENTS:
+      <cache>                 Caches of one model.
+
+    OPTIONS:
+      --out <file>            The profile to write; - for standard output.
+      --sensitivity <file>    What noise costs the model, a safetensors file.
+      --state <16...1024>     Numbers that pass from layer to layer, a multiple of
+                              16: more make files smaller, and the profile larger
+                              and slower. (default: 192)
+      --tokens <n>            Tokens to learn from, at most. (default: 36000)
+      --threads <n>           Threads to use. (default: one per core)
+      --force                 Replace the profile if it exists.
+      --quiet                 Print errors only.
+      --version               Show the version.
+      -h, --help              Show help information.
+
+    """
+
+  static let kvStore = """
+    OVERVIEW: Keep KV caches in a folder, each common prefix once.
+
+    Caches are cut into chunks of tokens. A chunk is an .ncb file, named by a hash
+    of the model, the coding and all tokens up to its end, and is written once,
+    however many caches begin with it. Several processes may use a folder at once;
+    one that is killed leaves nothing that harms.
+
+    Examples:
+      nccodec kv store add caches chat.safetensors
+      nccodec kv store get --tokens-file prompt.txt caches prefix.safetensors
+      nccodec kv store list caches
+      nccodec kv store gc --max-bytes 10000000000 --older-than 30 caches
+
+    USAGE: nccodec kv store <subcommand>
+
+    OPTIONS:
+      --version               Show the version.
+      -h, --help              Show help information.
+
+    SUBCOMMANDS:
+      add                     Add a KV cache to a store.
+      get                     Get the longest stored prefix of a text's tokens as a
+                              KV cache.
+      list                    Show what is in a store.
+      gc                      Remove the chunks of a store that were not used for
+                              longest.
+
+      See 'nccodec help kv store <subcommand>' for detailed help.
 
     """
 }

@@ -33,7 +33,8 @@ struct UsageTests {
 
   @Test(arguments: [([], Help.root), (["--help"], Help.root), (["encode", "--help"], Help.encode),
     (["decode", "--help"], Help.decode), (["info", "--help"], Help.info), (["verify", "--help"], Help.verify),
-    (["help", "encode"], Help.encode), (["kv", "--help"], Help.kv), (["kv", "plan", "--help"], Help.kvPlan)])
+    (["help", "encode"], Help.encode), (["kv", "--help"], Help.kv), (["kv", "plan", "--help"], Help.kvPlan),
+    (["kv", "calibrate", "--help"], Help.kvCalibrate), (["kv", "store", "--help"], Help.kvStore)])
   func help(arguments: [String], expected: String) throws {
     let outcome = try Command.finish(Command.process(arguments))
     #expect(outcome.status == 0 && outcome.errors.isEmpty)

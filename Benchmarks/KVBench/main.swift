@@ -16,6 +16,7 @@ struct KVBench: ParsableCommand {
   @Option(help: "Repeat heads, channels and layers until the shape is that of Llama-3.1-8B's (32 x 8 x 128).") var shape: String = "own"
   @Option var quality = 30
   @Option var effort = 1
+  @Option(help: "For effort 9.") var profile: String?
   @Option var runs = 5
   @Option var threads = 2
 
@@ -26,9 +27,10 @@ struct KVBench: ParsableCommand {
     let bytes = cache.byteCount
     var options = KVCacheEncoder.Options()
     (options.target, options.threads, options.effort) = (.quality(quality), threads, effort)
+    options.profile = try profile.map { try KVProfile(reading: try FileIO.read($0)) }
     let encoder = KVCacheEncoder(options: options)
     var decoderOptions = KVCacheDecoder.Options()
-    decoderOptions.threads = threads
+    (decoderOptions.threads, decoderOptions.profile) = (threads, options.profile)
     let decoder = KVCacheDecoder(options: decoderOptions)
     let file = try encoder.encode(cache)
 

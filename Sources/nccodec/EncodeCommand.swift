@@ -137,7 +137,10 @@ struct EncodeCommand: ParsableCommand {
     if codec != .cachegen, let option = kv.givenForCacheGen.first {
       throw ValidationError("--\(option) is for --codec cachegen.")
     }
-    if codec == .cachegen, let option = [("quality", quality != nil), ("bits", kv.bits != nil), ("lossless", kv.lossless)].first(where: { $0.1 }) {
+    if codec == .cachegen, let option = [
+      ("quality", quality != nil), ("bits", kv.bits != nil), ("lossless", kv.lossless), ("effort", effort > 1), ("levels", kv.levels != nil),
+      ("append", kv.append),
+    ].first(where: { $0.1 }) {
       throw ValidationError("--\(option.0) does not go with --codec cachegen: give --level 1, 2 or 3.")
     }
     if let codec, codec.codec == nil {

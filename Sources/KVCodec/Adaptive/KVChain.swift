@@ -103,7 +103,8 @@ final class KVBatch {
 /// behind the other, and links refresh on several too, and nothing depends on how many there are.
 // bitstream-spec 10.10.3
 final class KVChain {
-  static let batchTokens = 16
+  /// Of a batch, at most: the more, the fewer times matrices come from memory.
+  static let batchTokens = 64
   static let stretchTokens = 256
 
   let links: [KVChainLink]
@@ -169,11 +170,12 @@ final class KVChain {
   private func pass(
     first: Int, tokens: Int, _ fine: KVFineSteps, plain: Int, _ coder: any KVChainCoder, _ threads: Int
   ) throws {
-    // Two tokens share a row of the history, so batches begin with an even one.
+    // Two tokens share a row of the history, so batches begin with an even one. Each thread gets two at least.
+    let size = min(max(tokens / (2 * threads) / 2 * 2, 16), Self.batchTokens)
     var batches: [Range<Int>] = []
     while (batches.last?.upperBound ?? 0) < tokens {
       let start = batches.last?.upperBound ?? 0
-      batches.append(start..<min(start + Self.batchTokens - (held + start) % 2, tokens))
+      batches.append(start..<min(start + size - (held + start) % 2, tokens))
     }
     let wavefront = Wavefront(batches: batches.count)
     nonisolated(unsafe) let coder = coder

@@ -62,6 +62,7 @@ extension KVMatrix {
     rows: Range<Int>, column: Int = 0, columns end: Int? = nil, inner: Int, _ a: UnsafePointer<Float>, row aRow: Int,
     inner aInner: Int, times b: KVMatrix, from bRow: Int = 0, down: Bool = false, subtract: Bool = false
   ) {
+    guard !rows.isEmpty else { return }
     // Vectors begin at whole lines; what is added before the wanted column is wanted by nobody.
     let first = column / 16 * 16
     var product = nc_kv_product(
@@ -101,66 +102,97 @@ extension KVMatrix {
 }
 
 extension KVMatrix {
-  private static var panel: Int { 32 }
+  /// Rows of a band of a symmetric matrix.
+  private static var band: Int { 32 }
+  /// Rows that are done one by one; of more, the halves are, which changes the order of work but not of any sum.
+  private static var fewRows: Int { 4 }
   private static var leastPivot: Float { 1e-6 }
 
   /// Cholesky's factor of a symmetric matrix given above and on its diagonal: R above and on the diagonal, with R' R = self.
   /// Returns the reciprocals of R's diagonal. What is below the diagonal is unspecified.
   ///
   /// Row k, in rising order: pivot = max(its diagonal, 1e-6); r = the root of it; the row times 1 / r; then, of each later
-  /// row i, R[k, i] times the row is subtracted. Panels of rows change the order of work but not of any sum.
+  /// row i, R[k, i] times the row is subtracted.
   // bitstream-spec 10.10.5
   package func factorise() -> [Float] {
     var inverses: [Float] = []
-    for top in stride(from: 0, to: rows, by: Self.panel) {
-      let end = min(top + Self.panel, rows)
-      for k in top..<end {
+    factorise(0..<rows, &inverses)
+    return inverses
+  }
+
+  private func factorise(_ range: Range<Int>, _ inverses: inout [Float]) {
+    guard range.count > Self.fewRows else {
+      for k in range {
         let row = row(k)
         let root = max(row[k], Self.leastPivot).squareRoot()
         let inverse = 1 / root
         inverses.append(inverse)
         for j in k + 1..<max(k + 1, columns) { row[j] *= inverse }
         row[k] = root
-        add(rows: k + 1..<end, column: k + 1, inner: 1, row + k + 1, row: 1, inner: 0, times: self, from: k, subtract: true)
+        eliminate(k..<k + 1, from: k + 1..<range.upperBound)
       }
-      for later in stride(from: end, to: rows, by: Self.panel) {
-        add(
-          rows: later..<min(later + Self.panel, rows), column: later, inner: end - top, row(top) + later, row: 1, inner: pitch,
-          times: self, from: top, subtract: true)
-      }
+      return
     }
-    return inverses
+    let middle = (range.lowerBound + range.upperBound) / 2
+    factorise(range.lowerBound..<middle, &inverses)
+    eliminate(range.lowerBound..<middle, from: middle..<range.upperBound)
+    factorise(middle..<range.upperBound, &inverses)
+  }
+
+  /// Subtracts R[k, i] times row k from row i, for k in `done` and i in `later`.
+  private func eliminate(_ done: Range<Int>, from later: Range<Int>) {
+    for first in stride(from: later.lowerBound, to: later.upperBound, by: Self.band) {
+      add(
+        rows: first..<min(first + Self.band, later.upperBound), column: first, inner: done.count, row(done.lowerBound) + first,
+        row: 1, inner: pitch, times: self, from: done.lowerBound, subtract: true)
+    }
   }
 
   /// Solves R' X = self in place, R as `factorise` left it: row k, in rising order, times R's inverse of k; then of each later
   /// row i, R[k, i] times row k is subtracted.
-  package func solveForward(_ factor: KVMatrix, _ inverses: [Float]) {
-    for top in stride(from: 0, to: rows, by: Self.panel) {
-      let end = min(top + Self.panel, rows)
-      for k in top..<end {
-        scaleRow(k, by: inverses[k])
-        add(rows: k + 1..<end, inner: 1, factor.row(k) + k + 1, row: 1, inner: 0, times: self, from: k, subtract: true)
-      }
+  package func solveForward(_ factor: KVMatrix, _ inverses: [Float]) { solveForward(factor, inverses, 0..<rows) }
+
+  private func solveForward(_ factor: KVMatrix, _ inverses: [Float], _ range: Range<Int>) {
+    func eliminate(_ done: Range<Int>, from later: Range<Int>) {
       add(
-        rows: end..<rows, inner: end - top, factor.row(top) + end, row: 1, inner: factor.pitch, times: self, from: top,
-        subtract: true)
+        rows: later, inner: done.count, factor.row(done.lowerBound) + later.lowerBound, row: 1, inner: factor.pitch, times: self,
+        from: done.lowerBound, subtract: true)
     }
+    guard range.count > Self.fewRows else {
+      for k in range {
+        scaleRow(k, by: inverses[k])
+        eliminate(k..<k + 1, from: k + 1..<range.upperBound)
+      }
+      return
+    }
+    let middle = (range.lowerBound + range.upperBound) / 2
+    solveForward(factor, inverses, range.lowerBound..<middle)
+    eliminate(range.lowerBound..<middle, from: middle..<range.upperBound)
+    solveForward(factor, inverses, middle..<range.upperBound)
   }
 
   /// Solves R X = self in place: row k, in falling order, times R's inverse of k; then of each earlier row i, R[i, k] times
   /// row k is subtracted.
-  package func solveBackward(_ factor: KVMatrix, _ inverses: [Float]) {
-    for top in stride(from: (rows - 1) / Self.panel * Self.panel, through: 0, by: -Self.panel) {
-      let end = min(top + Self.panel, rows)
-      for k in stride(from: end - 1, through: top, by: -1) {
-        scaleRow(k, by: inverses[k])
-        add(
-          rows: top..<k, inner: 1, factor.row(top) + k, row: factor.pitch, inner: 0, times: self, from: k, subtract: true)
-      }
+  package func solveBackward(_ factor: KVMatrix, _ inverses: [Float]) { solveBackward(factor, inverses, 0..<rows) }
+
+  private func solveBackward(_ factor: KVMatrix, _ inverses: [Float], _ range: Range<Int>) {
+    func eliminate(_ done: Range<Int>, from earlier: Range<Int>) {
+      let last = done.upperBound - 1
       add(
-        rows: 0..<top, inner: end - top, factor.row(0) + end - 1, row: factor.pitch, inner: -1, times: self, from: end - 1,
+        rows: earlier, inner: done.count, factor.row(earlier.lowerBound) + last, row: factor.pitch, inner: -1, times: self, from: last,
         down: true, subtract: true)
     }
+    guard range.count > Self.fewRows else {
+      for k in range.reversed() {
+        scaleRow(k, by: inverses[k])
+        eliminate(k..<k + 1, from: range.lowerBound..<k)
+      }
+      return
+    }
+    let middle = (range.lowerBound + range.upperBound) / 2
+    solveBackward(factor, inverses, middle..<range.upperBound)
+    eliminate(middle..<range.upperBound, from: range.lowerBound..<middle)
+    solveBackward(factor, inverses, range.lowerBound..<middle)
   }
 
   /// Makes the rows orthonormal, about: as many as have something of their own. Returns the diagonal of R in
@@ -172,9 +204,9 @@ extension KVMatrix {
   package func orthonormalise(gram: KVMatrix, transposed: KVMatrix) -> [Float] {
     transpose(into: transposed)
     gram.clear()
-    for top in stride(from: 0, to: rows, by: Self.panel) {
+    for top in stride(from: 0, to: rows, by: Self.band) {
       gram.add(
-        rows: top..<min(top + Self.panel, rows), column: top, inner: columns, row(top), row: pitch, inner: 1, times: transposed)
+        rows: top..<min(top + Self.band, rows), column: top, inner: columns, row(top), row: pitch, inner: 1, times: transposed)
     }
     let norms = (0..<rows).map { max(gram[$0, $0].squareRoot(), 1e-20) }
     let scales = norms.map { 1 / $0 }

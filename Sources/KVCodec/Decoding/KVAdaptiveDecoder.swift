@@ -52,9 +52,10 @@ final class KVAdaptiveDecoder {
     self.configuration = configuration
     self.threads = threads
     shapes = Array(configuration.shapes.prefix(layers))
+    let known = profile?.chains(forEncoding: false, threads: threads)
     for (number, plan) in KVChainPlan.chains(of: shapes).enumerated() {
       let shape = shapes[plan.layers[0]]
-      let profiled = profile.map { $0.chain(number, links: plan.layers.count, forEncoding: false) }
+      let profiled = known.map { $0[number].prefix(plan.layers.count).map(KVProfiledLink.init) }
       chains.append(Chain(plan, KVBlockPlan(shape).blocks[plan.block].parts, configuration.turns(in: shape), profiled))
     }
   }

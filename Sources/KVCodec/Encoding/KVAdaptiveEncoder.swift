@@ -42,9 +42,10 @@ final class KVAdaptiveEncoder {
     (self.cache, self.configuration) = (cache, configuration)
     (self.stepIndex, self.recentTokens, self.threads) = (stepIndex, recentTokens, threads)
     shapes = configuration.shapes
+    let known = profile?.chains(forEncoding: true, threads: threads)
     for (number, plan) in KVChainPlan.chains(of: shapes).enumerated() {
       let shape = shapes[plan.layers[0]]
-      let profiled = profile.map { $0.chain(number, links: plan.layers.count, forEncoding: true) }
+      let profiled = known.map { $0[number].map(KVProfiledLink.init) }
       chains.append(Chain(plan, KVBlockPlan(shape).blocks[plan.block].parts, configuration.turns(in: shape), profiled))
     }
   }

@@ -68,35 +68,33 @@ struct KVDoubles: Sendable {
   func inverse() -> KVDoubles {
     precondition(rows == columns, "only square matrices have inverses")
     let n = rows
-    var a = self, b = Self.identity(n)
+    var a = self
+    // In place: column k of the inverse grows where column k of the matrix was.
+    var exchanged: [(Int, Int)] = []
     a.numbers.withUnsafeMutableBufferPointer { a in
-      b.numbers.withUnsafeMutableBufferPointer { b in
-        for k in 0..<n {
-          var best = k
-          for i in k + 1..<max(k + 1, n) where abs(a[i * n + k]) > abs(a[best * n + k]) { best = i }
-          if best != k {
-            for j in 0..<n {
-              a.swapAt(k * n + j, best * n + j)
-              b.swapAt(k * n + j, best * n + j)
-            }
-          }
-          let pivot = a[k * n + k], scale = 1 / (abs(pivot) > 1e-12 ? pivot : 1e-12)
-          for j in 0..<n {
-            a[k * n + j] *= scale
-            b[k * n + j] *= scale
-          }
-          for i in 0..<n where i != k {
-            let factor = a[i * n + k]
-            guard factor != 0 else { continue }
-            for j in 0..<n {
-              a[i * n + j] -= factor * a[k * n + j]
-              b[i * n + j] -= factor * b[k * n + j]
-            }
-          }
+      let base = a.baseAddress!
+      for k in 0..<n {
+        var best = k
+        for i in k + 1..<max(k + 1, n) where abs(base[i * n + k]) > abs(base[best * n + k]) { best = i }
+        let row = base + k * n
+        if best != k {
+          exchanged.append((k, best))
+          for j in 0..<n { (row[j], base[best * n + j]) = (base[best * n + j], row[j]) }
+        }
+        let scale = 1 / (abs(row[k]) > 1e-12 ? row[k] : 1e-12)
+        row[k] = 1
+        for j in 0..<n { row[j] *= scale }
+        for i in 0..<n where i != k {
+          let other = base + i * n, factor = other[k]
+          other[k] = 0
+          for j in 0..<n { other[j] -= factor * row[j] }
         }
       }
+      for (k, best) in exchanged.reversed() {
+        for i in 0..<n { (base[i * n + k], base[i * n + best]) = (base[i * n + best], base[i * n + k]) }
+      }
     }
-    return b
+    return a
   }
 
   /// Eigenvalues of a symmetric matrix, falling, and eigenvectors as rows. By Householder's reflections to three diagonals and

@@ -2,6 +2,7 @@ import Bitstream
 public import Coding
 import EntropyCoding
 import Media
+import Synchronization
 import Tensors
 
 /// What is known of one model's caches: for each block of each layer, means, how it follows from the blocks of the layers before it, a
@@ -21,6 +22,7 @@ public struct KVProfile: Sendable {
   let stateSize: Int
   /// By chain and link.
   let links: [[KVProfileLink]]
+  private let prepared = KVPreparedProfile()
 
   /// The keys' RoPE, which is undone before they are coded.
   struct Keys: Equatable {
@@ -149,9 +151,35 @@ public struct KVProfile: Sendable {
 }
 
 extension KVProfile {
-  /// The first `links` links of a chain, ready to code.
-  func chain(_ number: Int, links: Int, forEncoding: Bool) -> [KVProfiledLink] {
-    self.links[number].prefix(links).map { KVProfiledLink($0, state: stateSize, forEncoding: forEncoding) }
+  /// The links of all chains, ready to code. They are made once, the first time that they are needed.
+  func chains(forEncoding: Bool, threads: Int) -> [[KVPreparedLink]] {
+    prepared.links(self, forEncoding, threads)
+  }
+}
+
+/// What is made of a profile's numbers for coding.
+final class KVPreparedProfile: Sendable {
+  private let made = Mutex<(decoding: [[KVPreparedLink]]?, encoding: [[KVPreparedLink]]?)>((nil, nil))
+
+  func links(_ profile: KVProfile, _ forEncoding: Bool, _ threads: Int) -> [[KVPreparedLink]] {
+    made.withLock { made in
+      if let known = made.encoding ?? (forEncoding ? nil : made.decoding) { return known }
+      let works = profile.links.flatMap { $0 }
+      var links = [KVPreparedLink?](repeating: nil, count: works.count)
+      links.withUnsafeMutableBufferPointer { links in
+        nonisolated(unsafe) let links = links
+        parallelFor(works.count, threads: threads) { i in
+          links[i] = KVPreparedLink(works[i], state: profile.stateSize, forEncoding: forEncoding)
+        }
+      }
+      var rest = links.map { $0! }[...]
+      let chains = profile.links.map { chain -> [KVPreparedLink] in
+        defer { rest = rest.dropFirst(chain.count) }
+        return Array(rest.prefix(chain.count))
+      }
+      if forEncoding { made.encoding = chains } else { made.decoding = chains }
+      return chains
+    }
   }
 }
 

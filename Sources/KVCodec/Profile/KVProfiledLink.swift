@@ -9,57 +9,26 @@ import CKernels
 final class KVProfiledLink: KVChainLink, @unchecked Sendable {
   private static let limit: Int32 = 32_767
 
-  private let means: KVMatrix
-  /// [number of the state, column]; nil at the beginning of a chain.
-  private let before: KVMatrix?
-  /// [component, column]
-  private let rows: KVMatrix
-  private let deviations: [UInt8]
-  private let inverse: KVMatrix?
-  override var analysis: KVMatrix? { inverse }
+  private let known: KVPreparedLink
+  override var analysis: KVMatrix? { known.analysis }
 
-  init(_ link: KVProfileLink, state: Int, forEncoding: Bool) {
-    let width = link.width, columns = width + state
-    means = KVMatrix(rows: 1, columns: columns)
-    for (j, mean) in link.means.enumerated() { means[0, j] = Float(Float16(bitPattern: mean)) }
-    rows = KVMatrix(rows: width, columns: columns)
-    link.basis.store(in: rows, column: 0)
-    link.updates?.store(in: rows, column: width)
-    if let predictor = link.predictor {
-      let matrix = KVMatrix(rows: state, columns: columns)
-      predictor.store(in: matrix, column: 0)
-      link.transitions?.store(in: matrix, column: width)
-      before = matrix
-    } else {
-      before = nil
-    }
-    deviations = link.deviations
-    inverse = forEncoding ? Self.inverse(rows, width) : nil
-    super.init(width: width, columns: columns, coefficients: state)
-  }
-
-  /// [channel, component]: of the basis as it is rounded.
-  private static func inverse(_ rows: KVMatrix, _ width: Int) -> KVMatrix {
-    var matrix = KVDoubles(rows: width, columns: width)
-    for i in 0..<width { for j in 0..<width { matrix[i, j] = Double(rows[i, j]) } }
-    let inverse = matrix.inverse(), result = KVMatrix(rows: width, columns: width)
-    for i in 0..<width { for j in 0..<width { result[i, j] = Float(inverse[i, j]) } }
-    return result
+  init(_ known: KVPreparedLink) {
+    self.known = known
+    super.init(width: known.width, columns: known.rows.columns, coefficients: known.rows.columns - known.width)
   }
 
   /// A part that decodes on its own begins.
   func begin(step: Float) {
     self.step = step
     let inverse = 1 / (step * step)
-    for (i, byte) in deviations.enumerated() {
-      let variance = KVBlockScales.power(4 * (Int(byte) - 128))
+    for (i, variance) in known.variances.enumerated() {
       states[i] = KVScales.state(variance: variance * inverse + 1 / 24)
     }
   }
 
   override func predict(into predicted: KVMatrix, tokens: Int, before states: [KVMatrix]) {
-    for t in 0..<tokens { predicted.row(t).update(from: means.base, count: means.pitch) }
-    guard let before, let state = states.first else { return }
+    for t in 0..<tokens { predicted.row(t).update(from: known.means.base, count: known.means.pitch) }
+    guard let before = known.before, let state = states.first else { return }
     predicted.add(rows: 0..<tokens, inner: coefficients, state.base, row: state.pitch, inner: 1, times: before)
   }
 
@@ -74,7 +43,7 @@ final class KVProfiledLink: KVChainLink, @unchecked Sendable {
       scratch.factors[count] = (symbol < 0 ? symbol + 0.03125 : symbol - 0.03125) * step
       count += 1
     }
-    kvKernels().sparse_row(scratch.list, scratch.factors, count, rows.base, rows.pitch, columns, residual)
+    kvKernels().sparse_row(scratch.list, scratch.factors, count, known.rows.base, known.rows.pitch, columns, residual)
   }
 
   override func file(
@@ -88,5 +57,48 @@ final class KVProfiledLink: KVChainLink, @unchecked Sendable {
       let row = coefficients.row(t)
       for j in 0..<self.coefficients { row[j] = Float(scratch.wholes[j]) * 0x1p-6 }
     }
+  }
+}
+
+/// The numbers of a profile's block, for any number of coders at once.
+final class KVPreparedLink: Sendable {
+  let width: Int
+  /// [1, column]
+  let means: KVMatrix
+  /// [number of the state, column]; nil at the beginning of a chain.
+  let before: KVMatrix?
+  /// [component, column]
+  let rows: KVMatrix
+  /// By component.
+  let variances: [Float]
+  /// [channel, component]: the inverse of the basis as it is rounded; nil for decoders.
+  let analysis: KVMatrix?
+
+  init(_ link: KVProfileLink, state: Int, forEncoding: Bool) {
+    width = link.width
+    let columns = width + state
+    means = KVMatrix(rows: 1, columns: columns)
+    for (j, mean) in link.means.enumerated() { means[0, j] = Float(Float16(bitPattern: mean)) }
+    rows = KVMatrix(rows: width, columns: columns)
+    link.basis.store(in: rows, column: 0)
+    link.updates?.store(in: rows, column: width)
+    if let predictor = link.predictor {
+      let matrix = KVMatrix(rows: state, columns: columns)
+      predictor.store(in: matrix, column: 0)
+      link.transitions?.store(in: matrix, column: width)
+      before = matrix
+    } else {
+      before = nil
+    }
+    variances = link.deviations.map { KVBlockScales.power(4 * (Int($0) - 128)) }
+    analysis = forEncoding ? Self.inverse(rows, width) : nil
+  }
+
+  private static func inverse(_ rows: KVMatrix, _ width: Int) -> KVMatrix {
+    var matrix = KVDoubles(rows: width, columns: width)
+    for i in 0..<width { for j in 0..<width { matrix[i, j] = Double(rows[i, j]) } }
+    let inverse = matrix.inverse(), result = KVMatrix(rows: width, columns: width)
+    for i in 0..<width { for j in 0..<width { result[i, j] = Float(inverse[i, j]) } }
+    return result
   }
 }

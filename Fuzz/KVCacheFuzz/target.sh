@@ -2,5 +2,5 @@ targets=(EntropyCoding Bitstream Tensors Media Coding KVCodec)
 cxx=(Sources/CKernels/*.cpp)
 maps=(CZlib)
 link=(-lz)
-# Needs swift-crypto, and no fuzzer reaches it.
+# Needs swift-crypto; KVDigest.swift stands for what profiles need of it.
 without=(KVCodec/Store)

@@ -62,6 +62,9 @@ def made(path, element, layers=2, heads=2, tokens=300, channels=32, first=None):
     path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(tensors.values()))
 
 
+# Of F16, learned from itself; made when it is missing.
+PROFILE = HERE / "small.ncprofile"
+
 STREAMS = {
     "static-f16-q30": ("F16", ["--quality", "30"]),
     "static-f16-q100-chunk7": ("both.safetensors", ["--quality", "100", "--chunk", "7"]),
@@ -86,6 +89,15 @@ STREAMS = {
     "cachegen-f32-released3": ("F32", ["--codec", "cachegen", "--level", "3", "--variant", "released"]),
     "cachegen-f16-released1": ("F16", ["--codec", "cachegen", "--level", "1", "--variant", "released"]),
     "cachegen-latent-released2": ("latent.ggsq", ["--codec", "cachegen", "--variant", "released"]),
+    "adaptive-f16-q30": ("F16x4", ["--effort", "5", "--quality", "30", "--chunk", "64"]),
+    "adaptive-bf16-q80-segment128": ("BF16", ["--effort", "5", "--quality", "80", "--chunk", "64", "--segment", "128"]),
+    "adaptive-window-q50": ("window.ggsq", ["--effort", "5", "--quality", "50"]),
+    "adaptive-latent-q60": ("latent.ggsq", ["--effort", "5", "--quality", "60"]),
+    "adaptive-f32-q100": ("F32", ["--effort", "5", "--quality", "100"]),
+    "adaptive-levels-f16-q50-q10": ("F16", ["--effort", "5", "--levels", "50,10", "--chunk", "100"]),
+    "appended-adaptive-f16-q20": ("F16+", ["--effort", "5", "--quality", "20"]),
+    "profile-f16-q30": ("F16", ["--effort", "9", "--profile", PROFILE, "--quality", "30", "--chunk", "100"]),
+    "profile-bf16-q90": ("BF16", ["--effort", "9", "--profile", PROFILE, "--quality", "90"]),
 }
 
 # Tokens of the files that are encoded and then appended, for a "+" behind the element.
@@ -101,9 +113,11 @@ def main():
             if name in done:
                 continue
             picture = CACHES / source
-            if source in ("F16", "BF16", "F32"):
+            if source in ("F16", "BF16", "F32", "F16x4"):
                 picture = pathlib.Path(work) / "in.safetensors"
-                made(picture, source, **({"tokens": 40} if source == "F32" else {}))
+                made(picture, source.split("x")[0], **{"F32": {"tokens": 40}, "F16x4": {"tokens": 200, "layers": 4}}.get(source, {}))
+            if PROFILE in options and not PROFILE.exists():
+                subprocess.run([NCCODEC, "kv", "calibrate", "--quiet", "--state", "16", "--out", PROFILE, picture], check=True)
             stream = HERE / f"{name}.ncb"
             first = 0
             for tokens in PIECES if source.endswith("+") else [None]:
@@ -113,7 +127,8 @@ def main():
                     options, first = ["--append"] if first else options, first + tokens
                 subprocess.run([NCCODEC, "encode", picture, stream, "--force", "--quiet", *options], check=True)
             info = json.loads(subprocess.run([NCCODEC, "info", "--json", stream], check=True, capture_output=True).stdout)["cache"]
-            words = subprocess.run([NCCODEC, "verify", stream], check=True, capture_output=True, text=True).stdout.split()
+            profile = ["--profile", PROFILE] if PROFILE in options else []
+            words = subprocess.run([NCCODEC, "verify", *profile, stream], check=True, capture_output=True, text=True).stdout.split()
             crcs = " ".join(words[-len(info["levels"]):])
             lines.append(f"{name}.ncb {info['layers']} {info['tokens']} {crcs}")
     manifest.write_text("\n".join(lines) + "\n")

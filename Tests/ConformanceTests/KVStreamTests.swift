@@ -24,6 +24,11 @@ import Testing
     }
   }()
 
+  /// What streams of scheme 4 name.
+  static let profile = Result {
+    try KVProfile(reading: [UInt8](try Data(contentsOf: folder.appending(path: "small.ncprofile"))))
+  }
+
   @Test func theManifestIsComplete() throws {
     let files = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path).filter { $0.hasSuffix(".ncb") }
     #expect(Set(files) == Set(Self.streams.map(\.name)))
@@ -36,7 +41,7 @@ import Testing
     for (level, crc) in stream.crcs.enumerated() {
       for threads in [1, 3] {
         var options = KVCacheDecoder.Options()
-        (options.threads, options.level) = (threads, level)
+        (options.threads, options.level, options.profile) = (threads, level, try Self.profile.get())
         let cache = try KVCacheDecoder(options: options).decode(bytes)
         #expect(cache.layers.count == stream.layers && cache.tokens == stream.tokens)
         #expect(cache.elementsCRC32 == crc)

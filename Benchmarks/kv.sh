@@ -1,11 +1,11 @@
 #!/bin/sh
 # The KV-cache codec:
-#   Benchmarks/kv.sh speed [CACHE] [--quality 27] [--effort 1] [--shape own|llama8b] [--threads 2] [--runs 9]
+#   Benchmarks/kv.sh speed [CACHE] [--quality 27] [--effort 1] [--profile FILE] [--shape own|llama8b] [--threads 2] [--runs 9]
 #     encoding and decoding in memory beside a copy, a q8_0 quantiser in C and zstd -1, in one run
-#   Benchmarks/kv.sh kl FOLDER [QUALITY ... | cachegen]
+#   Benchmarks/kv.sh kl FOLDER [QUALITY ... | SETTING ... | cachegen]
 #     bits per element and KL divergence on prose, report and code, beside q8_0 and q4_0: makes the model's caches in FOLDER
 #     (300 MB, minutes) with ../shared/data/kv, where they are not there yet, and judges decoded files with eval_kv.py;
-#     cachegen stands for both variants of CacheGen's scheme at their three levels, at 256 and at 2,048 tokens a part
+#     a SETTING is a string of options of nccodec encode, such as "--effort 5 --quality 29"; cachegen stands for both variants of CacheGen's scheme at their three levels, at 256 and at 2,048 tokens a part
 #   Benchmarks/kv.sh restore FOLDER [SETTING ...]
 #     wall time and KL divergence of restoring a context of 2,048 tokens from .ncb beside prefilling it with llama-cpp-python;
 #     a SETTING is a string of options of nccodec encode, such as "--quality 29" (see kv_restore.py, which takes others too)
@@ -65,10 +65,12 @@ row() {
   name=$1
   shift
   bits=""
+  profile=$(echo "$*" | grep -o -e '--profile [^ ]*' || true)
   for text in prose report code; do
     coded=$folder/decoded/$text.ncb
     "$build/release/nccodec" encode --force --quiet "$@" --drop-k-pre "$folder/kv/$text.safetensors" "$coded"
-    "$build/release/nccodec" decode --force --quiet "$coded" "$folder/decoded/$text.safetensors"
+    # shellcheck disable=SC2086
+    "$build/release/nccodec" decode --force --quiet $profile "$coded" "$folder/decoded/$text.safetensors"
     bits="$bits $(wc -c <"$coded")"
   done
   # 2,048 tokens of 30 layers of 3 heads of 64 channels, keys and values.
@@ -76,10 +78,18 @@ row() {
   judge $references --dec "$folder/decoded/{stem}.safetensors" | grep MEAN
 }
 for quality in "$@"; do
-  if [ "$quality" != cachegen ]; then
+  case "$quality" in
+  cachegen) ;;
+  *-*)
+    # shellcheck disable=SC2086
+    row "$quality" $quality
+    continue
+    ;;
+  *)
     row "quality $quality" --quality "$quality"
     continue
-  fi
+    ;;
+  esac
   for variant in paper released; do
     for level in 3 2 1; do
       for chunk in 2048 256; do

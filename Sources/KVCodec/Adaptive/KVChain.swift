@@ -44,7 +44,7 @@ class KVChainLink: @unchecked Sendable {
   /// Whether states adapt to symbols.
   var adapts: Bool { true }
   /// [channel, component], for encoders; nil: components are channels.
-  var analysis: KVMatrix? { nil }
+  var analysis: KVStrips? { nil }
 
   /// `predicted`: a row for each of `tokens` tokens; `before`: the coefficients of the block before, as far as there is one, and of
   /// that before it.

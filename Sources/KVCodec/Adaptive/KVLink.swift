@@ -21,12 +21,12 @@ final class KVLink: KVChainLink, @unchecked Sendable {
   /// [component, channel]; nil: components are channels, and nothing adapts yet.
   private(set) var basis: KVMatrix?
   /// The basis, turned, for encoders.
-  private var turnedBasis: KVMatrix?
-  override var analysis: KVMatrix? { turnedBasis }
+  private var turnedBasis: KVStrips?
+  override var analysis: KVStrips? { turnedBasis }
   /// [channel, coefficient]; nil before the first refresh, and where nothing is predicted from here.
-  private(set) var inputs: KVMatrix?
+  private(set) var inputs: KVStrips?
   /// [coefficient of the block before, then of the one before that; channel]
-  private(set) var predictor: KVMatrix?
+  private(set) var predictor: KVStrips?
 
   /// [pair of tokens, column]
   let deviations: KVGrid<Int32>
@@ -91,7 +91,7 @@ final class KVLink: KVChainLink, @unchecked Sendable {
     guard let predictor else { return }
     for (i, coefficients) in before.prefix(predecessors).enumerated() {
       predicted.add(
-        rows: 0..<tokens, inner: self.coefficients, coefficients.base, row: coefficients.pitch, inner: 1, times: predictor,
+        rows: 0..<tokens, inner: self.coefficients, coefficients.base, row: coefficients.pitch, times: predictor,
         from: i * self.coefficients)
     }
   }
@@ -134,7 +134,7 @@ final class KVLink: KVChainLink, @unchecked Sendable {
       for j in 0..<self.coefficients { row[j] = 0 }
     }
     scratch.products.add(
-      rows: 0..<tokens, inner: width, scratch.deviations.base, row: scratch.deviations.pitch, inner: 1, times: inputs)
+      rows: 0..<tokens, inner: width, scratch.deviations.base, row: scratch.deviations.pitch, times: inputs)
     for t in 0..<tokens {
       kernels.wholes(scratch.products.row(t), self.coefficients, 0.5, Self.limit, scratch.wholes)
       store(scratch.wholes, in: coefficientHistory, at: first + t)
@@ -230,14 +230,14 @@ final class KVLink: KVChainLink, @unchecked Sendable {
     full.mirror()
     let rows = KVMatrix(rows: coefficients, columns: width)
     let gram = KVMatrix(rows: coefficients, columns: coefficients), transposed = KVMatrix(rows: width, columns: coefficients)
-    if let old = inputRows, let inputs {
+    if let old = inputRows {
       rows.add(old, times: full)
       rows.orthonormalise(gram: gram, transposed: transposed)
       rows.transpose(into: transposed)
       let turned = KVMatrix(rows: coefficients, columns: coefficients)
       turned.add(old, times: transposed)
       self.turned = turned
-      inputs.copy(from: transposed)
+      inputs = KVStrips(transposed)
     } else {
       let order = Self.order(falling: full)
       for i in 0..<coefficients { rows.row(i).update(from: full.row(order[i]), count: width) }
@@ -247,7 +247,7 @@ final class KVLink: KVChainLink, @unchecked Sendable {
       again.orthonormalise(gram: gram, transposed: transposed)
       rows.copy(from: again)
       rows.transpose(into: transposed)
-      inputs = transposed
+      inputs = KVStrips(transposed)
       turned = nil
     }
     inputRows = rows
@@ -285,7 +285,7 @@ final class KVLink: KVChainLink, @unchecked Sendable {
     basis = next
     if keepsAnalysis {
       next.transpose(into: transposed)
-      turnedBasis = transposed
+      turnedBasis = KVStrips(transposed)
     }
     for i in 0..<width { sums.scaleRow(i, by: 0.8) }
     residualWeight *= 0.8
@@ -313,7 +313,7 @@ final class KVLink: KVChainLink, @unchecked Sendable {
     solution.solveForward(factor, inverses)
     solution.solveBackward(factor, inverses)
     for i in 0..<size { solution.scaleRow(i, by: 0x1p-7) }
-    predictor = solution
+    predictor = KVStrips(solution)
   }
 
   /// Turns sums of coefficients to the new directions.

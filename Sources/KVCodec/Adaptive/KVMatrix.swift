@@ -15,11 +15,14 @@ package final class KVGrid<Element: BitwiseCopyable>: @unchecked Sendable {
   private let allocation: UnsafeMutableRawPointer
 
   /// Zeros. The sizes are known to be small.
-  package init(rows: Int, columns: Int) {
-    (self.rows, self.columns) = (rows, columns)
+  package convenience init(rows: Int, columns: Int) {
     // An odd number of lines of the cache, so that a column's numbers do not all fall into the same few places of it.
     let line = 64 / MemoryLayout<Element>.stride
-    pitch = ((columns + line - 1) / line | 1) * line
+    self.init(rows: rows, columns: columns, pitch: ((columns + line - 1) / line | 1) * line)
+  }
+
+  fileprivate init(rows: Int, columns: Int, pitch: Int) {
+    (self.rows, self.columns, self.pitch) = (rows, columns, pitch)
     let count = max(1, rows) * pitch
     // Pages that nobody writes take no memory.
     guard let start = calloc(count * MemoryLayout<Element>.stride + 64, 1) else {
@@ -56,17 +59,17 @@ extension KVMatrix {
     add(rows: 0..<a.rows, inner: a.columns, a.base, row: a.pitch, inner: 1, times: b, subtract: subtract)
   }
 
-  /// Of rows `rows` and the columns from `column` on, to `columns` or all: += the products of a's numbers, at `a + i * aRow + k * aInner` for row
+  /// Of rows `rows` and the columns from `column` on: += the products of a's numbers, at `a + i * aRow + k * aInner` for row
   /// `rows.lowerBound + i`, and of b's rows from `bRow` on, upwards or downwards.
   func add(
-    rows: Range<Int>, column: Int = 0, columns end: Int? = nil, inner: Int, _ a: UnsafePointer<Float>, row aRow: Int,
-    inner aInner: Int, times b: KVMatrix, from bRow: Int = 0, down: Bool = false, subtract: Bool = false
+    rows: Range<Int>, column: Int = 0, inner: Int, _ a: UnsafePointer<Float>, row aRow: Int, inner aInner: Int,
+    times b: KVMatrix, from bRow: Int = 0, down: Bool = false, subtract: Bool = false
   ) {
     guard !rows.isEmpty else { return }
     // Vectors begin at whole lines; what is added before the wanted column is wanted by nobody.
     let first = column / 16 * 16
     var product = nc_kv_product(
-      rows: rows.count, inner: inner, columns: (end ?? columns) - first, a: a, a_row: aRow, a_inner: aInner, b: b.row(bRow) + first,
+      rows: rows.count, inner: inner, columns: columns - first, a: a, a_row: aRow, a_inner: aInner, b: b.row(bRow) + first,
       b_pitch: down ? -b.pitch : b.pitch, c: row(rows.lowerBound) + first, c_pitch: pitch, subtract: subtract ? 1 : 0)
     kvKernels().product(&product)
   }
@@ -98,6 +101,41 @@ extension KVMatrix {
   func scaleRow(_ i: Int, by factor: Float) {
     let row = row(i)
     for j in 0..<columns { row[j] *= factor }
+  }
+}
+
+/// A matrix in strips of columns, each from its first to its last row in one piece: what is multiplied by again and again comes from
+/// memory in order.
+final class KVStrips: Sendable {
+  fileprivate static let width = 32
+
+  fileprivate let rows: Int
+  fileprivate let columns: Int
+  /// [strip, row][column of the strip]
+  fileprivate let numbers: KVMatrix
+
+  init(_ matrix: KVMatrix) {
+    (rows, columns) = (matrix.rows, matrix.columns)
+    let strips = (columns + Self.width - 1) / Self.width
+    numbers = KVMatrix(rows: strips * rows, columns: Self.width, pitch: Self.width)
+    for strip in 0..<strips {
+      let first = strip * Self.width, count = min(Self.width, columns - first)
+      for i in 0..<rows { numbers.row(strip * rows + i).update(from: matrix.row(i) + first, count: count) }
+    }
+  }
+}
+
+extension KVMatrix {
+  /// Of rows `rows`: += the products of a's numbers, at `a + i * aRow + k` for row `rows.lowerBound + i`, and of strips' rows from
+  /// `bRow` on, k rising.
+  func add(rows: Range<Int>, inner: Int, _ a: UnsafePointer<Float>, row aRow: Int, times strips: KVStrips, from bRow: Int = 0) {
+    for first in stride(from: 0, to: strips.columns, by: KVStrips.width) {
+      var product = nc_kv_product(
+        rows: rows.count, inner: inner, columns: min(KVStrips.width, strips.columns - first), a: a, a_row: aRow, a_inner: 1,
+        b: strips.numbers.row(first / KVStrips.width * strips.rows + bRow), b_pitch: KVStrips.width,
+        c: row(rows.lowerBound) + first, c_pitch: pitch, subtract: 0)
+      kvKernels().product(&product)
+    }
   }
 }
 

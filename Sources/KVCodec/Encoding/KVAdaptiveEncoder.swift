@@ -153,6 +153,8 @@ final class KVAdaptiveEncoder {
       let inverses: [Float]
       /// In the tensors.
       let firstToken: Int
+      /// Tokens of the batch with elements that are not.
+      var isFinite = [Bool](repeating: true, count: KVChain.batchTokens)
       private var symbols: RANSEncoder? = RANSEncoder()
       private(set) var exceptions: [UInt8] = []
       private var nextException = 0
@@ -193,11 +195,18 @@ final class KVAdaptiveEncoder {
       for t in 0..<batch.tokens {
         let (row, predicted) = (batch.values.row(t), batch.predicted.row(t))
         link.rows.load(token: link.firstToken + batch.first + t, into: row, angles[batch.first + t])
-        for j in 0..<width {
-          let value = row[j] * link.inverses[j]
-          // What is not finite is an exception; what stands for it costs least as predicted.
-          row[j] = value.isFinite ? value - predicted[j] : 0
+        // A number times 0 is 0, but for NaNs and infinities.
+        var odd: Float = 0
+        link.inverses.withUnsafeBufferPointer { inverses in
+          for j in 0..<width {
+            let value = row[j] * inverses[j]
+            odd += value * 0
+            row[j] = value - predicted[j]
+          }
         }
+        link.isFinite[t] = odd == 0
+        // Those are exceptions; what stands for them costs least as predicted.
+        if odd != 0 { for j in 0..<width where !row[j].isFinite { row[j] = 0 } }
       }
       var differences = batch.values
       if let analysis = model.analysis {
@@ -205,9 +214,7 @@ final class KVAdaptiveEncoder {
           let row = batch.residual.row(t)
           for j in 0..<width { row[j] = 0 }
         }
-        // Of the columns that the basis has alone.
-        batch.residual.add(
-          rows: 0..<batch.tokens, columns: width, inner: width, batch.values.base, row: batch.values.pitch, inner: 1, times: analysis)
+        batch.residual.add(rows: 0..<batch.tokens, inner: width, batch.values.base, row: batch.values.pitch, times: analysis)
         differences = batch.residual
       }
       let wholes = KVGrid<Int32>(rows: 1, columns: width)
@@ -236,7 +243,7 @@ final class KVAdaptiveEncoder {
         // Few tokens have any: those with a component at the end of its range, or with NaNs and infinities.
         var mayDiffer = false
         for j in 0..<width where abs(Int32(symbols[j])) >= 32767 { mayDiffer = true }
-        if !mayDiffer { mayDiffer = !link.rows.isFinite(token: token) }
+        if !link.isFinite[t] { mayDiffer = true }
         guard mayDiffer else { continue }
         let original = batch.predicted.row(t)
         link.rows.load(token: token, into: original, angles[batch.first + t])
@@ -254,19 +261,6 @@ final class KVAdaptiveEncoder {
         }
       }
     }
-  }
-}
-
-extension KVBlockRows {
-  /// Whether a token's elements all are.
-  func isFinite(token: Int) -> Bool {
-    var all: Float = 0
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: width) { row in
-      load(token: token, into: row.baseAddress!, nil)
-      // A number times 0 is 0, but for these.
-      for value in row { all += value * 0 }
-    }
-    return all == 0
   }
 }
 

@@ -10,7 +10,7 @@ final class KVProfiledLink: KVChainLink, @unchecked Sendable {
   private static let limit: Int32 = 32_767
 
   private let known: KVPreparedLink
-  override var analysis: KVMatrix? { known.analysis }
+  override var analysis: KVStrips? { known.analysis }
 
   init(_ known: KVPreparedLink) {
     self.known = known
@@ -29,7 +29,7 @@ final class KVProfiledLink: KVChainLink, @unchecked Sendable {
   override func predict(into predicted: KVMatrix, tokens: Int, before states: [KVMatrix]) {
     for t in 0..<tokens { predicted.row(t).update(from: known.means.base, count: known.means.pitch) }
     guard let before = known.before, let state = states.first else { return }
-    predicted.add(rows: 0..<tokens, inner: coefficients, state.base, row: state.pitch, inner: 1, times: before)
+    predicted.add(rows: 0..<tokens, inner: coefficients, state.base, row: state.pitch, times: before)
   }
 
   override func restore(
@@ -66,13 +66,13 @@ final class KVPreparedLink: Sendable {
   /// [1, column]
   let means: KVMatrix
   /// [number of the state, column]; nil at the beginning of a chain.
-  let before: KVMatrix?
+  let before: KVStrips?
   /// [component, column]
   let rows: KVMatrix
   /// By component.
   let variances: [Float]
   /// [channel, component]: the inverse of the basis as it is rounded; nil for decoders.
-  let analysis: KVMatrix?
+  let analysis: KVStrips?
 
   init(_ link: KVProfileLink, state: Int, forEncoding: Bool) {
     width = link.width
@@ -86,12 +86,12 @@ final class KVPreparedLink: Sendable {
       let matrix = KVMatrix(rows: state, columns: columns)
       predictor.store(in: matrix, column: 0)
       link.transitions?.store(in: matrix, column: width)
-      before = matrix
+      before = KVStrips(matrix)
     } else {
       before = nil
     }
     variances = link.deviations.map { KVBlockScales.power(4 * (Int($0) - 128)) }
-    analysis = forEncoding ? Self.inverse(rows, width) : nil
+    analysis = forEncoding ? KVStrips(Self.inverse(rows, width)) : nil
   }
 
   private static func inverse(_ rows: KVMatrix, _ width: Int) -> KVMatrix {

@@ -85,9 +85,9 @@ public struct KVCacheDecoder: Sendable {
     guard UInt64(needed.count) * UInt64(configuration.chunkTokens) >= UInt64(wanted.count) else {
       throw CodecError.damagedKV("\(needed.count) payloads are too few for \(wanted.count) tokens")
     }
-    let layers = try allocate(shapes, wantedLayers, wanted, beside: hasChains ? KVAdaptiveDecoder.byteCount(shapes[..<wantedLayers.upperBound]) : 0)
+    let layers = try allocate(shapes, wantedLayers, wanted, beside: hasChains ? KVChainDecoder.byteCount(shapes[..<wantedLayers.upperBound]) : 0)
     let chains = hasChains
-      ? try KVAdaptiveDecoder(
+      ? try KVChainDecoder(
         configuration, options.profile, layers: wantedLayers.upperBound, threads: Threads.resolve(options.threads)) : nil
     var (expected, isFirst) = (UInt64(0), true)
     for (done, i) in needed.enumerated() {

@@ -158,7 +158,7 @@ public struct KVCacheEncoder: Sendable {
     let chains = try levels.map { level in
       let scheme = level.configuration.scheme
       return !scheme.hasChains ? nil
-        : try KVAdaptiveEncoder(
+        : try KVChainEncoder(
           cache, level.configuration, options.profile, stepIndex: KVQuality.stepIndex(level.quality!, scheme),
           recentTokens: options.recentTokens, threads: Threads.resolve(options.threads))
     }
@@ -281,7 +281,7 @@ enum KVQuality {
     }
     guard elements > 0 else { return 50 }
     return try nearest(bits) { quality in
-      let encoder = try KVAdaptiveEncoder(
+      let encoder = try KVChainEncoder(
         cache, configuration, profile, stepIndex: stepIndex(quality, configuration.scheme), recentTokens: recentTokens, threads: threads)
       let blocks = try encoder.blocks(start: first, tokens: tokens, beginsSegment: true)
       return 8 * Double(blocks.reduce(0) { $0 + $1.reduce(0) { $0 + $1.count } }) / Double(elements)

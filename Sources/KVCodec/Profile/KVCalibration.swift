@@ -272,7 +272,6 @@ public enum KVCalibration {
       var result = KVDoubles(rows: a.columns, columns: b.columns)
       let bands = Bands(count: a.columns, size: 32)
       let part = 1024
-      result.withRows { _, _ in }
       let sums = KVGrid<Double>(rows: a.columns, columns: b.columns)
       parallelFor(bands.number, threads: threads) { i in
         let range = bands.range(i)

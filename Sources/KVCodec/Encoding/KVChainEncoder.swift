@@ -6,10 +6,10 @@ import Glibc
 import Media
 import Tensors
 
-/// Encodes a cache's payloads by the schemes with chains, in their order. The inverse is `KVAdaptiveDecoder`, whose chains it runs
+/// Encodes a cache's payloads by the schemes with chains, in their order. The inverse is `KVChainDecoder`, whose chains it runs
 /// along, as the next tokens are predicted from decoded ones.
 // bitstream-spec 10.10
-final class KVAdaptiveEncoder {
+final class KVChainEncoder {
   private let cache: KVCache
   private let configuration: KVConfiguration
   private let shapes: [KVLayerGroup]

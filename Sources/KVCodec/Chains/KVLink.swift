@@ -32,8 +32,6 @@ final class KVLink: KVChainLink, @unchecked Sendable {
   let deviations: KVGrid<Int32>
   let residuals: KVGrid<Int32>
   let coefficientHistory: KVGrid<Int32>
-  /// Tokens in the history.
-  private var held = 0
 
   private let keepsAnalysis: Bool
   private var sums: [Int32]
@@ -79,7 +77,7 @@ final class KVLink: KVChainLink, @unchecked Sendable {
     covariance.clear()
     (basis, turnedBasis, inputs, predictor) = (nil, nil, nil, nil)
     (residualCovariance, turned, inputRows, products, crossProducts) = (nil, nil, nil, nil, nil)
-    (residualWeight, productWeight, held) = (0, 0, 0)
+    (residualWeight, productWeight) = (0, 0)
   }
 
   override var adapts: Bool { basis != nil }

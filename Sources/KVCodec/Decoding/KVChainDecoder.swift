@@ -18,7 +18,7 @@ import Tensors
 ///
 ///     exceptions  to the end: varint, elements since the one behind the last exception, and the element as it is
 // bitstream-spec 10.10
-final class KVAdaptiveDecoder {
+final class KVChainDecoder {
   private let configuration: KVConfiguration
   private let shapes: [KVLayerGroup]
   private let threads: Int

@@ -32,9 +32,9 @@ public struct KVProfile: Sendable {
 
   static let magic: [UInt8] = Array("NCPROF".utf8) + [0, 1]
   static let stateSizes = 16...1024
-  /// Links of all chains, and numbers of all matrices, at most.
+  /// Links of all chains, and numbers of all their matrices, at most.
   static let maximumLinks = 1 << 14
-  static let maximumNumbers = 1 << 28
+  static let maximumNumbers = 1 << 27
 
   /// The hash in hexadecimal, its first 12 digits.
   public var shortHash: String { Self.short(hash) }
@@ -80,6 +80,12 @@ public struct KVProfile: Sendable {
       throw CodecError.damagedProfile("a state has \(size) numbers")
     }
     stateSize = Int(size)
+    // At most 2^14 times 1,408^2.
+    let numbers = shapes.reduce(0) { sum, shape in
+      let side = KVBlockPlan.widest(shape) + stateSize
+      return sum + KVBlockPlan.blockCount(shape) * side * side
+    }
+    guard numbers <= Self.maximumNumbers else { throw CodecError(.limitExceeded, "the profile's matrices have more numbers than are allowed") }
     var links: [[KVProfileLink]] = []
     for plan in KVChainPlan.chains(of: shapes) {
       var chain: [KVProfileLink] = []
@@ -98,7 +104,7 @@ public struct KVProfile: Sendable {
     let groups = try fields.varint("groups of layers")
     guard groups >= 1, groups <= UInt64(KVConfiguration.maximumLayers) else { throw CodecError.damagedProfile("there are \(groups) groups of layers") }
     var shapes: [KVLayerGroup] = []
-    var (links, numbers) = (0, 0)
+    var links = 0
     for _ in 0..<groups {
       let count = try fields.varint("layers")
       var shape = KVLayerGroup()
@@ -114,11 +120,8 @@ public struct KVProfile: Sendable {
       guard count >= 1, count <= UInt64(KVConfiguration.maximumLayers - shapes.count), shape.tokenElements <= 2 * KVLayerGroup.maximumWidth else {
         throw CodecError.damagedProfile("there are \(count) layers of \(shape.tokenElements) channels")
       }
-      let blocks = KVBlockPlan.blockCount(shape), widest = KVBlockPlan.widest(shape)
-      // At most 4,096 times 2^17 times 384^2.
-      links += Int(count) * blocks
-      numbers += Int(count) * blocks * widest * widest
-      guard links <= maximumLinks, numbers <= maximumNumbers else {
+      links += Int(count) * KVBlockPlan.blockCount(shape)
+      guard links <= maximumLinks else {
         throw CodecError(.limitExceeded, "the profile is of more layers than are allowed")
       }
       shapes += [KVLayerGroup](repeating: shape, count: Int(count))

@@ -80,12 +80,7 @@ public struct KVProfile: Sendable {
       throw CodecError.damagedProfile("a state has \(size) numbers")
     }
     stateSize = Int(size)
-    // At most 2^14 times 1,408^2.
-    let numbers = shapes.reduce(0) { sum, shape in
-      let side = KVBlockPlan.widest(shape) + stateSize
-      return sum + KVBlockPlan.blockCount(shape) * side * side
-    }
-    guard numbers <= Self.maximumNumbers else { throw CodecError(.limitExceeded, "the profile's matrices have more numbers than are allowed") }
+    try Self.check(numbersOf: shapes, state: stateSize)
     var links: [[KVProfileLink]] = []
     for plan in KVChainPlan.chains(of: shapes) {
       var chain: [KVProfileLink] = []
@@ -98,6 +93,16 @@ public struct KVProfile: Sendable {
     }
     self.links = links
     guard fields.rest().count == 4 else { throw CodecError.damagedProfile("bytes follow its last matrix") }
+  }
+
+  /// Throws `CodecError` (limitExceeded).
+  private static func check(numbersOf shapes: [KVLayerGroup], state: Int) throws {
+    // At most 2^14 times 1,408^2.
+    let numbers = shapes.reduce(0) { sum, shape in
+      let side = KVBlockPlan.widest(shape) + state
+      return sum + KVBlockPlan.blockCount(shape) * side * side
+    }
+    guard numbers <= maximumNumbers else { throw CodecError(.limitExceeded, "the profile's matrices have more numbers than are allowed") }
   }
 
   private static func shapes(_ fields: inout KVFields) throws -> [KVLayerGroup] {

@@ -4,7 +4,7 @@
     kv_restore.py --model model.gguf --text text.txt --nccodec .build/release/nccodec [options] [SETTING ...]
 
 A SETTING is a string of options for `nccodec encode`, such as "--quality 29" (default: "--lossless", "--quality 100",
-"--quality 29", "--effort 1"). For each, the sequence's state (llama_state_seq_save_file) is encoded, decoded to a state and
+"--quality 29"). For each, the sequence's state (llama_state_seq_save_file) is encoded, decoded to a state and
 loaded (llama_state_seq_load_file), and the model goes on with the text's own next tokens, whose distributions are compared
 with those after its own f16 cache: KL in nats, mean over the tokens, and the share of tokens where both find the same one
 likeliest. The KL does not fall below some thousandths unless the cache comes back bit by bit, where eval_kv.py, in floats, sees
@@ -158,7 +158,7 @@ def main():
         else:
             settings.append(word)
     a = parser.parse_args(known)
-    settings = settings or ["--lossless", "--quality 100", "--quality 29", "--effort 1"]
+    settings = settings or ["--lossless", "--quality 100", "--quality 29"]
 
     model = Model(a.model, a.tokens + a.next + 8, a.threads)
     tokens = model.tokens(a.text.read_text(encoding="utf-8", errors="replace"))
@@ -203,8 +203,10 @@ def main():
         one = least(1, lambda: model.evaluate(following[:1], a.tokens))
         for setting in settings:
             common = ["--quiet", "--force", "--threads", str(a.threads)]
-            encode = [a.nccodec, "encode", *common, *shlex.split(setting), state, coded]
-            decode = [a.nccodec, "decode", *common, "--format", "llama", coded, back]
+            options = shlex.split(setting)
+            profile = options[options.index("--profile"):][:2] if "--profile" in options else []
+            encode = [a.nccodec, "encode", *common, *options, state, coded]
+            decode = [a.nccodec, "decode", *common, *profile, "--format", "llama", coded, back]
             encoding = least(a.runs, lambda: subprocess.run(encode, check=True))
             decoding = least(a.runs, lambda: subprocess.run(decode, check=True))
             load, logs = loaded(back)

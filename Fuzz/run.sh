@@ -44,7 +44,7 @@ for f in "${cxx[@]}"; do
   objects+=("$o")
 done
 for m in "${maps[@]}"; do includes+=(-I "Sources/$m"); done
-swiftc -O -wmo -g -swift-version 6 -sanitize=fuzzer,address -parse-as-library -module-name "$name" -package-name fuzz \
+swiftc -O -g -swift-version 6 -sanitize=fuzzer,address -parse-as-library -module-name "$name" -package-name fuzz \
   "${includes[@]}" "$build"/src/*.swift "${objects[@]}" "${link[@]}" -lstdc++ -o "$build/$name"
 
 seeds=("$build/corpus")

@@ -22,13 +22,14 @@ package struct KVBlockScales: Equatable {
   var step: Float { Self.power(stepIndex - 192) }
   var scales: [Float] { indices.map(Self.power) }
 
+  private static let roots: [UInt32] = [
+    0x3F80_0000, 0x3F85_AAC3, 0x3F8B_95C2, 0x3F91_C3D3, 0x3F98_37F0, 0x3F9E_F532, 0x3FA5_FED7, 0x3FAD_583F, 0x3FB5_04F3,
+    0x3FBD_08A4, 0x3FC5_672A, 0x3FCE_248C, 0x3FD7_44FD, 0x3FE0_CCDF, 0x3FEA_C0C7, 0x3FF5_257D,
+  ]
+
   /// 2^(index / 16): the 16 roots rounded to binary32, times whole powers.
   package static func power(_ index: Int) -> Float {
-    let fraction: [UInt32] = [
-      0x3F80_0000, 0x3F85_AAC3, 0x3F8B_95C2, 0x3F91_C3D3, 0x3F98_37F0, 0x3F9E_F532, 0x3FA5_FED7, 0x3FAD_583F, 0x3FB5_04F3,
-      0x3FBD_08A4, 0x3FC5_672A, 0x3FCE_248C, 0x3FD7_44FD, 0x3FE0_CCDF, 0x3FEA_C0C7, 0x3FF5_257D,
-    ]
-    return Float(sign: .plus, exponent: index >> 4, significand: Float(bitPattern: fraction[index & 15]))
+    Float(sign: .plus, exponent: index >> 4, significand: Float(bitPattern: roots[index & 15]))
   }
 
   package init(exact: Int, stepIndex: Int, indices: [Int]) { (self.exact, self.stepIndex, self.indices) = (exact, stepIndex, indices) }

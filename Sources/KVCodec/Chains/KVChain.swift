@@ -59,6 +59,21 @@ class KVChainLink: @unchecked Sendable {
     first: Int, tokens: Int, values: KVMatrix, residual: KVMatrix, coefficients: KVMatrix, _ scratch: KVSparseScratch
   ) {}
 
+  /// What symbols that are not 0 stand for, in `scratch`'s list and factors: `offset` nearer to 0 than they are. Returns how many
+  /// there are.
+  final func values(
+    of symbols: UnsafePointer<Int16>, offset: Float, step: Float, in scratch: KVSparseScratch
+  ) -> Int {
+    var count = 0
+    for i in 0..<width where symbols[i] != 0 {
+      let symbol = Float(symbols[i])
+      scratch.list[count] = UInt16(i)
+      scratch.factors[count] = (symbol < 0 ? symbol + offset : symbol - offset) * step
+      count += 1
+    }
+    return count
+  }
+
   final func withStates<R>(_ body: (UnsafeMutablePointer<Int32>) -> R) -> R {
     states.withUnsafeMutableBufferPointer { body($0.baseAddress!) }
   }

@@ -98,13 +98,7 @@ final class KVLink: KVChainLink, @unchecked Sendable {
     _ symbols: UnsafePointer<Int16>, step: Float, into residual: UnsafeMutablePointer<Float>, _ scratch: KVSparseScratch
   ) {
     for j in 0..<width { residual[j] = 0 }
-    var count = 0
-    for i in 0..<width where symbols[i] != 0 {
-      let symbol = Float(symbols[i])
-      scratch.list[count] = UInt16(i)
-      scratch.factors[count] = (symbol < 0 ? symbol + 0.0625 : symbol - 0.0625) * step
-      count += 1
-    }
+    let count = values(of: symbols, offset: 0.0625, step: step, in: scratch)
     if let basis {
       kvKernels().sparse_row(scratch.list, scratch.factors, count, basis.base, basis.pitch, width, residual)
     } else {

@@ -24,20 +24,7 @@ final class KVChainDecoder {
   private let threads: Int
   private var chains: [Chain] = []
 
-  private final class Chain {
-    let plan: KVChainPlan
-    let chain: KVChain
-    let parts: [KVBlockPlan.Part]
-    let turns: KVTurns?
-    let profiled: [KVProfiledLink]?
-    /// By link; nil before the segment's first token.
-    var scales: [[Float]]?
-
-    init(_ plan: KVChainPlan, _ parts: [KVBlockPlan.Part], _ turns: KVTurns?, _ profiled: [KVProfiledLink]?) {
-      (self.plan, self.parts, self.turns, self.profiled) = (plan, parts, turns, profiled)
-      chain = profiled.map { KVChain($0) } ?? KVChain(width: plan.width, links: plan.layers.count, forEncoding: false)
-    }
-  }
+  private typealias Chain = KVCodedChain<[[Float]]>
 
   /// Bytes that chains over `shapes` take, about.
   static func byteCount(_ shapes: some Sequence<KVLayerGroup>) -> Int {
@@ -52,12 +39,7 @@ final class KVChainDecoder {
     self.configuration = configuration
     self.threads = threads
     shapes = Array(configuration.shapes.prefix(layers))
-    let known = profile?.chains(forEncoding: false, threads: threads)
-    for (number, plan) in KVChainPlan.chains(of: shapes).enumerated() {
-      let shape = shapes[plan.layers[0]]
-      let profiled = known.map { $0[number].prefix(plan.layers.count).map(KVProfiledLink.init) }
-      chains.append(Chain(plan, KVBlockPlan(shape).blocks[plan.block].parts, configuration.turns(in: shape), profiled))
-    }
+    chains = Chain.all(of: shapes, configuration, profile, forEncoding: false, threads: threads)
   }
 
   /// `store`: what is wanted of each layer, in `layers`, whose tensors begin at position `firstPosition` of the layer.

@@ -36,10 +36,7 @@ struct KVSteps {
   let tables: [BlockRANS.Table]
 
   /// A quarter of a step, 2^(index / 4 - 32), the fourth root of 2 and its powers rounded to binary32.
-  static func unit(_ index: Int) -> Float {
-    let fraction: [UInt32] = [0x3F80_0000, 0x3F98_37F0, 0x3FB5_04F3, 0x3FD7_44FD]
-    return Float(sign: .plus, exponent: index >> 2 - 32, significand: Float(bitPattern: fraction[index & 3]))
-  }
+  static func unit(_ index: Int) -> Float { KVBlockScales.power(4 * index - 512) }
 
   init(
     heads: Int, channels: Int, indices: [UInt8], middles: [Int32], classes: [UInt8], lowBits: Int, tables: [BlockRANS.Table]

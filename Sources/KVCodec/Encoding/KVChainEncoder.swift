@@ -18,19 +18,7 @@ final class KVChainEncoder {
   private let threads: Int
   private var chains: [Chain] = []
 
-  private final class Chain {
-    let plan: KVChainPlan
-    let chain: KVChain
-    let parts: [KVBlockPlan.Part]
-    let turns: KVTurns?
-    let profiled: [KVProfiledLink]?
-    var scales: [KVBlockScales]?
-
-    init(_ plan: KVChainPlan, _ parts: [KVBlockPlan.Part], _ turns: KVTurns?, _ profiled: [KVProfiledLink]?) {
-      (self.plan, self.parts, self.turns, self.profiled) = (plan, parts, turns, profiled)
-      chain = profiled.map { KVChain($0) } ?? KVChain(width: plan.width, links: plan.layers.count, forEncoding: true)
-    }
-  }
+  private typealias Chain = KVCodedChain<[KVBlockScales]>
 
   /// `stepIndex`: as in `KVBlockScales`. `recentTokens`: of the cache's last ones, kept in finer steps.
   ///
@@ -42,12 +30,7 @@ final class KVChainEncoder {
     (self.cache, self.configuration) = (cache, configuration)
     (self.stepIndex, self.recentTokens, self.threads) = (stepIndex, recentTokens, threads)
     shapes = configuration.shapes
-    let known = profile?.chains(forEncoding: true, threads: threads)
-    for (number, plan) in KVChainPlan.chains(of: shapes).enumerated() {
-      let shape = shapes[plan.layers[0]]
-      let profiled = known.map { $0[number].map(KVProfiledLink.init) }
-      chains.append(Chain(plan, KVBlockPlan(shape).blocks[plan.block].parts, configuration.turns(in: shape), profiled))
-    }
+    chains = Chain.all(of: shapes, configuration, profile, forEncoding: true, threads: threads)
   }
 
   /// The blocks of the payload of `tokens` tokens from position `start` on, by layer. `beginsSegment`: whether decoding can

@@ -9,6 +9,11 @@
 #   Benchmarks/kv.sh restore FOLDER [SETTING ...]
 #     wall time and KL divergence of restoring a context of 2,048 tokens from .ncb beside prefilling it with llama-cpp-python;
 #     a SETTING is a string of options of nccodec encode, such as "--quality 29" (see kv_restore.py, which takes others too)
+#   Benchmarks/kv.sh plan [CACHE] [--levels 70,40,20] [--chunk 64] [--bandwidth 1Gbps] [--deadlines 20:62:2] [--rates 0,10000]
+#     what 'nccodec kv plan' chooses over many deadlines, by its rule and by CacheGen's (see kv_plan.py)
+#   Benchmarks/kv.sh memory [MEGABYTES] [OPTION ...]
+#     most memory of encoding and decoding made caches of MEGABYTES (default 1024) and of a quarter of that: of a process's
+#     own, which grows with nothing, and under a limit of a quarter of the larger one (see kv_memory.py); OPTIONs are nccodec encode's
 # CACHE is a file of halves (default ../shared/data/kv/prose-1024.safetensors). NC_BUILD names the SwiftPM scratch folder
 # (default .build); NC_VENV a Python environment, without which one is made in the user's cache; NC_VENV_LLAMA likewise one
 # with llama-cpp-python.
@@ -26,9 +31,18 @@ speed)
   esac
   exec "$build/release/kvbench" "$@"
   ;;
+plan | memory)
+  swift build --package-path "$root" --scratch-path "$build" -c release --product nccodec >&2
+  if [ "$part" = plan ]; then
+    case "${1:-}" in
+    "" | --*) set -- "$data/prose-1024.safetensors" "$@" ;;
+    esac
+  fi
+  exec python3 "$root/Benchmarks/kv_$part.py" --nccodec "$build/release/nccodec" "$@"
+  ;;
 kl | restore) ;;
 *)
-  echo "usage: kv.sh speed|kl|restore [options]" >&2
+  echo "usage: kv.sh speed|plan|memory|kl|restore [options]" >&2
   exit 2
   ;;
 esac

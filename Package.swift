@@ -9,9 +9,7 @@ let package = Package(
     .executable(name: "nccodec", targets: ["nccodec"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    // SHA-256 of the KV store's keys.
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
   targets: [
     // Layer 0: system libraries, native kernels, embedded weights.
@@ -21,6 +19,8 @@ let package = Package(
     // libpng's setjmp cannot be called from Swift, so a few C functions stand between.
     .target(name: "CPNGShim", dependencies: ["CLibPNG"]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
+    // SHA-256 of profiles and of the KV store's keys.
+    .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto"),
     .target(
       name: "CKernels",
       cxxSettings: [.headerSearchPath(".")],  // a kernel source includes itself once per SIMD level
@@ -54,9 +54,7 @@ let package = Package(
 
     .target(
       name: "KVCodec",
-      dependencies: [
-        "Coding", "EntropyCoding", "Bitstream", "Media", "Tensors", "CKernels", .product(name: "Crypto", package: "swift-crypto"),
-      ]),
+      dependencies: ["Coding", "EntropyCoding", "Bitstream", "Media", "Tensors", "CKernels", "COpenSSL"]),
 
     // Layer 5: the public library.
     .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "KVCodec", "Coding", "Media"]),
@@ -65,7 +63,7 @@ let package = Package(
     .executableTarget(
       name: "nccodec",
       dependencies: [
-        "NeuralCodecs", "MediaIO",
+        "NeuralCodecs", "MediaIO", "Bitstream",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

@@ -2,7 +2,7 @@
 # Installs what building and testing need on Debian 12, beside Swift 6.3 itself. Does nothing where it is all there.
 set -euo pipefail
 packages=(
-  pkg-config zlib1g-dev libpng-dev libhwy-dev
+  pkg-config zlib1g-dev libssl-dev libpng-dev libhwy-dev
   libavcodec-dev libavformat-dev libavutil-dev libswscale-dev
 )
 missing=()

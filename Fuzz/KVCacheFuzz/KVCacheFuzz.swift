@@ -72,7 +72,14 @@ public func fuzzKVCache(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     _ = try? KVCacheFile(reading: file)
     _ = try? KVCacheEncoder().append(longer, to: file)
   }
-  guard let cache = try? KVCacheDecoder(options: options).decode(file) else { return 0 }
+  guard let cache = try? KVCacheDecoder(options: options).decode(file) else {
+    // Whatever comes of it takes no more memory.
+    try? KVCacheDecoder(options: options).decode(MemorySource(file), into: KVElementsSum())
+    return 0
+  }
   precondition(!cache.layers.isEmpty && cache.byteCount <= 64 << 20, "the declared shape")
+  let parts = KVElementsSum()
+  try! KVCacheDecoder(options: options).decode(MemorySource(file), into: parts)
+  precondition(parts.crc32 == cache.elementsCRC32, "the same part by part")
   return 0
 }

@@ -44,12 +44,17 @@ public struct ImageFile: Sendable {
   }
 
   /// Throws `CodecError` for what is no readable `.ncb` file.
-  public init(reading bytes: [UInt8]) throws(CodecError) {
+  public init(reading bytes: [UInt8]) throws(CodecError) { try self.init(reading: MemorySource(bytes)) }
+
+  /// Of a file on disk, chunk by chunk.
+  package init(reading source: some ByteSource) throws(CodecError) {
     do {
-      let reader = try ContainerReader(MemorySource(bytes))
+      var limits = ContainerLimits()
+      limits.maxFileBytes = max(limits.maxFileBytes, source.byteCount)
+      let reader = try ContainerReader(source, limits: limits)
       let report = try reader.report()
       (fieldText, fieldJSON) = (report.text, report.json)
-      byteCount = bytes.count
+      byteCount = source.byteCount
       chunkCount = reader.chunks.count
       let sections = reader.sections
       payloadBytes = sections.first { $0.name == "payloads" }?.byteCount ?? 0
@@ -69,7 +74,7 @@ public struct ImageFile: Sendable {
 }
 
 extension ImageFile.Picture {
-  fileprivate init?(track number: Int, of reader: ContainerReader<MemorySource>) throws(BitstreamError) {
+  fileprivate init?(track number: Int, of reader: ContainerReader<some ByteSource>) throws(BitstreamError) {
     let track = reader.tracks[number]
     guard [CodecID.hyperpriorImage, CodecID.overfittedImage].contains(track.codec) else { return nil }
     // A picture too large to decode can be described all the same.

@@ -36,15 +36,20 @@ public struct KVCacheFile: Sendable {
   }
 
   /// Whether the bytes are a file with a KV cache: decides by its track chunks, and by nothing behind them.
-  public static func isOne(_ bytes: [UInt8]) -> Bool {
-    guard let reader = try? ContainerReader(MemorySource(bytes), checksums: .onDemand, navigation: .index) else { return false }
+  public static func isOne(_ bytes: [UInt8]) -> Bool { isOne(MemorySource(bytes)) }
+
+  package static func isOne(_ source: some ByteSource) -> Bool {
+    guard let reader = try? ContainerReader(source, limits: limits(source), checksums: .onDemand, navigation: .index) else { return false }
     return reader.tracks.contains { $0.modality == .kvCache } && !reader.tracks.contains { $0.modality == .image }
   }
 
   /// Throws `CodecError` for what is no readable `.ncb` file with a KV cache.
-  public init(reading bytes: [UInt8]) throws(CodecError) {
+  public init(reading bytes: [UInt8]) throws(CodecError) { try self.init(reading: MemorySource(bytes)) }
+
+  /// Of a file on disk, chunk by chunk.
+  package init(reading source: some ByteSource) throws(CodecError) {
     do {
-      try self.init(ContainerReader(MemorySource(bytes)))
+      try self.init(ContainerReader(source, limits: Self.limits(source)))
     } catch let error as BitstreamError {
       throw CodecError(error)
     } catch {
@@ -52,7 +57,14 @@ public struct KVCacheFile: Sendable {
     }
   }
 
-  private init(_ reader: ContainerReader<MemorySource>) throws {
+  /// A file may be as large as it is.
+  private static func limits(_ source: some ByteSource) -> ContainerLimits {
+    var limits = ContainerLimits()
+    limits.maxFileBytes = max(limits.maxFileBytes, source.byteCount)
+    return limits
+  }
+
+  private init(_ reader: ContainerReader<some ByteSource>) throws {
     let found = try KVLevels.read(reader)
     let configuration = found[0].configuration
     let shapes = configuration.shapes
@@ -112,23 +124,5 @@ public struct KVCacheFile: Sendable {
     self.chunks = chunks
     (keyBytes, valueBytes, jointBytes) = (keys, values, joint)
     otherBytes = reader.units.reduce(0) { $0 + (tracks.contains($1.track) ? 0 : $1.chunk.count) }
-  }
-}
-
-extension KVCache {
-  /// CRC-32 of the elements of each layer's keys, then its values, `[head, token, channel]`: equal wherever the same file
-  /// was decoded.
-  public var elementsCRC32: UInt32 {
-    var crc: UInt32 = 0
-    for layer in layers {
-      for tensor in [layer.keys, layer.values].compactMap({ $0 }) {
-        for head in 0..<tensor.heads {
-          for token in 0..<tensor.tokens {
-            tensor.withRow(head: head, token: token) { crc = Checksum.crc32(Array($0)[...], seed: crc) }
-          }
-        }
-      }
-    }
-    return crc
   }
 }

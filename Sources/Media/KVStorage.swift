@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// Bytes that tensors share: allocated here, or borrowed from what owns them, such as a mapped file.
 ///
@@ -10,6 +11,8 @@ package final class KVStorage: @unchecked Sendable {
   /// Keeps borrowed bytes alive; nil where `allocation` is ours.
   private let owner: AnyObject?
   private let allocation: UnsafeMutableRawPointer?
+  /// Bytes of the allocation that count as `Scratch.held`.
+  private var heldBytes = 0
 
   /// Takes `count` zeroed bytes, aligned to 64. Nil when there is no memory for them.
   package init?(zeroed count: Int) {
@@ -34,5 +37,60 @@ package final class KVStorage: @unchecked Sendable {
     bytes.copyBytes(from: source)
   }
 
-  deinit { free(allocation) }
+  /// Takes `count` zeroed bytes for what may in all be more than memory: a quarter of it from the heap, the rest from files without
+  /// a name in $TMPDIR or /var/tmp, whose pages the kernel can write out. Nil when there is room in neither.
+  package convenience init?(scratch count: Int) {
+    guard count >= 0 else { return nil }
+    if !Scratch.takes(count), count > 0, let file = Scratch(count) {
+      self.init(file)
+    } else {
+      self.init(zeroed: count)
+      Scratch.held.add(count, ordering: .relaxed)
+      heldBytes = count
+    }
+  }
+
+  private init(_ file: Scratch) {
+    (bytes, owner, allocation, isWritable) = (file.bytes, file, nil, true)
+  }
+
+  deinit {
+    free(allocation)
+    if heldBytes > 0 { Scratch.held.subtract(heldBytes, ordering: .relaxed) }
+  }
+}
+
+/// Bytes of a file that has no name any more and goes with them.
+private final class Scratch {
+  /// Bytes of scratch that are on the heap.
+  static let held = Atomic<Int>(0)
+  /// A quarter of what the process may have.
+  private static let heapBytes: Int = {
+    var most = max(0, sysconf(Int32(_SC_PHYS_PAGES))) * max(0, sysconf(Int32(_SC_PAGESIZE)))
+    for resource in [RLIMIT_DATA, RLIMIT_AS] {
+      var limit = rlimit()
+      if getrlimit(__rlimit_resource_t(resource.rawValue), &limit) == 0, limit.rlim_cur < rlim_t(most) { most = Int(limit.rlim_cur) }
+    }
+    return most / 4
+  }()
+
+  static func takes(_ count: Int) -> Bool { count <= heapBytes - held.load(ordering: .relaxed) }
+
+  let bytes: UnsafeMutableRawBufferPointer
+
+  /// Nil where the disk lacks the room, which is taken now: writing to a page without it would end the process.
+  init?(_ count: Int) {
+    let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
+    var name = Array("\(folder)/nccodec-XXXXXX".utf8CString)
+    let descriptor = mkstemp(&name)
+    guard descriptor >= 0 else { return nil }
+    unlink(name)
+    defer { close(descriptor) }
+    guard posix_fallocate(descriptor, 0, off_t(count)) == 0,
+      let start = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), start != MAP_FAILED
+    else { return nil }
+    bytes = UnsafeMutableRawBufferPointer(start: start, count: count)
+  }
+
+  deinit { munmap(bytes.baseAddress, bytes.count) }
 }

@@ -42,13 +42,13 @@ public struct KVTensor: Sendable {
     self = made
   }
 
-  /// Allocates zeros, dense. Nil when the sizes overflow or there is no memory.
-  package init?(zeroedHeads heads: Int, tokens: Int, channels: Int, element: KVElement) {
+  /// Allocates zeros, dense. `isScratch`: as `KVStorage.init(scratch:)`. Nil when the sizes overflow or there is no memory.
+  package init?(zeroedHeads heads: Int, tokens: Int, channels: Int, element: KVElement, isScratch: Bool = false) {
     guard heads >= 1, tokens >= 0, channels >= 1 else { return nil }
     let (row, a) = channels.multipliedReportingOverflow(by: element.bytes)
     let (plane, b) = row.multipliedReportingOverflow(by: tokens)
     let (all, c) = plane.multipliedReportingOverflow(by: heads)
-    guard !a, !b, !c, let storage = KVStorage(zeroed: all) else { return nil }
+    guard !a, !b, !c, let storage = isScratch ? KVStorage(scratch: all) : KVStorage(zeroed: all) else { return nil }
     self.init(
       heads: heads, tokens: tokens, channels: channels, element: element, storage: storage, offset: 0,
       headStride: plane, tokenStride: row)

@@ -57,8 +57,29 @@ package struct AtomicFile: ~Copyable {
     return (temporary.descriptor, .temporary(slot: temporary.slot, path: temporary.path, final: final))
   }
 
-  package mutating func write(_ bytes: [UInt8]) throws(MediaIOError) {
+  package mutating func write(_ bytes: ArraySlice<UInt8>) throws(MediaIOError) {
     try FileIO.writeAll(bytes, to: descriptor, name: name)
+  }
+
+  package mutating func write(_ bytes: [UInt8]) throws(MediaIOError) { try write(bytes[...]) }
+
+  /// Whether bytes can go to any place of the file: not where it is a pipe or a device.
+  package var takesPlaces: Bool {
+    if case .temporary = target { true } else { false }
+  }
+
+  /// Writes all of `bytes` from byte `offset` on, of a file that `takesPlaces`; what lies between is 0. Leaves where `write(_:)`
+  /// goes on as it is.
+  package mutating func write(_ bytes: [UInt8], at offset: Int) throws(MediaIOError) {
+    var done = 0
+    while done < bytes.count {
+      let wrote = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress! + done, $0.count - done, off_t(offset + done)) }
+      if wrote < 0 {
+        if errno == EINTR { continue }
+        throw .system(name)
+      }
+      done += wrote
+    }
   }
 
   /// Makes the file durable and gives it its name. Throws `MediaIOError`; then the target is as it was.

@@ -68,7 +68,7 @@ package enum FileIO {
   }
 
   /// Writes all of `bytes`, however many calls that takes.
-  static func writeAll(_ bytes: [UInt8], to descriptor: Int32, name: String) throws(MediaIOError) {
+  static func writeAll(_ bytes: ArraySlice<UInt8>, to descriptor: Int32, name: String) throws(MediaIOError) {
     var done = 0
     while done < bytes.count {
       let wrote = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + done, $0.count - done) }

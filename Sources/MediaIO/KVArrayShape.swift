@@ -103,7 +103,7 @@ struct KVArrayShape {
   }
 
   /// Bytes from one index of `role` to the next. The whole array's bytes are known to be an Int.
-  private func stride(_ role: Role, _ elementBytes: Int) -> Int {
+  func stride(_ role: Role, _ elementBytes: Int) -> Int {
     guard let at = loops.firstIndex(where: { $0.role == role }) else { return 0 }
     return loops[(at + 1)...].reduce(elementBytes) { $0 * $1.count }
   }
@@ -125,7 +125,7 @@ struct KVArrayShape {
     {
       return view
     }
-    guard let copy = KVTensor(zeroedHeads: heads, tokens: tokens, channels: channels, element: element) else {
+    guard let copy = KVTensor(zeroedHeads: heads, tokens: tokens, channels: channels, element: element, isScratch: true) else {
       throw MediaIOError(.outOfMemory, at: "array \(array.name.debugDescription)", "no memory to reorder it")
     }
     let source = UnsafeRawBufferPointer(array.storage.bytes)

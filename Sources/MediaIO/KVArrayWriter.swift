@@ -81,9 +81,9 @@ struct KVArrayWriter {
   let metadata: [(key: String, value: String)]
   let layout: KVArrayLayout
 
-  /// Takes `layout` where it fits, the fallback where not. Throws `MediaIOError.unsupported` for a cache that neither
+  /// Takes `layout` where it fits, the fallback where not; `others` follow those of the cache. Throws `MediaIOError.unsupported` for a cache that neither
   /// holds, and for arrays of one name.
-  init(_ cache: KVCache, layout wanted: KVArrayLayout?) throws(MediaIOError) {
+  init(_ cache: KVCache, layout wanted: KVArrayLayout?, others: [KVNamedShape] = []) throws(MediaIOError) {
     var layout = wanted ?? .fallback(cache)
     if !layout.fits(cache) { layout = .fallback(cache) }
     guard let first = cache.layers.first, layout.fits(cache) else {
@@ -96,7 +96,7 @@ struct KVArrayWriter {
     }
     self.layout = layout
 
-    let arrays = Self.cacheArrays(cache, layout) + cache.others.map { KVOutgoingArray($0) }
+    let arrays = Self.cacheArrays(cache, layout) + cache.others.map { KVOutgoingArray($0) } + others.map { KVOutgoingArray($0) }
     var names = Set<String>()
     for array in arrays where !names.insert(array.name).inserted {
       throw MediaIOError(.unsupported, at: "array \(array.name.debugDescription)", "two arrays have this name")
@@ -110,19 +110,29 @@ struct KVArrayWriter {
     /// `isFused` parts take `kv` 1 from the values; `isKeys` chooses otherwise.
     func array(_ name: String, _ range: Range<Int>, isKeys: Bool) -> KVOutgoingArray {
       let isFused = layout.packing.isFused
-      func part(_ kv: Int, _ layer: Int) -> KVTensor {
+      func part(_ kv: Int, _ layer: Int, of layers: [KVLayer]) -> KVTensor {
         let layer = layers[range.lowerBound + layer]
         return isFused ? kv == 0 ? layer.keys : layer.values! : isKeys ? layer.keys : layer.values!  // `fits` saw to it
       }
-      let example = part(0, 0)
+      let example = part(0, 0, of: layers)
       let shape = KVArrayShape(
         axes: layout.axes, layers: range.count, tensor: example, blockTokens: max(layout.blockTokens, 1))
       let fileShape = KVArrayShape.fileShape(
         axes: layout.axes, layers: range.count, tensor: example, blockTokens: max(layout.blockTokens, 1))
       return KVOutgoingArray(
         name: name, dtype: example.element.dtype, shape: fileShape,
-        byteCount: fileShape.reduce(example.element.bytes, *)
-      ) { sink throws(MediaIOError) in try shape.write(to: &sink, element: example.element, part) }
+        byteCount: fileShape.reduce(example.element.bytes, *),
+        part: { some, put throws(MediaIOError) in
+          for layer in 0..<range.count {
+            let first = some[range.lowerBound + layer].firstPosition - layers[range.lowerBound + layer].firstPosition
+            for kv in 0..<(isFused ? 2 : 1) {
+              try shape.place(part(kv, layer, of: some), kv: kv, layer: layer, first: first, put)
+            }
+          }
+        }
+      ) { sink throws(MediaIOError) in
+        try shape.write(to: &sink, element: example.element) { kv, layer in part(kv, layer, of: layers) }
+      }
     }
     switch layout.packing {
     case .stacked(let keys, let values):

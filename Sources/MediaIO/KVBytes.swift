@@ -87,8 +87,8 @@ struct KVByteSink: ~Copyable {
   /// Keeps no bytes, only their CRC-32.
   init(checkSumOnly: Bool) { isCheckSumOnly = checkSumOnly }
 
-  init(path: String, overwrite: Bool) throws(MediaIOError) {
-    file = try AtomicFile(path, overwrite: overwrite)
+  init(_ file: consuming AtomicFile) {
+    self.file = consume file
     buffer.reserveCapacity(1 << 20)
   }
 

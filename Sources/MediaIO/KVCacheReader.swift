@@ -70,7 +70,11 @@ package enum KVCacheWriter {
   package static func write(
     _ cache: KVCache, to path: String, format: KVFileFormat? = nil, overwrite: Bool = false
   ) throws(MediaIOError) {
-    var sink = try KVByteSink(path: path, overwrite: overwrite)
+    try write(cache, to: AtomicFile(path, overwrite: overwrite), format: format)
+  }
+
+  static func write(_ cache: KVCache, to file: consuming AtomicFile, format: KVFileFormat?) throws(MediaIOError) {
+    var sink = KVByteSink(file)
     try write(cache, format: format, to: &sink)
     try sink.commit()
   }

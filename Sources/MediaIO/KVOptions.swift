@@ -31,38 +31,6 @@ package enum KVFileFormat: String, Sendable, Hashable, CaseIterable {
   case llamaState = "llama"
 }
 
-/// An array on its way into a file.
-struct KVOutgoingArray {
-  var name: String
-  /// As `KVNamedTensor.dtype`.
-  var dtype: String
-  var shape: [Int]
-  var byteCount: Int
-  /// Writes `byteCount` bytes; may be called more than once.
-  private let body: (inout KVByteSink) throws(MediaIOError) -> Void
-
-  init(
-    name: String, dtype: String, shape: [Int], byteCount: Int,
-    _ body: @escaping (inout KVByteSink) throws(MediaIOError) -> Void
-  ) {
-    self.name = name
-    self.dtype = dtype
-    self.shape = shape
-    self.byteCount = byteCount
-    self.body = body
-  }
-
-  init(_ tensor: KVNamedTensor) {
-    self.init(name: tensor.name, dtype: tensor.dtype, shape: tensor.shape, byteCount: tensor.byteCount) {
-      sink throws(MediaIOError) in
-      try sink.write(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(tensor.storage.bytes)[tensor.range]))
-      withExtendedLifetime(tensor) {}
-    }
-  }
-
-  func write(to sink: inout KVByteSink) throws(MediaIOError) { try body(&sink) }
-}
-
 extension KVElement {
   /// safetensors' name.
   var dtype: String {

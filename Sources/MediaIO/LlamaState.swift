@@ -127,7 +127,7 @@ enum LlamaState {
     {
       return view
     }
-    guard let copy = KVTensor(zeroedHeads: heads, tokens: tokens, channels: channels, element: element) else {
+    guard let copy = KVTensor(zeroedHeads: heads, tokens: tokens, channels: channels, element: element, isScratch: true) else {
       throw MediaIOError(.outOfMemory, at: "llama.cpp state", "no memory to reorder \(tokens) rows of \(rows.width)")
     }
     let bytes = UnsafeRawBufferPointer(storage.bytes)

@@ -68,7 +68,7 @@ enum NumPyArchive {
     guard member.size / 1032 <= member.data.count else {
       throw MediaIOError(.damaged, at: place, "\(member.size) bytes declared of \(member.data.count) deflated")
     }
-    guard let target = KVStorage(zeroed: member.size) else {
+    guard let target = KVStorage(scratch: member.size) else {
       throw MediaIOError(.outOfMemory, at: place, "no memory for \(member.size) bytes")
     }
     var stream = z_stream()

@@ -99,11 +99,18 @@ enum NumPyArray {
     return bytes + text
   }
 
-  /// Writes keys and values as one array, `[kv, layer, kv_head, token, head_dim]` unless the cache came from an .npy of
-  /// another order; a reader cannot tell the order from the file.
-  ///
-  /// Throws `MediaIOError`: what the sink throws, `unsupported` for what one array cannot hold.
+  /// Writes keys and values as one array (`outgoing`). Throws `MediaIOError`: what the sink throws, and as `outgoing`.
   static func write(_ cache: KVCache, to sink: inout KVByteSink) throws(MediaIOError) {
+    let array = try outgoing(cache)
+    try sink.write(header(dtype: array.dtype, shape: array.shape, place: ".npy"))
+    try array.write(to: &sink)
+  }
+
+  /// Keys and values as one array, `[kv, layer, kv_head, token, head_dim]` unless the cache came from an .npy of another order;
+  /// a reader cannot tell the order from the file.
+  ///
+  /// Throws `MediaIOError.unsupported` for what one array cannot hold.
+  static func outgoing(_ cache: KVCache) throws(MediaIOError) -> KVOutgoingArray {
     var layout = KVArrayLayout(packing: .fused(""), axes: [.kv, .layer, .head, .token, .channel])
     if case .numPy(let source) = cache.source, case .fused = source.packing {
       layout = KVArrayLayout(packing: .fused(""), axes: source.axes, blockTokens: source.blockTokens)
@@ -115,11 +122,7 @@ enum NumPyArray {
     }
     var bare = cache
     bare.others = []
-    let writer = try KVArrayWriter(bare, layout: layout)
-    for array in writer.arrays {
-      try sink.write(header(dtype: array.dtype, shape: array.shape, place: ".npy"))
-      try array.write(to: &sink)
-    }
+    return try KVArrayWriter(bare, layout: layout).arrays[0]  // a fused layout has one
   }
 }
 

@@ -78,10 +78,19 @@ enum SafeTensors {
     }
   }
 
-  /// Throws `MediaIOError`: what the sink throws, `unsupported` for a type that only NumPy has.
+  /// Throws `MediaIOError`: what the sink throws, and as `header`.
   static func write(
     _ arrays: [KVOutgoingArray], metadata: [(key: String, value: String)], to sink: inout KVByteSink
   ) throws(MediaIOError) {
+    try sink.write(header(arrays, metadata: metadata))
+    for array in arrays { try array.write(to: &sink) }
+  }
+
+  /// All before the arrays' bytes, which follow in order. Throws `MediaIOError`: `unsupported` for a type that only NumPy has,
+  /// `tooLarge`.
+  static func header(
+    _ arrays: [KVOutgoingArray], metadata: [(key: String, value: String)]
+  ) throws(MediaIOError) -> [UInt8] {
     var header = SafeTensorsHeader(entries: [], metadata: metadata)
     var end = 0
     for array in arrays {
@@ -98,8 +107,6 @@ enum SafeTensors {
     guard text.count <= SafeTensorsHeader.maxBytes else {
       throw MediaIOError(.tooLarge, at: "safetensors header", "\(text.count) bytes of names and metadata")
     }
-    try sink.write(UInt64(text.count))
-    try sink.write(text)
-    for array in arrays { try array.write(to: &sink) }
+    return littleEndian(UInt64(text.count)) + text
   }
 }

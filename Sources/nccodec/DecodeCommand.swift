@@ -58,8 +58,9 @@ struct DecodeCommand: ParsableCommand {
     try Console.refuseTerminal(output, suffix: "png")
     let progress = ProgressLine(quiet: quiet, stage: "reading")
     defer { progress.end() }
-    let bytes = try Failure.about(source) { try FileIO.read(input) }
-    if KVCacheFile.isOne(bytes) { return try runCache(bytes, progress) }
+    let opened = try Failure.about(source) { try InputSource(input) }
+    if KVCacheFile.isOne(opened) { return try runCache(opened, progress) }
+    let bytes = try Failure.about(source) { try opened.bytes }
     // Opened now, so that a target that cannot be written is known before the work.
     var file: AtomicFile
     do { file = try AtomicFile(output, overwrite: force) } catch { throw Failure(error, at: target) }

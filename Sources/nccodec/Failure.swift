@@ -20,7 +20,9 @@ struct Failure: Error, CustomStringConvertible {
       let what = error.description.prefix(before: ". Raise ")
       self.init("\(place.map { "\($0): " } ?? "")\(what). Larger pictures need the library, whose limits are options.")
     case is CancellationError: self.init("\(place.map { "\($0): " } ?? "")cancelled")
-    default: self.init("\(place.map { "\($0): " } ?? "")\(Self.sentence("\(error)"))")
+    default:
+      let sentence = Self.sentence("\(error)")
+      self.init("\(place.map { sentence.hasPrefix("\($0): ") ? "" : "\($0): " } ?? "")\(sentence)")
     }
   }
 

@@ -23,9 +23,9 @@ struct InfoCommand: ParsableCommand {
 
   func run() throws {
     let source = Console.name(input, input: true)
-    let bytes = try Failure.about(source) { try FileIO.read(input) }
-    let file = try Failure.about(source) { try ImageFile(reading: bytes) }
-    let cache = KVCacheFile.isOne(bytes) ? try Failure.about(source) { try KVCacheFile(reading: bytes) } : nil
+    let opened = try Failure.about(source) { try InputSource(input) }
+    let file = try Failure.about(source) { try ImageFile(reading: opened) }
+    let cache = KVCacheFile.isOne(opened) ? try Failure.about(source) { try KVCacheFile(reading: opened) } : nil
     Console.print(json ? jsonReport(file, cache).serialised : textReport(file, cache, source), to: .standardOutput)
   }
 

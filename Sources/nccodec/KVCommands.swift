@@ -31,6 +31,12 @@ struct KVEncodeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The model's name. Caches only.", valueName: "name"))
   var model: String?
 
+  @Flag(name: .customLong("before-rope"), help: "The keys are before RoPE. Caches only. (default: as the file says)")
+  var isBeforeRope = false
+
+  @Flag(name: .customLong("bf16"), help: "16-bit integers are bfloat16's bits. Caches only.")
+  var readsBFloat16 = false
+
   @Flag(name: .customLong("drop-k-pre"), help: "Leave out k_pre where there is k too. Caches only.")
   var dropsUnrotatedKeys = false
 
@@ -78,7 +84,7 @@ struct KVEncodeOptions: ParsableArguments {
     [
       ("bits", bits != nil), ("lossless", lossless), ("chunk", chunk != nil), ("segment", segment != nil), ("axes", axes != nil), ("rope", rope != nil),
       ("rope-base", ropeBase != nil), ("model", model != nil), ("kv-heads", kvHeads != nil),
-      ("drop-k-pre", dropsUnrotatedKeys), ("levels", levels != nil), ("append", append), ("profile", profile != nil),
+      ("before-rope", isBeforeRope), ("bf16", readsBFloat16), ("drop-k-pre", dropsUnrotatedKeys), ("levels", levels != nil), ("append", append), ("profile", profile != nil),
       ("keep-tokens", keepTokens != nil), ("merge-tokens", mergeTokens),
     ].filter { $0.1 }.map { $0.0 } + givenForCacheGen
   }
@@ -156,104 +162,10 @@ struct KVEncodeOptions: ParsableArguments {
     options.model = model
     options.kvHeads = kvHeads
     options.dropsUnrotatedKeys = dropsUnrotatedKeys
+    options.keysAreRotated = isBeforeRope ? false : nil
+    options.uint16IsBFloat16 = readsBFloat16
     return options
   }
-}
-
-extension EncodeCommand {
-  /// Whether the input is to be coded as a cache: by `--codec`, or else by what the file begins with. `bytes`: the input,
-  /// where it had to be read already.
-  func isCache(_ bytes: [UInt8]?) throws -> Bool {
-    if let codec { return codec.codec == nil }
-    if let bytes { return KVCacheReader.recognises(bytes) }
-    return KVCacheReader.recognises(try Failure.about(input) { try FileIO.read(input, prefix: KVCacheReader.prefixBytes) })
-  }
-
-  /// `file` is open for the output.
-  func runCache(_ bytes: [UInt8]?, _ progress: ProgressLine, into file: consuming AtomicFile) throws {
-    let source = Console.name(input, input: true)
-    let whole = try Failure.about(source) {
-      try bytes.map { try KVCacheReader.read($0, options: kv.readOptions) }
-        ?? KVCacheReader.read(input, options: kv.readOptions)
-    }
-    let cache = try Failure.about(source) { try kv.reduced(whole, threads: threads) }
-    var options = KVCacheEncoder.Options()
-    options.target =
-      kv.lossless ? .lossless : kv.bits.map { .bitsPerElement($0) } ?? .quality(quality ?? 50)
-    options.effort = effort
-    options.profile = try KVProfile.given(kv.profile)
-    options.levels = kv.levels.flatMap(KVEncodeOptions.numbers) ?? []
-    if codec == .cachegen { options.target = .cacheGen(kv.cacheGen.variant, level: kv.cacheGen.level) }
-    options.chunkTokens = kv.chunk ?? options.chunkTokens
-    options.segmentTokens = kv.segment ?? options.segmentTokens
-    options.threads = threads
-    options.progress = progress.handler
-    let encoder = KVCacheEncoder(options: options)
-    let encoded = try kv.append ? appended(cache, source, encoder) : Failure.about(source) { try encoder.encode(cache) }
-    do {
-      try file.write(encoded.bytes)
-      try file.commit()
-    } catch { throw Failure(error, at: Console.name(output, input: false)) }
-    progress.end()
-    report(encoded, of: cache, source, tokens: whole.tokens)
-  }
-
-  /// The output's bytes with the cache's new positions.
-  private func appended(_ cache: KVCache, _ source: String, _ encoder: KVCacheEncoder) throws -> EncodedKVCache {
-    let target = Console.name(output, input: false)
-    let bytes = try Failure.about(target) { try FileIO.read(output) }
-    guard KVCacheFile.isOne(bytes) else {
-      throw Failure("\(target): is no .ncb file with a KV cache to append to. Leave --append out to make one.")
-    }
-    let level = try Failure.about(target) { try KVCacheFile(reading: bytes) }.levels[0]
-    if let quality, level.scheme == "lossless" || (level.quality ?? quality) != quality {
-      let kind = level.quality.map { "of quality \($0)" } ?? "lossless"
-      throw Failure("\(target): is \(kind), and so is what is appended. Leave --quality out.")
-    }
-    if quality == nil, level.scheme != "lossless", level.quality == nil {
-      throw Failure("\(target): does not say its quality. Give --quality with the one that it was made with.")
-    }
-    return try Failure.about(source) { try encoder.append(cache, to: bytes) }
-  }
-
-  /// `tokens`: before any reduction.
-  private func report(_ encoded: EncodedKVCache, of cache: KVCache, _ source: String, tokens: Int) {
-    let stream = Console.reportStream(besideOutput: output)
-    if json {
-      let levels = encoded.levels.map { $0.map(JSON.integer) ?? .null }
-      var fields: [(String, JSON)] = [
-        ("input", .text(input)), ("output", .text(output)), ("format", .text("\(cache.source.format.rawValue)")),
-        ("codec", .text((codec ?? .kv).rawValue)), ("layers", .integer(cache.layers.count)), ("tokens", .integer(cache.tokens)),
-        ("tokensBefore", .integer(tokens)), ("elements", .integer(cache.elementCount)), ("bytes", .integer(encoded.bytes.count)),
-        ("bitsPerElement", .number(encoded.bitsPerElement)), ("quality", encoded.quality.map(JSON.integer) ?? .null),
-        ("lossless", .flag(encoded.quality == nil && codec != .cachegen)), ("levels", .list(levels)),
-        ("firstPosition", .integer(encoded.positions.lowerBound)), ("positions", .integer(encoded.positions.count)),
-      ]
-      if codec == .cachegen {
-        fields += [("level", .integer(kv.cacheGen.level)), ("variant", .text(kv.cacheGen.variant.rawValue))]
-      }
-      fields.append(("notices", .list(cache.notices.map(JSON.text))))
-      Console.print(JSON.object(fields).serialised, to: stream)
-    } else if !quiet {
-      for notice in cache.notices { Console.notice("\(source): \(notice)") }
-      var kind = encoded.quality.map { "quality \($0)" }
-        ?? (codec == .cachegen ? "CacheGen (\(kv.cacheGen.variant.rawValue)), level \(kv.cacheGen.level)" : "lossless")
-      if encoded.levels.count > 1 {
-        kind = "qualities \(encoded.levels.map { $0.map(String.init) ?? "lossless" }.joined(separator: ", "))"
-      }
-      if cache.tokens < tokens { kind += ", reduced from \(tokens) tokens" }
-      let what = kv.append ? "tokens \(encoded.positions.lowerBound) to \(encoded.positions.upperBound) appended" : cache.summary
-      Console.print(
-        Console.oneLine(
-          "\(source): \(what), \(encoded.bytes.count) bytes, \(fixed(encoded.bitsPerElement, 3)) bits per element, \(kind)"),
-        to: stream)
-    }
-  }
-}
-
-extension KVCache {
-  /// Such as "cache of 30 layers, 2048 tokens".
-  var summary: String { "cache of \(layers.count) layers, \(tokens) tokens" }
 }
 
 /// What decoding a KV cache takes beside what pictures take too.
@@ -299,45 +211,5 @@ struct KVDecodeOptions: ParsableArguments {
       throw ValidationError("--\(name) \(text) is no range a:b with a below b.")
     }
     return a..<b
-  }
-}
-
-extension DecodeCommand {
-  func runCache(_ bytes: [UInt8], _ progress: ProgressLine) throws {
-    let source = Console.name(input, input: true), target = Console.name(output, input: false)
-    var options = KVCacheDecoder.Options()
-    options.profile = try KVProfile.given(kv.profile)
-    options.tokens = try kv.range(kv.tokens, "tokens")
-    options.layers = try kv.range(kv.layers, "layers")
-    options.level = kv.level ?? 0
-    options.levels = kv.choose.flatMap(KVEncodeOptions.numbers) ?? []
-    options.threads = threads
-    options.progress = progress.handler
-    let cache = try Failure.about(source) { try KVCacheDecoder(options: options).decode(bytes) }
-    progress.update("writing", ProgressLine.codecShare)
-    do {
-      try KVCacheWriter.write(cache, to: output, format: format, overwrite: force)
-    } catch { throw Failure(error, at: target) }
-    progress.end()
-    if !quiet {
-      Console.print(
-        Console.oneLine("\(target): \(cache.summary), \(cache.byteCount) bytes of keys and values"),
-        to: Console.reportStream(besideOutput: output))
-    }
-  }
-
-  /// Nil for what the cache came in.
-  private var format: KVFileFormat? {
-    if let format = kv.format { return KVFileFormat(rawValue: format) }
-    guard let dot = output.lastIndex(of: ".") else { return nil }
-    return KVFileFormat(rawValue: output[dot...].dropFirst().lowercased())
-  }
-}
-
-extension KVProfile {
-  /// Of the file at `path`; nil without one.
-  static func given(_ path: String?) throws -> KVProfile? {
-    guard let path else { return nil }
-    return try Failure.about(path) { try KVProfile(reading: try FileIO.read(path)) }
   }
 }

@@ -66,14 +66,14 @@ struct KVPlanCommand: ParsableCommand {
     guard let speed = Quantity.bytesPerSecond(bandwidth), let deadline = Quantity.seconds(deadline),
       let rule = KVPlanner.Rule(rawValue: rule)
     else { preconditionFailure("validate() has seen them") }
-    let bytes = try Failure.about(source) { try FileIO.read(input) }
-    guard KVCacheFile.isOne(bytes) else {
+    let opened = try Failure.about(source) { try InputSource(input) }
+    guard KVCacheFile.isOne(opened) else {
       throw Failure("\(source): is no .ncb file with a KV cache. Make one with 'nccodec encode --levels 20,40,70'.")
     }
     var options = KVPlanner.Options(deadline: deadline, recomputeRate: recomputeRate)
     options.rule = rule
     let (plan, other) = try Failure.about(source) {
-      let file = try KVCacheFile(reading: bytes)
+      let file = try KVCacheFile(reading: opened)
       let plan = try KVPlanner(file, options: options).simulated(bytesPerSecond: speed)
       options.rule = rule == .ahead ? .cachegen : .ahead
       return (plan, try KVPlanner(file, options: options).simulated(bytesPerSecond: speed))

@@ -29,6 +29,9 @@ struct KVStoreCoding: ParsableArguments {
   @Flag(help: "Every bit is kept.")
   var lossless = false
 
+  @Option(help: ArgumentHelp("A profile of the model, for effort 9.", valueName: "file"))
+  var profile: String?
+
   @Option(help: ArgumentHelp("The model's name, where a file does not say it or says it wrongly.", valueName: "name"))
   var model: String?
 
@@ -54,6 +57,7 @@ struct KVStoreAdd: ParsableCommand {
       Examples:
         nccodec kv store add caches chat.safetensors
         nccodec kv store add --lossless --model smollm2 caches state.bin
+        nccodec kv store add --effort 9 --profile m.ncprofile caches chat.safetensors
       """)
 
   @Argument(help: ArgumentHelp("The store; made if it is not there.", valueName: "dir"))
@@ -64,6 +68,9 @@ struct KVStoreAdd: ParsableCommand {
 
   @Option(help: ArgumentHelp("Tokens of a chunk. (default: 256)", valueName: "n"))
   var chunk: Int?
+
+  @Option(help: ArgumentHelp("1 (fastest) to 9 (smallest, with a profile); 5 to 8 learn anew in each chunk.", valueName: "1...9"))
+  var effort = 1
 
   @OptionGroup var coding: KVStoreCoding
 
@@ -88,6 +95,8 @@ struct KVStoreAdd: ParsableCommand {
   func validate() throws {
     if let chunk, !(1...65_536).contains(chunk) { throw ValidationError("--chunk \(chunk) is not in 1...65536.") }
     if let kvHeads, kvHeads < 1 { throw ValidationError("--kv-heads \(kvHeads) is not above 0.") }
+    if !(1...9).contains(effort) { throw ValidationError("--effort \(effort) is not in 1...9.") }
+    if coding.profile != nil, effort != 9 { throw ValidationError("--profile is for --effort 9.") }
     if input == "-", tokensFile == "-" { throw ValidationError("The cache and --tokens-file cannot both be standard input.") }
     try validate(threads: threads)
   }
@@ -105,6 +114,7 @@ struct KVStoreAdd: ParsableCommand {
     }
     var options = KVStore.Options()
     options.encoder.target = coding.lossless ? .lossless : .quality(coding.quality ?? 50)
+    (options.encoder.effort, options.encoder.profile) = (effort, try KVProfile.given(coding.profile))
     options.encoder.chunkTokens = chunk ?? options.encoder.chunkTokens
     options.encoder.threads = threads
     options.encoder.progress = progress.handler
@@ -187,7 +197,7 @@ struct KVStoreGet: ParsableCommand {
     defer { progress.end() }
     let tokens = try Failure.about(source) { try KVTokenReader.read(tokensFile) }
     var options = KVStore.Options()
-    options.encoder.threads = threads
+    (options.encoder.threads, options.encoder.profile) = (threads, try KVProfile.given(coding.profile))
     options.encoder.progress = progress.handler
     var selection = KVStore.Selection()
     selection.model = coding.model ?? tokens.model

@@ -37,23 +37,24 @@ struct VerifyCommand: ParsableCommand {
     options.threads = threads
     options.progress = progress.handler
     let (file, what, sums): (ImageFile, String, [UInt32]) = try Failure.about(source) {
-      let bytes = try FileIO.read(input)
-      let file = try ImageFile(reading: bytes)
-      if KVCacheFile.isOne(bytes) {
+      let opened = try InputSource(input)
+      let file = try ImageFile(reading: opened)
+      if KVCacheFile.isOne(opened) {
         var options = KVCacheDecoder.Options()
         options.threads = threads
         options.profile = try KVProfile.given(profile)
         options.progress = progress.handler
         var (what, sums) = ("", [UInt32]())
-        for level in try KVCacheFile(reading: bytes).levels.indices {
+        for level in try KVCacheFile(reading: opened).levels.indices {
           options.level = level
-          let cache = try KVCacheDecoder(options: options).decode(bytes)
-          what = cache.summary
-          if !quiet { sums.append(cache.elementsCRC32) }
+          let sum = KVElementsSum()
+          try KVCacheDecoder(options: options).decode(opened, into: sum)
+          what = sum.cache.summary
+          sums.append(sum.crc32)
         }
         return (file, what + (sums.count > 1 ? " in \(sums.count) levels" : ""), sums)
       }
-      let image = try ImageDecoder(options: options).decode(bytes)
+      let image = try ImageDecoder(options: options).decode(opened.bytes)
       return (file, image.sizeAndColour, [image.samplesCRC32])
     }
     progress.end()

@@ -114,4 +114,43 @@ struct KVCacheTests {
     }
     #expect(crcs.count == 1 && crcs.first?.isEmpty == false, "\(crcs)")
   }
+
+  /// What flags say goes before what the file says, and what it lacks.
+  @Test func flagsSayWhatFilesDoNot() throws {
+    let folder = try Folder()
+    let refused = try Command.run("encode", "--lossless", Self.fixture("bits.npz"), "c.ncb", in: folder)
+    #expect(refused.status == 1 && refused.errors.contains("if it is bfloat16, say so"))
+    #expect(try Command.run("encode", "--lossless", "--bf16", "--before-rope", Self.fixture("bits.npz"), "c.ncb", in: folder).status == 0)
+    #expect(try Command.run("decode", "c.ncb", "back.safetensors", in: folder).status == 0)
+    let back = try KVCacheReader.read(folder.read("back.safetensors"))
+    #expect(!back.keysAreRotated && back.layers.allSatisfy { $0.keys.element == .bfloat16 && $0.values?.element == .bfloat16 })
+  }
+
+  @Test func cachesAreNoPictures() throws {
+    let folder = try Folder()
+    #expect(try Command.run("encode", Self.fixture("stacked.safetensors"), "c.ncb", in: folder).status == 0)
+    for arguments in [["decode", "c.ncb", "back.png"], ["decode", "--png-level", "3", "c.ncb", "back.npz"]] {
+      let outcome = try Command.finish(Command.process(arguments, in: folder))
+      #expect(outcome.status == 1 && outcome.errors.contains("is a KV cache, which does not go to PNG"), "\(outcome.errors)")
+    }
+    #expect(folder.names == ["c.ncb"])
+  }
+
+  /// An aim that cannot be met is named beside what was reached.
+  @Test func unreachableBits() throws {
+    let folder = try Folder()
+    let outcome = try Command.run("encode", "--bits", "0.001", Self.fixture("stacked.safetensors"), "c.ncb", in: folder)
+    #expect(outcome.status == 0 && outcome.text.contains("quality 0 (the nearest reachable point to the 0.001 bits asked for)"))
+  }
+
+  /// Before any work, as for pictures.
+  @Test func targetsThatExist() throws {
+    let folder = try Folder()
+    #expect(try Command.run("encode", Self.fixture("stacked.safetensors"), "c.ncb", in: folder).status == 0)
+    try folder.write("there.npz", [1])
+    let outcome = try Command.run("decode", "c.ncb", "there.npz", in: folder)
+    #expect(outcome.status == 1 && outcome.errors.contains("--force") && (try folder.read("there.npz")) == [1])
+    #expect(try Command.run("decode", "--force", "c.ncb", "there.npz", in: folder).status == 0)
+    #expect(try KVCacheReader.read(folder.read("there.npz")).tokens == 6)
+  }
 }

@@ -174,4 +174,23 @@ struct KVStoreCommandTests {
     #expect(repaired.text.contains("1 of the new were damaged before"))
     #expect(try Command.run("kv", "store", "get", "--tokens-file", "a.safetensors", "st", "x.npz", in: folder).status == 0)
   }
+
+  @Test func efforts() throws {
+    let folder = try Folder()
+    let cache = try Self.cache(Self.text(300, 1000, after: 70))
+    try folder.write("a.safetensors", cache)
+    #expect(try Command.run("kv", "calibrate", "--state", "16", "--out", "m.ncprofile", "a.safetensors", in: folder).status == 0)
+    let adding = try Command.run(
+      "kv", "store", "add", "--effort", "9", "--profile", "m.ncprofile", "st", "a.safetensors", in: folder)
+    #expect(adding.status == 0, "\(adding.errors)")
+    let without = try Command.run("kv", "store", "get", "--tokens-file", "a.safetensors", "st", "x.npz", in: folder)
+    #expect(without.status == 1 && without.errors.contains("Give it with --profile."), "\(without.errors)")
+    let with = try Command.run(
+      "kv", "store", "get", "--profile", "m.ncprofile", "--tokens-file", "a.safetensors", "st", "x.npz", in: folder)
+    #expect(with.status == 0 && with.text.contains("300 of 300 tokens found, in 2 chunks, quality 50 profile "), "\(with.text)")
+    #expect(try Command.run("kv", "store", "add", "--effort", "5", "st", "a.safetensors", in: folder).status == 0)
+    let adaptive = try Command.run("kv", "store", "get", "--tokens-file", "a.safetensors", "st", "y.npz", in: folder)
+    #expect(adaptive.text.contains("quality 50 adaptive"), "\(adaptive.errors)")
+    #expect(try Command.run("kv", "store", "add", "--profile", "m.ncprofile", "st", "a.safetensors", in: folder).status == 2)
+  }
 }

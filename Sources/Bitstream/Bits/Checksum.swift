@@ -14,4 +14,9 @@ package enum Checksum {
     guard let base = buffer.baseAddress else { return seed }
     return UInt32(truncatingIfNeeded: crc32_z(uLong(seed), base, buffer.count))
   }
+
+  /// The CRC of bytes whose CRC is `first` followed by `count` bytes whose CRC is `second`.
+  package static func combined(_ first: UInt32, _ second: UInt32, count: Int) -> UInt32 {
+    UInt32(truncatingIfNeeded: crc32_combine(uLong(first), uLong(second), count))
+  }
 }

@@ -44,8 +44,37 @@ public struct KVCacheDecoder: Sendable {
 
   /// Of a file on disk, of which only the wanted parts are read.
   package func decode(_ source: some ByteSource) throws -> KVCache {
+    try explained {
+      let wanted = try KVWanted(source, options)
+      let layers = try allocate(wanted, wanted.positions, beside: wanted.chainBytes)
+      try decode(wanted) { _ in (layers, wanted.positions) } done: { _ in }
+      var cache = wanted.cache(layers)
+      cache.others = try KVOthers.read(wanted.reader, maxMemory: options.maxMemory)
+      return cache
+    }
+  }
+
+  /// Part by part, in memory that does not grow with the cache's tokens. Throws what `sink` throws, too.
+  package func decode(_ source: some ByteSource, into sink: some KVCacheSink) throws {
+    try explained {
+      let wanted = try KVWanted(source, options)
+      let others = try KVOthers.all(wanted.reader)
+      try sink.begin(wanted.cache(try blank(wanted)), others: others.map(\.shape))
+      try decode(wanted) { part in
+        let part = part.clamped(to: wanted.positions)
+        return (try allocate(wanted, part, beside: wanted.chainBytes), part)
+      } done: { layers in
+        if layers.contains(where: { $0.tokens > 0 }) { try sink.write(layers) }
+      }
+      for (number, other) in others.enumerated() {
+        try other.read(wanted.reader) { try sink.write(other: number, $0, at: $1) }
+      }
+    }
+  }
+
+  private func explained<R>(_ body: () throws -> R) throws -> R {
     do {
-      return try decodeTrack(source)
+      return try body()
     } catch let error as BitstreamError {
       throw CodecError(error)
     } catch let error as EntropyError {
@@ -53,122 +82,63 @@ public struct KVCacheDecoder: Sendable {
     }
   }
 
-  private func decodeTrack(_ source: some ByteSource) throws -> KVCache {
-    var limits = ContainerLimits()
-    limits.maxFileBytes = max(limits.maxFileBytes, source.byteCount)
-    var reader = try ContainerReader(source, limits: limits, checksums: .onDemand, navigation: .index)
-    let levels = try KVLevels.read(reader)
-    let configuration = levels[0].configuration
-    let isAdaptive = levels.contains { $0.configuration.scheme == .adaptive }
-    let hasChains = configuration.scheme.hasChains
-    // The index has only the payloads that segments begin with.
-    if isAdaptive, reader.hasIndex { reader = try ContainerReader(source, limits: limits, checksums: .onDemand) }
-    let shapes = configuration.shapes
-    let wantedLayers = options.layers ?? 0..<shapes.count
-    guard wantedLayers.lowerBound >= 0, wantedLayers.upperBound <= shapes.count, !wantedLayers.isEmpty else {
-      throw CodecError(.invalidOption, "layers \(wantedLayers) are not all among the cache's 0..<\(shapes.count)")
-    }
-    let chosen = try chosenUnits(levels, reader)
-    let units = chosen.map(\.unit)
-    let end = try self.end(of: chosen, reader)
-    let first = UInt64(shapes.map(\.firstPosition).min()!)
-    let wanted = try positions(in: first..<max(first, end))
-
-    var needed = units.indices.filter { i in
-      let next = i + 1 < units.count ? units[i + 1].start : end
-      return units[i].start < wanted.upperBound && next > wanted.lowerBound
-    }
-    if let first = needed.first {
-      needed = Array(units[...first].lastIndex { $0.isRandomAccess }!..<first) + needed
-    }
-    // Before memory is taken: there are as many payloads as that many tokens need.
-    guard UInt64(needed.count) * UInt64(configuration.chunkTokens) >= UInt64(wanted.count) else {
-      throw CodecError.damagedKV("\(needed.count) payloads are too few for \(wanted.count) tokens")
-    }
-    let layers = try allocate(shapes, wantedLayers, wanted, beside: hasChains ? KVChainDecoder.byteCount(shapes[..<wantedLayers.upperBound]) : 0)
-    let chains = hasChains
+  /// Decodes `wanted`. `target` says where a payload of some positions goes: tensors, and the positions that they hold;
+  /// `done` gets them after it.
+  private func decode(
+    _ wanted: KVWanted<some ByteSource>, target: (Range<UInt64>) throws -> (layers: [KVLayer], positions: Range<UInt64>),
+    done: ([KVLayer]) throws -> Void
+  ) throws {
+    let chains = wanted.configuration.scheme.hasChains
       ? try KVChainDecoder(
-        configuration, options.profile, layers: wantedLayers.upperBound, threads: Threads.resolve(options.threads)) : nil
+        wanted.configuration, options.profile, layers: wanted.layers.upperBound, threads: Threads.resolve(options.threads)) : nil
     var (expected, isFirst) = (UInt64(0), true)
-    for (done, i) in needed.enumerated() {
+    for (number, (unit, level)) in wanted.units.enumerated() {
       try Task.checkCancellation()
-      let unit = units[i]
       guard isFirst || unit.start == expected else {
         throw CodecError.damagedKV("a payload begins at token \(unit.start) where \(expected) is expected")
       }
-      let own = chosen[i].level.configuration, scheme = own.scheme
-      let payload = try KVPayload(parsing: reader.payload(unit).data, own)
+      let payload = try KVPayload(parsing: wanted.reader.payload(unit).data, level.configuration)
       (expected, isFirst) = (unit.start + UInt64(payload.tokens), false)
-      if let chains, scheme.hasChains {
+      let (layers, positions) = try target(unit.start..<expected)
+      if let chains, level.configuration.scheme.hasChains {
         try chains.decode(
-          payload, at: unit.start, isRandomAccess: unit.isRandomAccess, layers: layers, wantedLayers: wantedLayers)
+          payload, at: unit.start, isRandomAccess: unit.isRandomAccess, layers: layers, wantedLayers: wanted.layers)
       } else {
-        try restore(payload, at: unit.start, scheme, shapes, wantedLayers, wanted, into: layers)
+        try restore(payload, at: unit.start, level.configuration.scheme, wanted.shapes, wanted.layers, positions, into: layers)
       }
-      options.progress?(CodingProgress(fraction: Double(done + 1) / Double(needed.count), stage: "tokens"))
+      try done(layers)
+      options.progress?(CodingProgress(fraction: Double(number + 1) / Double(wanted.units.count), stage: "tokens"))
     }
-    guard needed.isEmpty || expected >= wanted.upperBound else {
-      throw CodecError.damagedKV("the payloads end at token \(expected), before \(wanted.upperBound)")
+    guard wanted.units.isEmpty || expected >= wanted.positions.upperBound else {
+      throw CodecError.damagedKV("the payloads end at token \(expected), before \(wanted.positions.upperBound)")
     }
-    return KVCache(
-      layers: layers, keysAreRotated: configuration.keysAreRotated, rope: configuration.rope.media,
-      ropeBase: Double(bitPattern: configuration.ropeBase), model: configuration.model,
-      others: try KVOthers.read(reader, maxMemory: options.maxMemory), metadata: reader.metadata.compactMap { metadatum in
-        if case .text(let key, let value) = metadatum { (key, value) } else { nil }
-      }, source: configuration.layout.media)
   }
 
-  /// The position after the last token.
-  private func end(
-    of chosen: [(unit: UnitRecord, level: KVLevel)], _ reader: ContainerReader<some ByteSource>
-  ) throws -> UInt64 {
-    guard let (last, level) = chosen.last else { return 0 }
-    let payload = try KVPayload(parsing: reader.payload(last).data, level.configuration)
-    guard last.start <= UInt64(UInt32.max) else { throw CodecError.damagedKV("a payload begins at token \(last.start)") }
-    return last.start + UInt64(payload.tokens)
+  /// Zeros for some positions.
+  private func allocate(_ wanted: KVWanted<some ByteSource>, _ positions: Range<UInt64>, beside: Int) throws -> [KVLayer] {
+    let bytes = wanted.byteCount(positions)
+    guard bytes <= options.maxMemory, beside <= options.maxMemory - bytes else {
+      throw CodecError(.limitExceeded, "the cache takes more than the \(options.maxMemory) bytes allowed. Raise maxMemory, or decode a part of it.")
+    }
+    return try wanted.layers(positions) { heads, tokens, channels, element in
+      KVTensor(zeroedHeads: heads, tokens: tokens, channels: channels, element: element)
+    }
   }
 
-  private func positions(in all: Range<UInt64>) throws -> Range<UInt64> {
-    guard let tokens = options.tokens else { return all }
-    guard tokens.lowerBound >= 0, UInt64(tokens.lowerBound) >= all.lowerBound, UInt64(tokens.upperBound) <= all.upperBound else {
-      throw CodecError(.invalidOption, "tokens \(tokens) are not all among the cache's \(all)")
+  /// All that is wanted, in rows of zeros that take no memory.
+  private func blank(_ wanted: KVWanted<some ByteSource>) throws -> [KVLayer] {
+    guard wanted.byteCount(wanted.positions) <= Self.maximumBytes else {
+      throw CodecError(.limitExceeded, "the cache takes more than \(Self.maximumBytes) bytes. Decode a part of it.")
     }
-    return UInt64(tokens.lowerBound)..<UInt64(tokens.upperBound)
+    let widest = wanted.shapes[wanted.layers].reduce(0) { max($0, $1.keyChannels, $1.valueHeads > 0 ? $1.valueChannels : 0) }
+    let zeros = KVStorage(zeroed: 4 * Int(widest))
+    return try wanted.layers(wanted.positions) { heads, tokens, channels, element in
+      zeros.flatMap { KVTensor(blankHeads: heads, tokens: tokens, channels: channels, element: element, zeros: $0) }
+    }
   }
 
-  private func allocate(
-    _ shapes: [KVLayerGroup], _ wantedLayers: Range<Int>, _ wanted: Range<UInt64>, beside: Int
-  ) throws -> [KVLayer] {
-    var bytes = beside
-    func count(_ heads: UInt32, _ channels: UInt32, _ element: KVElement, _ tokens: Int) throws {
-      // At most 2^20 * 2^33 * 4.
-      bytes += Int(heads) * Int(channels) * element.bytes * tokens
-      guard bytes <= options.maxMemory else {
-        throw CodecError(.limitExceeded, "the cache takes more than the \(options.maxMemory) bytes allowed. Raise maxMemory, or decode a part of it.")
-      }
-    }
-    func tokens(_ shape: KVLayerGroup) -> Int {
-      let from = max(wanted.lowerBound, UInt64(shape.firstPosition))
-      return from < wanted.upperBound ? Int(wanted.upperBound - from) : 0
-    }
-    for shape in shapes[wantedLayers] {
-      try count(shape.keyHeads, shape.keyChannels, shape.keyElement.media, tokens(shape))
-      if shape.valueHeads > 0 { try count(shape.valueHeads, shape.valueChannels, shape.valueElement.media, tokens(shape)) }
-    }
-    func tensor(_ heads: UInt32, _ channels: UInt32, _ element: KVElement, _ tokens: Int) throws -> KVTensor {
-      guard let made = KVTensor(zeroedHeads: Int(heads), tokens: tokens, channels: Int(channels), element: element) else {
-        throw CodecError(.limitExceeded, "there is no memory for the cache. Free some, or decode a part of it.")
-      }
-      return made
-    }
-    return try shapes[wantedLayers].map { shape in
-      KVLayer(
-        keys: try tensor(shape.keyHeads, shape.keyChannels, shape.keyElement.media, tokens(shape)),
-        values: shape.valueHeads > 0
-          ? try tensor(shape.valueHeads, shape.valueChannels, shape.valueElement.media, tokens(shape)) : nil,
-        firstPosition: Int(max(UInt64(shape.firstPosition), wanted.lowerBound)))
-    }
-  }
+  /// Of a cache that is decoded part by part: more than disks have.
+  private static let maximumBytes = 1 << 48
 
   /// Restores what is wanted of a payload.
   private func restore(

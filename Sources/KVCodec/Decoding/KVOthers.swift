@@ -12,30 +12,62 @@ enum KVOthers {
     KVPlanes(elementBytes: elementBytes, rows: bytes / elementBytes, columns: 1, movesSign: false)
   }
 
-  static func read(_ reader: ContainerReader<some ByteSource>, maxMemory: Int) throws -> [KVNamedTensor] {
-    var tensors: [KVNamedTensor] = []
-    for (number, track) in reader.tracks.enumerated() where track.modality == .data && track.codec == CodecID.tensor {
-      let configuration = try TensorConfiguration(parsing: track.configuration)
-      guard configuration.byteCount <= UInt64(maxMemory) else {
-        throw CodecError(.limitExceeded, "the tensor \(configuration.name) takes \(configuration.byteCount) bytes, more than allowed. Raise maxMemory.")
-      }
-      let size = Int(configuration.elementBytes)
-      var left = Int(configuration.byteCount)
-      guard left % size == 0 else { throw CodecError.damagedKV("the tensor \(configuration.name) is no whole number of elements") }
-      let part = partBytes / size * size
-      var bytes: [UInt8] = []
-      for unit in reader.units where unit.track == UInt32(number) {
-        let count = min(left, part)
-        var fields = KVFields(try reader.payload(unit).data)
-        if count > 0 { bytes += try planes(elementBytes: size, bytes: count).read(&fields) }
-        guard fields.rest().isEmpty else { throw CodecError.damagedKV("bytes follow a part of the tensor \(configuration.name)") }
-        left -= count
-      }
-      guard left == 0 else { throw CodecError.damagedKV("\(left) bytes of the tensor \(configuration.name) are missing") }
-      tensors.append(
-        KVNamedTensor(
-          name: configuration.name, dtype: configuration.type, shape: configuration.shape.map { Int($0.count) }, bytes: bytes))
+  /// Those of a file, in its order. Throws `CodecError`: malformed where payloads are missing; `BitstreamError`.
+  static func all(_ reader: ContainerReader<some ByteSource>) throws -> [KVOther] {
+    try reader.tracks.enumerated().compactMap { number, track in
+      guard track.modality == .data, track.codec == CodecID.tensor else { return nil }
+      return try KVOther(track: UInt32(number), TensorConfiguration(parsing: track.configuration), reader)
     }
-    return tensors
+  }
+
+  static func read(_ reader: ContainerReader<some ByteSource>, maxMemory: Int) throws -> [KVNamedTensor] {
+    try all(reader).map { other in
+      let shape = other.shape
+      guard shape.byteCount <= maxMemory else {
+        throw CodecError(.limitExceeded, "the tensor \(shape.name) takes \(shape.byteCount) bytes, more than allowed. Raise maxMemory.")
+      }
+      var bytes: [UInt8] = []
+      try other.read(reader) { part, _ in bytes += part }
+      return KVNamedTensor(name: shape.name, dtype: shape.dtype, shape: shape.shape, bytes: bytes)
+    }
+  }
+}
+
+/// One of the tensors that a file carries along.
+struct KVOther {
+  let shape: KVNamedShape
+  private let track: UInt32
+  private let elementBytes: Int
+
+  /// Throws `CodecError` (malformed) where the file has too few payloads for so many bytes.
+  init(track: UInt32, _ configuration: TensorConfiguration, _ reader: ContainerReader<some ByteSource>) throws {
+    self.track = track
+    elementBytes = Int(configuration.elementBytes)
+    let units = UInt64(reader.units.count { $0.track == track })
+    guard configuration.byteCount <= units * UInt64(KVOthers.partBytes) else {
+      throw CodecError.damagedKV("\(units) payloads are too few for the tensor \(configuration.name)")
+    }
+    guard configuration.byteCount % UInt64(elementBytes) == 0 else {
+      throw CodecError.damagedKV("the tensor \(configuration.name) is no whole number of elements")
+    }
+    shape = KVNamedShape(
+      name: configuration.name, dtype: configuration.type, shape: configuration.shape.map { Int($0.count) },
+      byteCount: Int(configuration.byteCount))
+  }
+
+  /// `body` gets all bytes, part by part, and where each part begins. Throws what it throws, `CodecError`, `BitstreamError`.
+  func read(_ reader: ContainerReader<some ByteSource>, _ body: ([UInt8], Int) throws -> Void) throws {
+    var done = 0
+    let part = KVOthers.partBytes / elementBytes * elementBytes
+    for unit in reader.units where unit.track == track {
+      let count = min(shape.byteCount - done, part)
+      var fields = KVFields(try reader.payload(unit).data)
+      if count > 0 { try body(KVOthers.planes(elementBytes: elementBytes, bytes: count).read(&fields), done) }
+      guard fields.rest().isEmpty else { throw CodecError.damagedKV("bytes follow a part of the tensor \(shape.name)") }
+      done += count
+    }
+    guard done == shape.byteCount else {
+      throw CodecError.damagedKV("\(shape.byteCount - done) bytes of the tensor \(shape.name) are missing")
+    }
   }
 }

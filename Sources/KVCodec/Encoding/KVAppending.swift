@@ -81,11 +81,7 @@ extension KVCacheEncoder {
       try writer.append(try reader.payload(unit))
     }
     try append(positions, of: cache, levels, to: &writer)
-    for other in others {
-      for part in try KVOthers.parts(of: other.tensor) {
-        try writer.append(Payload(track: UInt32(other.track), data: part[...]))
-      }
-    }
+    for other in others { try KVOthers.append(other.tensor, track: UInt32(other.track), to: &writer) }
     let elements = file.shapes.reduce(0) { sum, shape in
       // At most 2^21 * 2^32.
       let more = shape.tokenElements * max(0, positions.upperBound - Int(shape.firstPosition))

@@ -135,9 +135,8 @@ public struct KVCacheEncoder: Sendable {
     let first = levels[0].configuration.shapes.map { Int($0.firstPosition) }.min()!
     try append(first..<cache.layers[0].firstPosition + cache.layers[0].tokens, of: cache, levels, to: &writer)
     for (i, other) in cache.others.enumerated() {
-      for part in try KVOthers.parts(of: other) {
-        try writer.append(Payload(track: UInt32(levels.count + i), data: part[...]))
-      }
+      try Task.checkCancellation()
+      try KVOthers.append(other, track: UInt32(levels.count + i), to: &writer)
     }
     return try writer.finish(hasIndex: true)
   }
@@ -338,15 +337,14 @@ extension KVOthers {
     return TrackHeader(modality: .data, codec: CodecID.tensor, configuration: try configuration.serialised()[...])
   }
 
-  /// The payloads; at least one.
-  static func parts(of tensor: KVNamedTensor) throws -> [[UInt8]] {
+  /// The payloads of `track`; at least one.
+  static func append(_ tensor: KVNamedTensor, track: UInt32, to writer: inout ContainerWriter<some ByteSink>) throws {
+    guard tensor.byteCount > 0 else { return try writer.append(Payload(track: track, data: [])) }
     let size = elementBytes(of: tensor)
-    let bytes = tensor.bytes
-    guard !bytes.isEmpty else { return [[]] }
     let part = partBytes / size * size
-    return try stride(from: 0, to: bytes.count, by: part).map { first in
-      let slice = Array(bytes[first..<min(first + part, bytes.count)])
-      return try planes(elementBytes: size, bytes: slice.count).write(slice)
+    for first in stride(from: 0, to: tensor.byteCount, by: part) {
+      let slice = tensor.withUnsafeBytes { Array($0[first..<min(first + part, tensor.byteCount)]) }
+      try writer.append(Payload(track: track, data: planes(elementBytes: size, bytes: slice.count).write(slice)[...]))
     }
   }
 

@@ -153,7 +153,7 @@ public struct KVProfile: Sendable {
     }
     guard configuration.rope == keys.rope, !configuration.keysAreRotated || configuration.turns.map(\.turn) == keys.turns else {
       throw CodecError(
-        .unsupported, "the profile is of keys with RoPE \(keys.rope.label), and the cache's is \(configuration.rope.label) or has another base")
+        .unsupported, "the profile is of keys with RoPE \(keys.rope.label), and the cache's is \(configuration.rope.label)\(configuration.rope == keys.rope ? " of another base" : ""). Say which it is, if the file is wrong.")
     }
   }
 }

@@ -13,7 +13,9 @@ public import Media
 /// across machines; one that ends in the middle leaves a temporary file at most, which `collect` removes in time.
 public struct KVStore: Sendable {
   public struct Options: Sendable {
-    /// How chunks are coded, and `chunkTokens`, their size. Its target is a quality or lossless.
+    /// How chunks are coded, and `chunkTokens`, their size. Its target is a quality or lossless. From effort 5 on each chunk is
+    /// coded on its own, and no tokens are in finer steps, as any may be followed by others. Its profile, if any, is for reading
+    /// too.
     public var encoder = KVCacheEncoder.Options()
     /// Stands for the model's weights, such as their hash; nil: the name that caches say. Two models of one name need it.
     public var fingerprint: String?
@@ -57,7 +59,7 @@ public struct KVStore: Sendable {
     let ids = try self.tokens(of: cache, tokens)
     let root = try KVStoreRoot(cache, options)
     var encoderOptions = options.encoder
-    encoderOptions.progress = nil
+    (encoderOptions.progress, encoderOptions.recentTokens) = (nil, 0)
     let encoder = KVCacheEncoder(options: encoderOptions)
     let size = root.chunkTokens
     guard (1...65_536).contains(size) else { throw CodecError(.invalidOption, "\(size) tokens in a chunk are not 1 to 65536") }

@@ -1,5 +1,4 @@
 import Coding
-import Crypto
 import Media
 
 /// The SHA-256 that a chunk of a store, or a root of chunks, goes by.
@@ -14,8 +13,8 @@ struct KVStoreKey: Hashable, Comparable, Sendable {
 
   private static let digits = Array("0123456789abcdef".utf8)
 
-  private init(_ digest: SHA256.Digest) {
-    text = String(decoding: digest.flatMap { [Self.digits[Int($0 >> 4)], Self.digits[Int($0 & 15)]] }, as: UTF8.self)
+  private init(hashing bytes: [UInt8]) {
+    text = String(decoding: KVDigest.sha256(bytes).flatMap { [Self.digits[Int($0 >> 4)], Self.digits[Int($0 & 15)]] }, as: UTF8.self)
   }
 
   /// Nil for what is no key.
@@ -24,17 +23,14 @@ struct KVStoreKey: Hashable, Comparable, Sendable {
     self.text = String(text)
   }
 
-  init(of description: String) { self.init(SHA256.hash(data: Array(description.utf8))) }
+  init(of description: String) { self.init(hashing: Array(description.utf8)) }
 
   /// The key of a chunk behind this one.
   func next(_ tokens: some Collection<Int64>) -> KVStoreKey {
-    var hash = SHA256()
-    hash.update(data: Array(text.utf8))
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(8 * tokens.count)
+    var bytes = Array(text.utf8)
+    bytes.reserveCapacity(bytes.count + 8 * tokens.count)
     for token in tokens { withUnsafeBytes(of: token.littleEndian) { bytes.append(contentsOf: $0) } }
-    hash.update(data: bytes)
-    return KVStoreKey(hash.finalize())
+    return KVStoreKey(hashing: bytes)
   }
 
   static func < (a: KVStoreKey, b: KVStoreKey) -> Bool { a.text < b.text }
@@ -76,7 +72,7 @@ struct KVStoreRoot: Hashable, Sendable {
 
   let fingerprint: String
   let model: String
-  /// "lossless", or "quality" and a number.
+  /// "lossless", or "quality" and a number, and from effort 5 on "adaptive", or "profile" and the profile's short hash.
   let coding: String
   /// 1...65536
   let chunkTokens: Int
@@ -127,15 +123,26 @@ struct KVStoreRoot: Hashable, Sendable {
     (self.fingerprint, self.model, self.coding, chunkTokens) = (Self.unescaped(fingerprint), Self.unescaped(model), coding, chunk)
   }
 
+  private static let profileWord = "profile"
+
+  /// The short hash of the profile that chunks need; nil for none.
+  var profile: String? {
+    let words = coding.split(separator: " ")
+    return words.count == 4 && words[2] == Self.profileWord ? String(words[3]) : nil
+  }
+
   /// What of the encoder's options decides on a chunk's elements; the result does not depend on threads.
   static func coding(_ options: KVCacheEncoder.Options) throws(CodecError) -> String {
-    guard options.effort < 5 else {
-      throw CodecError(.invalidOption, "a store keeps chunks by their own statistics or without loss: efforts are up to 4")
-    }
     switch options.target {
     case .lossless: return "lossless"
     case .cacheGen(let variant, let level): return "cachegen \(variant.rawValue) \(level)"
-    case .quality(let quality): return "quality \(quality)"
+    case .quality(let quality) where options.effort < 5: return "quality \(quality)"
+    case .quality(let quality) where options.effort < 9: return "quality \(quality) adaptive"
+    case .quality(let quality):
+      guard let profile = options.profile else {
+        throw CodecError(.invalidOption, "effort 9 needs a profile of the model. Give one, or a lower effort.")
+      }
+      return "quality \(quality) \(profileWord) \(profile.shortHash)"
     case .bitsPerElement:
       throw CodecError(
         .invalidOption, "a store needs a quality or lossless: an aim in bits would give equal chunks different qualities")

@@ -10,7 +10,7 @@ extension KVStore {
     public let tokens: Int
     /// Files that it came from.
     public let chunks: Int
-    /// How they were coded: "lossless", or "quality" and a number.
+    /// How they were coded: "lossless", or "quality" and a number, and from effort 5 on "adaptive", or "profile" and its hash.
     public let coding: String
   }
 
@@ -18,7 +18,7 @@ extension KVStore {
   public struct Selection: Sendable {
     public var model: String?
     public var fingerprint: String?
-    /// "lossless", or "quality" and a number.
+    /// "lossless", or "quality" and a number, which stands for all efforts, or what `Prefix.coding` says.
     public var coding: String?
 
     public init() {}
@@ -27,10 +27,11 @@ extension KVStore {
   /// The longest stored prefix of a text, or nil where not even its first token is stored. Its chunks count as used.
   ///
   /// The last chunk may be one that only begins as the text goes on, and is then given back in part. Among equally long prefixes,
-  /// the best coding is taken.
+  /// the best coding is taken; such as need another profile than the options' only where there are no others.
   ///
   /// Throws `CodecError`: inputOutput, also where there is no store; invalidOption where prefixes of several models are stored
-  /// and `selection` names none; malformed, with its name, for a chunk that is damaged; limitExceeded; `CancellationError`.
+  /// and `selection` names none; unsupported where a profile is needed; malformed, with its name, for a chunk that is damaged; limitExceeded;
+  /// `CancellationError`.
   public func prefix(of tokens: [Int64], _ selection: Selection = Selection()) throws -> Prefix? {
     let lock = try folder.lock(exclusively: false)
     defer { withExtendedLifetime(lock) {} }
@@ -39,6 +40,12 @@ extension KVStore {
       let path = try longest(tokens, under: root)
       if path.tokens > 0 { found.append((root, path)) }
     }
+    let readable = found.filter { $0.root.profile == nil || $0.root.profile == options.encoder.profile?.shortHash }
+    if readable.isEmpty, let other = found.first, let profile = other.root.profile {
+      throw CodecError(
+        .unsupported, "these tokens are stored with the profile \(profile) of \(other.root.model.debugDescription). Give it with --profile.")
+    }
+    found = readable
     guard let best = found.max(by: { ($0.path.tokens, $0.root.rank) < ($1.path.tokens, $1.root.rank) }) else { return nil }
     if let other = found.first(where: { ($0.root.fingerprint, $0.root.model) != (best.root.fingerprint, best.root.model) }) {
       throw CodecError(
@@ -51,7 +58,7 @@ extension KVStore {
 
   private func allows(_ selection: Selection, _ root: KVStoreRoot) -> Bool {
     (selection.model ?? root.model) == root.model && (selection.fingerprint ?? root.fingerprint) == root.fingerprint
-      && (selection.coding ?? root.coding) == root.coding
+      && (selection.coding.map { root.coding == $0 || root.coding.hasPrefix($0 + " ") } ?? true)
   }
 
   /// The roots with an intact description. Throws `CodecError` (inputOutput).
@@ -115,6 +122,7 @@ extension KVStore {
   private func read(_ path: Path, _ tokens: [Int64]) throws -> KVCache {
     var options = KVCacheDecoder.Options()
     (options.threads, options.maxMemory) = (self.options.encoder.threads, self.options.maxMemory)
+    options.profile = self.options.encoder.profile
     var whole: KVCache?
     for step in path.steps {
       let chunk = try KVStoreChunk(step.name, in: path.place)
@@ -163,7 +171,7 @@ extension KVStore {
 
 extension KVStoreRoot {
   /// Greater for better codings.
-  fileprivate var rank: Int { coding == "lossless" ? 101 : coding.split(separator: " ").last.flatMap { Int($0) } ?? -1 }
+  fileprivate var rank: Int { coding == "lossless" ? 101 : coding.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? -1 }
 }
 
 extension KVTensor {

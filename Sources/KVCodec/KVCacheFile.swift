@@ -1,6 +1,5 @@
 import Bitstream
 public import Coding
-public import Media
 
 /// What an `.ncb` file says of the KV cache in it. Nothing is decoded; checksums are checked.
 public struct KVCacheFile: Sendable {

@@ -125,6 +125,9 @@ enum Help {
                               only.
       --rope-base <base>      RoPE's base. Caches only.
       --model <name>          The model's name. Caches only.
+      --before-rope           The keys are before RoPE. Caches only. (default: as
+                              the file says)
+      --bf16                  16-bit integers are bfloat16's bits. Caches only.
       --drop-k-pre            Leave out k_pre where there is k too. Caches only.
       --kv-heads <n>          Heads, where an axis holds heads and channels. Caches
                               only.

@@ -140,32 +140,45 @@ public struct KVCacheDecoder: Sendable {
     _ shapes: [KVLayerGroup], _ wantedLayers: Range<Int>, _ wanted: Range<UInt64>, beside: Int
   ) throws -> [KVLayer] {
     var bytes = beside
-    func count(_ heads: UInt32, _ channels: UInt32, _ element: KVElement, _ tokens: Int) throws {
+    // Where the next tensor begins in the memory of all.
+    var next = 0
+    func place(_ heads: UInt32, _ channels: UInt32, _ element: KVElement, _ tokens: Int) throws -> Int {
       // At most 2^20 * 2^33 * 4.
-      bytes += Int(heads) * Int(channels) * element.bytes * tokens
+      let size = Int(heads) * Int(channels) * element.bytes * tokens
+      bytes += size
       guard bytes <= options.maxMemory else {
         throw CodecError(.limitExceeded, "the cache takes more than the \(options.maxMemory) bytes allowed. Raise maxMemory, or decode a part of it.")
       }
+      defer { next += (size + 63) & ~63 }
+      return next
     }
     func tokens(_ shape: KVLayerGroup) -> Int {
       let from = max(wanted.lowerBound, UInt64(shape.firstPosition))
       return from < wanted.upperBound ? Int(wanted.upperBound - from) : 0
     }
-    for shape in shapes[wantedLayers] {
-      try count(shape.keyHeads, shape.keyChannels, shape.keyElement.media, tokens(shape))
-      if shape.valueHeads > 0 { try count(shape.valueHeads, shape.valueChannels, shape.valueElement.media, tokens(shape)) }
+    let places = try shapes[wantedLayers].map { shape in
+      (
+        keys: try place(shape.keyHeads, shape.keyChannels, shape.keyElement.media, tokens(shape)),
+        values: shape.valueHeads > 0
+          ? try place(shape.valueHeads, shape.valueChannels, shape.valueElement.media, tokens(shape)) : 0
+      )
     }
-    func tensor(_ heads: UInt32, _ channels: UInt32, _ element: KVElement, _ tokens: Int) throws -> KVTensor {
-      guard let made = KVTensor(zeroedHeads: Int(heads), tokens: tokens, channels: Int(channels), element: element) else {
-        throw CodecError(.limitExceeded, "there is no memory for the cache. Free some, or decode a part of it.")
-      }
+    let noMemory = CodecError(.limitExceeded, "there is no memory for the cache. Free some, or decode a part of it.")
+    guard let storage = KVStorage(zeroed: next) else { throw noMemory }
+    func tensor(_ heads: UInt32, _ channels: UInt32, _ element: KVElement, _ tokens: Int, at offset: Int) throws -> KVTensor {
+      let row = Int(channels) * element.bytes
+      guard
+        let made = KVTensor(
+          heads: Int(heads), tokens: tokens, channels: Int(channels), element: element, storage: storage, offset: offset,
+          headStride: row * tokens, tokenStride: row)
+      else { throw noMemory }
       return made
     }
-    return try shapes[wantedLayers].map { shape in
+    return try zip(shapes[wantedLayers], places).map { shape, places in
       KVLayer(
-        keys: try tensor(shape.keyHeads, shape.keyChannels, shape.keyElement.media, tokens(shape)),
+        keys: try tensor(shape.keyHeads, shape.keyChannels, shape.keyElement.media, tokens(shape), at: places.keys),
         values: shape.valueHeads > 0
-          ? try tensor(shape.valueHeads, shape.valueChannels, shape.valueElement.media, tokens(shape)) : nil,
+          ? try tensor(shape.valueHeads, shape.valueChannels, shape.valueElement.media, tokens(shape), at: places.values) : nil,
         firstPosition: Int(max(UInt64(shape.firstPosition), wanted.lowerBound)))
     }
   }

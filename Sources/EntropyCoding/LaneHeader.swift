@@ -56,7 +56,7 @@ struct LaneHeader: Equatable {
       var taken = 0
       while taken < count {
         let (bit, part) = (position & 7, min(8 - position & 7, count - taken))
-        value |= UInt64(payload[position >> 3] >> UInt8(bit) & (1 << UInt8(part) - 1 as UInt8)) << UInt64(taken)
+        value |= (UInt64(payload[position >> 3]) >> UInt64(bit) & (1 << UInt64(part) - 1)) << UInt64(taken)
         position += part
         taken += part
       }

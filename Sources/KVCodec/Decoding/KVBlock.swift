@@ -80,8 +80,9 @@ enum KVBlock {
     _ escapes: ArraySlice<UInt8>, _ columns: [UnsafePointer<UInt8>], into tensor: KVTensor
   ) throws {
     let size = tensor.element.bytes
-    let places = places(of: columns, in: tensor, atMost: escapes.count / size)
-    guard let places else { throw CodecError.damagedKV("there are fewer escapes than symbols for them") }
+    guard let places = self.places(of: columns, in: tensor, atMost: escapes.count / size) else {
+      throw CodecError.damagedKV("there are fewer escapes than symbols for them")
+    }
     escapes.withUnsafeBytes { escapes in
       for (i, place) in places.enumerated() {
         let (row, channel) = place.quotientAndRemainder(dividingBy: tensor.channels)

@@ -180,7 +180,9 @@ public struct KVCacheEncoder: Sendable {
       }
       start += tokens
       // Parts take about as much as each other.
-      if start == positions.lowerBound + tokens { writer.expect((writer.offset - before) / tokens * (positions.upperBound - start)) }
+      if start == positions.lowerBound + tokens {
+        writer.expect((writer.offset - before) * 9 / 8 / tokens * (positions.upperBound - start))
+      }
       options.progress?(
         CodingProgress(fraction: Double(start - positions.lowerBound) / Double(positions.count), stage: "tokens"))
     }

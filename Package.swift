@@ -30,7 +30,7 @@ let package = Package(
     // Layer 1: values and integer machinery.
     .target(name: "Tensors", dependencies: ["CKernels"]),
     .target(name: "EntropyCoding", dependencies: ["CKernels"]),
-    .target(name: "Bitstream", dependencies: ["CZlib"]),
+    .target(name: "Bitstream", dependencies: ["CKernels", "CZlib"]),
     .target(name: "Media"),
 
     // Layer 2: networks, files, metrics.

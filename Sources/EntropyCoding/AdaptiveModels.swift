@@ -60,26 +60,40 @@ package struct AdaptiveModel: AdaptiveEntropyModel, Equatable {
 
   package func symbol(at quantile: UInt32) -> (symbol: Int, interval: Interval) {
     precondition(quantile < 65536)
-    var low = 0
-    var high = symbolCount
-    while high - low > 1 {
-      let middle = (low + high) / 2
-      if starts[middle] <= quantile { low = middle } else { high = middle }
+    return starts.withUnsafeBufferPointer { starts in
+      var low = 0
+      var high = starts.count - 1
+      if high <= 64 {
+        // Starts rise, so that counting finds it, several at a time.
+        var passed: UInt32 = 0
+        for i in 1..<high { passed &+= starts[i] <= quantile ? 1 : 0 }
+        low = Int(passed)
+      } else {
+        while high - low > 1 {
+          let middle = (low + high) / 2
+          if starts[middle] <= quantile { low = middle } else { high = middle }
+        }
+      }
+      return (low, Interval(start: starts[low], width: starts[low + 1] &- starts[low]))
     }
-    return (low, Interval(start: starts[low], width: starts[low + 1] - starts[low]))
   }
 
   package mutating func update(with symbol: Int) {
     precondition(symbol >= 0 && symbol < symbolCount)
     let shift: Int32 = seen < 16 ? 4 : seen < 64 ? 5 : 6
     let floor: Int32 = 4
-    let n = Int32(symbolCount)
     // Each start moves towards the table that gives every other symbol 4 slots and this one the rest. Rounding down
     // cannot close an interval: new width > w + (4 - w) / 2^shift - 1 >= 0 for every w >= 1.
-    for i in 1..<symbolCount {
-      let target = i <= symbol ? Int32(i) &* floor : 65536 &- (n &- Int32(i)) &* floor
-      let old = Int32(bitPattern: starts[i])
-      starts[i] = UInt32(bitPattern: old &+ ((target &- old) >> shift))
+    starts.withUnsafeMutableBufferPointer { starts in
+      let n = Int32(truncatingIfNeeded: starts.count &- 1), last = Int32(truncatingIfNeeded: symbol)
+      let rest = 65536 &- n &* floor
+      var i: Int32 = 1
+      while i < n {
+        let target = i &* floor &+ (i <= last ? 0 : rest)
+        let old = Int32(bitPattern: starts[Int(i)])
+        starts[Int(i)] = UInt32(bitPattern: old &+ ((target &- old) &>> shift))
+        i &+= 1
+      }
     }
     if seen < 255 { seen += 1 }
   }

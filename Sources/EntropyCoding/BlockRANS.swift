@@ -20,7 +20,7 @@ package enum BlockRANS {
     package let model: CategoricalModel
     /// Per quantile: symbol (bits 0-7), width - 1 (8-19), quantile - start (20-31).
     let quantiles: [UInt32]
-    /// Per symbol, 256 of them: start (bits 0-15), width (16-31).
+    /// What `rans_encode_table` makes of the widths.
     let entries: [UInt32]
 
     /// Throws `badModel` unless the model has precision 12 and at most 256 symbols. A table that is not `forDecoding` is
@@ -31,16 +31,14 @@ package enum BlockRANS {
       }
       quantiles = [UInt32](unsafeUninitializedCapacity: forDecoding ? 4096 : 0) { quantiles, count in
         guard forDecoding else { return }
-        for (symbol, width) in model.widths.enumerated() where width > 0 {
-          let common = UInt32(symbol) | (width - 1) << 8
-          for i in 0..<width { quantiles.initializeElement(at: count + Int(i), to: common | i << 20) }
-          count += Int(width)
-        }
+        rans_decode_table(model.widths, model.widths.count, quantiles.baseAddress!)
+        count = 4096
       }
-      var entries = [UInt32](repeating: 0, count: 256)
-      for (symbol, width) in model.widths.enumerated() where width > 0 { entries[symbol] = model.starts[symbol] | width << 16 }
+      entries = [UInt32](unsafeUninitializedCapacity: 512) { entries, count in
+        rans_encode_table(model.widths, model.widths.count, entries.baseAddress!)
+        count = 512
+      }
       self.model = model
-      self.entries = entries
     }
   }
 
@@ -95,8 +93,9 @@ package enum BlockRANS {
     }
     guard left > 0 else { return LaneHeader(lanes: states).serialised(countBits: 3) }
     var lifted = states.map { UInt32($0 + lower) }
-    let words = [UInt16](unsafeUninitializedCapacity: left + 8) { words, initialised in
-      let to = words.baseAddress!
+    let capacity = left + 8
+    return withUnsafeTemporaryAllocation(of: UInt16.self, capacity: capacity) { words in
+      let end = words.baseAddress! + capacity
       var written = 0
       while left > 0 {
         while left == start {
@@ -107,29 +106,25 @@ package enum BlockRANS {
         // Down to where lane 0 begins, then whole rounds, then what is before the run's first lane 0.
         let (top, bottom) = (left / count * count, (start + count - 1) / count * count)
         if count == 32, top == left, bottom < top {
-          written += rans_encode_32(level.rawValue, entries, &lifted, base + bottom, top - bottom, to + written)
+          written += rans_encode_32(level.rawValue, entries, &lifted, base + bottom, top - bottom, end - written)
           left = bottom
         } else {
           let from = top < left ? max(top, start) : start
           written += turned(&lifted, by: from & (count - 1)) { lanes in
-            rans_encode_scalar(entries, lanes, count, base + from, left - from, to + written)
+            rans_encode_scalar(entries, lanes, count, base + from, left - from, end - written)
           }
           left = from
         }
       }
-      initialised = written
-    }
-    var bytes = LaneHeader(lanes: lifted.map(UInt64.init)).serialised(countBits: 3)
-    let header = bytes.count
-    bytes.append(contentsOf: repeatElement(0, count: 2 * words.count))
-    bytes.withUnsafeMutableBytes { to in
-      words.withUnsafeBufferPointer { from in
-        for i in 0..<from.count {
-          to.storeBytes(of: from[from.count - 1 - i].littleEndian, toByteOffset: header + 2 * i, as: UInt16.self)
-        }
+      let header = LaneHeader(lanes: lifted.map(UInt64.init)).serialised(countBits: 3)
+      // Words are little-endian in the stream and stored as they are, like every machine that Swift runs on.
+      let coded = UnsafeRawBufferPointer(start: end - written, count: 2 * written)
+      return [UInt8](unsafeUninitializedCapacity: header.count + coded.count) { bytes, initialised in
+        _ = bytes.initialize(fromContentsOf: header)
+        UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(bytes)[header.count...]).copyMemory(from: coded)
+        initialised = header.count + coded.count
       }
     }
-    return bytes
   }
 
   /// Throws `symbolOutsideModel`.

@@ -54,13 +54,10 @@ package struct CategoricalModel: EntropyModel, Equatable {
     }
     if sum < target {
       // Largest remainders first; `sorted` is stable in effect because ties are broken by symbol.
-      let order = used.sorted { a, b in
-        let ra = (UInt64(counts[a]) << UInt64(precision)) % total
-        let rb = (UInt64(counts[b]) << UInt64(precision)) % total
-        return ra != rb ? ra > rb : a < b
-      }
+      let remainders = used.map { (symbol: $0, rest: (UInt64(counts[$0]) << UInt64(precision)) % total) }
+      let order = remainders.sorted { a, b in a.rest != b.rest ? a.rest > b.rest : a.symbol < b.symbol }
       // Fewer than used.count slots can be missing, since each floor drops less than one.
-      for s in order.prefix(target - sum) { widths[s] += 1 }
+      for (s, _) in order.prefix(target - sum) { widths[s] += 1 }
     }
     while sum > target {
       // Lifted symbols took slots that are not theirs; each comes off the widest, lowest symbol first. Taking the

@@ -11,26 +11,35 @@ struct LaneHeader: Equatable {
 
   init(lanes: [UInt64]) { self.lanes = lanes }
 
-  /// Appends the header to `bytes`; lanes.count is a power of two below 2^2^countBits.
+  /// lanes.count is a power of two below 2^2^countBits.
   func serialised(countBits: Int) -> [UInt8] {
     var bytes: [UInt8] = []
-    var used = 8
-    func put(_ value: UInt64, _ count: Int, into bytes: inout [UInt8], used: inout Int) {
-      for i in 0..<count {
-        if used == 8 {
-          bytes.append(0)
-          used = 0
+    bytes.reserveCapacity(1 + 9 * lanes.count)
+    // Bits that are not in `bytes` yet, fewer than 8 between calls.
+    var (held, used) = (UInt64(0), 0)
+    func put(_ value: UInt64, _ count: Int) {
+      // At most 32 bits at a time, so that 64 hold them with what is left.
+      var (value, count) = (value, count)
+      while count > 0 {
+        let part = min(count, 32)
+        held |= (value & (1 << UInt64(part) - 1)) << UInt64(used)
+        used += part
+        value >>= UInt64(part)
+        count -= part
+        while used >= 8 {
+          bytes.append(UInt8(truncatingIfNeeded: held))
+          held >>= 8
+          used -= 8
         }
-        bytes[bytes.count - 1] |= UInt8((value >> UInt64(i)) & 1) << UInt8(used)
-        used += 1
       }
     }
-    put(UInt64(lanes.count.trailingZeroBitCount), countBits, into: &bytes, used: &used)
+    put(UInt64(lanes.count.trailingZeroBitCount), countBits)
     for lane in lanes {
       let length = 64 - lane.leadingZeroBitCount
-      put(UInt64(length), 6, into: &bytes, used: &used)
-      put(lane, max(0, length - 1), into: &bytes, used: &used)
+      put(UInt64(length), 6)
+      put(lane, max(0, length - 1))
     }
+    if used > 0 { bytes.append(UInt8(truncatingIfNeeded: held)) }
     return bytes
   }
 
@@ -44,9 +53,12 @@ struct LaneHeader: Equatable {
         throw EntropyError(.truncated, in: place, "the payload of \(payload.count) bytes ends inside its header")
       }
       var value: UInt64 = 0
-      for i in 0..<count {
-        value |= UInt64((payload[position >> 3] >> UInt8(position & 7)) & 1) << UInt64(i)
-        position += 1
+      var taken = 0
+      while taken < count {
+        let (bit, part) = (position & 7, min(8 - position & 7, count - taken))
+        value |= (UInt64(payload[position >> 3]) >> UInt64(bit) & (1 << UInt64(part) - 1)) << UInt64(taken)
+        position += part
+        taken += part
       }
       return value
     }

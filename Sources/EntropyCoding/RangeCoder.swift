@@ -25,6 +25,12 @@ package struct RangeEncoder: ~Copyable {
     model.update(with: symbol)
   }
 
+  /// As the general method, which other modules do not specialise.
+  package mutating func encode(_ symbol: Int, adapting model: inout AdaptiveModel) throws {
+    try encode(symbol, with: model)
+    model.update(with: symbol)
+  }
+
   @inline(__always)
   package mutating func encode(_ interval: Interval, precision: Int) {
     let unit = range >> UInt64(precision)
@@ -121,6 +127,16 @@ package struct RangeDecoder: ~Copyable {
   @inline(__always)
   package mutating func decode(adapting model: inout some AdaptiveEntropyModel) throws -> Int {
     let symbol = try decode(with: model)
+    model.update(with: symbol)
+    return symbol
+  }
+
+  /// As the general method, which other modules do not specialise.
+  package mutating func decode(adapting model: inout AdaptiveModel) throws -> Int {
+    let unit = range >> 16
+    let quantile = min(offset / unit, 65535)
+    let (symbol, interval) = model.symbol(at: UInt32(truncatingIfNeeded: quantile))
+    try take(interval, unit: unit)
     model.update(with: symbol)
     return symbol
   }

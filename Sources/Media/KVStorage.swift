@@ -13,9 +13,34 @@ package final class KVStorage: @unchecked Sendable {
   private let allocation: UnsafeMutableRawPointer?
   /// Bytes of the allocation that count as `Scratch.held`.
   private var heldBytes = 0
+  /// What is mapped, where that is ours.
+  private let mapping: UnsafeMutableRawBufferPointer?
+
+  /// From so many bytes on, memory is mapped in huge pages where the system has them: zeroing it in small ones takes as long as
+  /// decoding into it.
+  private static let mappedBytes = 8 << 20
+  private static let hugePage = 2 << 20
 
   /// Takes `count` zeroed bytes, aligned to 64. Nil when there is no memory for them.
   package init?(zeroed count: Int) {
+    if count >= Self.mappedBytes, count <= Int.max - 2 * Self.hugePage {
+      let size = count + Self.hugePage
+      guard let start = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), start != MAP_FAILED else {
+        return nil
+      }
+      let aligned = start.alignedUp(toMultipleOf: Self.hugePage)
+      #if os(Linux)
+        // Whole ones only. Without them everything works as well.
+        _ = madvise(aligned, count / Self.hugePage * Self.hugePage, MADV_HUGEPAGE)
+      #endif
+      mapping = UnsafeMutableRawBufferPointer(start: start, count: size)
+      allocation = nil
+      owner = nil
+      isWritable = true
+      bytes = UnsafeMutableRawBufferPointer(start: aligned, count: count)
+      return
+    }
+    mapping = nil
     // calloc gets large blocks from the kernel, already zero, and touches none of them.
     guard count >= 0, count <= Int.max - 64, let start = calloc(count + 64, 1) else { return nil }
     allocation = start
@@ -29,6 +54,7 @@ package final class KVStorage: @unchecked Sendable {
     self.bytes = UnsafeMutableRawBufferPointer(mutating: bytes)
     self.owner = owner
     allocation = nil
+    mapping = nil
     isWritable = false
   }
 
@@ -51,11 +77,12 @@ package final class KVStorage: @unchecked Sendable {
   }
 
   private init(_ file: Scratch) {
-    (bytes, owner, allocation, isWritable) = (file.bytes, file, nil, true)
+    (bytes, owner, allocation, mapping, isWritable) = (file.bytes, file, nil, nil, true)
   }
 
   deinit {
     free(allocation)
+    if let mapping { munmap(mapping.baseAddress!, mapping.count) }
     if heldBytes > 0 { Scratch.held.subtract(heldBytes, ordering: .relaxed) }
   }
 }
@@ -93,4 +120,3 @@ private final class Scratch {
   }
 
   deinit { munmap(bytes.baseAddress, bytes.count) }
-}

@@ -68,7 +68,7 @@ void CheckBlocks(const nc_kv* scalar, const nc_kv* k, bool quick, Tally& tally) 
   for (size_t channels : {size_t(1), size_t(3), size_t(8), size_t(17), size_t(64), size_t(128)}) {
     for (int32_t element : {NC_KV_F16, NC_KV_BF16, NC_KV_F32}) {
       for (int32_t low_bits : {0, 1, 5, 14}) {
-        const size_t rows = quick ? 9 : 61, stride = (channels + 3) * SizeOf(element);
+        const size_t rows = quick ? 37 : 61, stride = (channels + 3) * SizeOf(element);
         std::vector<uint8_t> x(rows * stride);
         for (auto& byte : x) byte = uint8_t(random.Next() >> 30);  // NaNs and infinities among them
         std::vector<float> step(channels), inverse(channels);
@@ -87,15 +87,22 @@ void CheckBlocks(const nc_kv* scalar, const nc_kv* k, bool quick, Tally& tally) 
         const nc_kv_steps steps = {channels, step.data(), inverse.data(), middle.data(), low_bits};
         const std::string what = std::string(NameOf(element)) + " " + std::to_string(channels);
         std::vector<uint8_t> sa(rows * channels), sb(sa.size());
+        // Columns in some other order than the channels'.
+        std::vector<uint8_t*> ca(channels), cb(channels);
+        for (size_t c = 0; c < channels; c++) {
+          const size_t place = (c * 5 + 2) % channels;
+          const size_t free = channels % 5 == 0 ? c : place;
+          ca[c] = &sa[free * rows], cb[c] = &sb[free * rows];
+        }
         std::vector<uint16_t> la(sa.size()), lb(sa.size());
-        const size_t ea = scalar->quantise(&steps, x.data(), element, rows, ptrdiff_t(stride), sa.data(), la.data());
-        const size_t eb = k->quantise(&steps, x.data(), element, rows, ptrdiff_t(stride), sb.data(), lb.data());
+        const size_t ea = scalar->quantise(&steps, x.data(), element, rows, ptrdiff_t(stride), ca.data(), la.data());
+        const size_t eb = k->quantise(&steps, x.data(), element, rows, ptrdiff_t(stride), cb.data(), lb.data());
         tally.Same("quantise escapes " + what, &ea, &eb, sizeof ea);
         tally.Same("quantise symbols " + what, sa.data(), sb.data(), sa.size());
         tally.Same("quantise low " + what, la.data(), lb.data(), 2 * la.size());
         std::vector<uint8_t> ya(x.size()), yb(x.size());
-        scalar->restore(&steps, sa.data(), la.data(), rows, ya.data(), element, ptrdiff_t(stride));
-        k->restore(&steps, sa.data(), la.data(), rows, yb.data(), element, ptrdiff_t(stride));
+        scalar->restore(&steps, ca.data(), la.data(), rows, ya.data(), element, ptrdiff_t(stride));
+        k->restore(&steps, ca.data(), la.data(), rows, yb.data(), element, ptrdiff_t(stride));
         tally.Same("restore " + what, ya.data(), yb.data(), ya.size());
         std::vector<float> ma(3 * channels), mb(3 * channels);
         scalar->moments(x.data(), element, channels, rows, ptrdiff_t(stride), &ma[0], &ma[channels], &ma[2 * channels]);
@@ -108,43 +115,51 @@ void CheckBlocks(const nc_kv* scalar, const nc_kv* k, bool quick, Tally& tally) 
 
 void CheckEncode(int32_t level, Tally& tally) {
   Random random(11);
-  for (int round = 0; round < 40; round++) {
-    // A random table of at most 256 symbols.
-    std::vector<uint32_t> table(256), used;
-    uint32_t left = 4096, start = 0;
+  for (int round = 0; round < 40 + 4097; round++) {
+    // Random widths of at most 256 symbols; every width comes up in some round.
+    std::vector<uint32_t> widths(256), table(512), used;
+    uint32_t left = 4096;
     for (size_t s = 0; s < 256 && left > 0; s++) {
-      const uint32_t width = round == 0 || s == 255 ? left : uint32_t(random.In(0, int64_t(left) >> (round % 6)));
+      uint32_t width = round == 0 || s == 255 ? left : uint32_t(random.In(0, int64_t(left) >> (round % 6)));
+      if (round >= 40 && s < 2) width = s == 0 ? uint32_t(round - 40) : left;
       if (width == 0) continue;
-      table[s] = start | width << 16;
+      widths[s] = width;
       used.push_back(uint32_t(s));
-      start += width, left -= width;
+      left -= width;
     }
-    if (used.empty()) continue;
-    std::vector<uint8_t> symbols(32 * size_t(random.In(0, 200)));
+    rans_encode_table(widths.data(), widths.size(), table.data());
+    std::vector<uint8_t> symbols(32 * size_t(random.In(0, round < 40 ? 200 : 20)));
     for (auto& s : symbols) s = uint8_t(used[size_t(random.In(0, int64_t(used.size()) - 1))]);
     std::vector<uint32_t> lanes(32), other;
-    for (auto& x : lanes) x = uint32_t(random.In(65536, 0xFFFFFFFF));
+    for (auto& x : lanes) x = random.In(0, 7) > 0 ? uint32_t(random.In(65536, 0xFFFFFFFF)) : 0xFFFFFFFFu;
+    // Just below and at multiples of the widths.
+    for (size_t i = 0; i < 32 && !symbols.empty(); i += 3) {
+      const uint64_t width = widths[symbols[symbols.size() - 32 + i]];
+      const uint64_t x = width * uint64_t(random.In(0, 1 << 20)) - uint64_t(random.In(0, 1));
+      if (x >= 65536 && x <= 0xFFFFFFFFu) lanes[i] = uint32_t(x);
+    }
     other = lanes;
-    std::vector<uint16_t> a(symbols.size() + 8), b(symbols.size() + 8);
-    const size_t na = rans_encode_scalar(table.data(), lanes.data(), 32, symbols.data(), symbols.size(), a.data());
-    const size_t nb = rans_encode_32(level, table.data(), other.data(), symbols.data(), symbols.size(), b.data());
+    const size_t room = symbols.size() + 8;
+    std::vector<uint16_t> a(room), b(room);
+    const size_t na =
+        rans_encode_scalar(table.data(), lanes.data(), 32, symbols.data(), symbols.size(), a.data() + room);
+    const size_t nb = rans_encode_32(level, table.data(), other.data(), symbols.data(), symbols.size(), b.data() + room);
     tally.Same("rANS words", &na, &nb, sizeof na);
-    if (na == nb) tally.Same("rANS words' values", a.data(), b.data(), 2 * na);
+    if (na == nb) tally.Same("rANS words' values", a.data() + room - na, b.data() + room - na, 2 * na);
     tally.Same("rANS lanes", lanes.data(), other.data(), 4 * 32);
   }
 }
 
-void CheckTranspose(Tally& tally) {
+void CheckCount(Tally& tally) {
   Random random(13);
-  for (size_t rows : {1, 7, 8, 31, 256})
-    for (size_t columns : {1, 8, 13, 64}) {
-      std::vector<uint8_t> x(rows * columns), y(x.size()), expected(x.size());
-      for (auto& byte : x) byte = uint8_t(random.Next() >> 20);
-      for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < columns; c++) expected[c * rows + r] = x[r * columns + c];
-      nc_kv_transpose(x.data(), rows, columns, y.data());
-      tally.Same("transpose", expected.data(), y.data(), y.size());
-    }
+  for (size_t count : {0, 1, 7, 8, 1001}) {
+    std::vector<uint8_t> x(count);
+    std::vector<uint32_t> counts(256), expected(256);
+    for (auto& byte : x) byte = uint8_t(random.In(0, 3) ? random.Next() >> 20 : 5);
+    for (const uint8_t byte : x) expected[byte]++;
+    nc_kv_count(x.data(), count, counts.data());
+    tally.Same("count", expected.data(), counts.data(), 4 * counts.size());
+  }
 }
 
 // A matrix whose rows begin at whole lines, as the kernels want them, zeros behind the columns.
@@ -261,5 +276,5 @@ void CheckKV(int32_t level, bool quick, Tally& tally) {
   CheckBlocks(scalar, k, quick, tally);
   CheckLinear(scalar, k, quick, tally);
   CheckEncode(level, tally);
-  CheckTranspose(tally);
+  CheckCount(tally);
 }

@@ -9,6 +9,12 @@
 /// Where a file is written to, front to back.
 package protocol ByteSink {
   mutating func write(_ bytes: ArraySlice<UInt8>) throws(BitstreamError)
+  /// About so many more bytes will be written.
+  mutating func expect(_ count: Int)
+}
+
+extension ByteSink {
+  package mutating func expect(_ count: Int) {}
 }
 
 /// Collects what is written.
@@ -18,6 +24,8 @@ package struct MemorySink: ByteSink, Sendable {
   package init() {}
 
   package mutating func write(_ bytes: ArraySlice<UInt8>) { self.bytes.append(contentsOf: bytes) }
+
+  package mutating func expect(_ count: Int) { bytes.reserveCapacity(bytes.count + count) }
 }
 
 /// Writes to an open file descriptor, a file's or a pipe's, which the caller opens and closes.

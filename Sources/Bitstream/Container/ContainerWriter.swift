@@ -22,6 +22,9 @@ package struct ContainerWriter<Sink: ByteSink>: ~Copyable {
 
   package var tracks: [TrackHeader] { rules.tracks }
 
+  /// About so many more bytes will be written.
+  package mutating func expect(_ count: Int) { sink.expect(count) }
+
   /// Appends a track and returns its number.
   @discardableResult
   package mutating func append(_ track: TrackHeader) throws(BitstreamError) -> UInt32 {

@@ -45,16 +45,16 @@ typedef struct nc_kv {
       const void* from, int32_t element, size_t channels, size_t rows, ptrdiff_t stride, float* sum, float* squares,
       float* largest);
 
-  // symbols, low: [rows, channels]; low may be NULL where low_bits is 0. Values that are not finite, or whose d does not
-  // fit, become symbol 0. Returns how many do.
+  // columns: by channel, where its symbols are, [rows]; low: [rows, channels], may be NULL where low_bits is 0. Values that
+  // are not finite, or whose d does not fit, become symbol 0. Returns how many do.
   size_t (*quantise)(
-      const nc_kv_steps* steps, const void* from, int32_t element, size_t rows, ptrdiff_t stride, uint8_t* symbols,
+      const nc_kv_steps* steps, const void* from, int32_t element, size_t rows, ptrdiff_t stride, uint8_t* const* columns,
       uint16_t* low);
 
   // The inverse: x = (float)(4 d + middle) * step, rounded to the element to nearest even, its magnitude at most the
   // element's largest finite number. Escapes give some finite number.
   void (*restore)(
-      const nc_kv_steps* steps, const uint8_t* symbols, const uint16_t* low, size_t rows, void* to, int32_t element,
+      const nc_kv_steps* steps, const uint8_t* const* columns, const uint16_t* low, size_t rows, void* to, int32_t element,
       ptrdiff_t stride);
 
   // Elements to floats and back as in `restore`; infinities and NaNs pass to_float only.
@@ -95,8 +95,8 @@ void nc_kv_scale(const float* from, const float* scales, size_t count, float* to
 // Turns pairs of channels, 2i and 2i + 1 or i and i + pairs, by the angles of `cosines` and `sines`, in place.
 void nc_kv_turn(float* channels, size_t pairs, int32_t halves, const float* cosines, const float* sines);
 
-// to[c * rows + r] = from[r * columns + c].
-void nc_kv_transpose(const uint8_t* from, size_t rows, size_t columns, uint8_t* to);
+// How often each byte occurs: counts[256].
+void nc_kv_count(const uint8_t* bytes, size_t count, uint32_t* counts);
 
 // The kernels of a level (NC_LEVEL_...); NULL where this CPU or build lacks it.
 const nc_kv* nc_kv_at(int32_t level);

@@ -36,15 +36,22 @@ size_t rans_decode_32(
 
 // Encodes symbols[count - 1], ..., symbols[0]; symbol i uses lane i % lane_count. Returns how many words it wrote.
 //
-// table: 256 entries, one per symbol: start (bits 0-15), width (16-31), 1...4096 for every symbol that occurs.
+// table: as rans_encode_table makes it; of every symbol that occurs the width is at least 1.
 // lanes: `lane_count` states (a power of two, at most 32), each in 2^16...2^32 - 1, as after the first word.
-// words: room for `count` + 8; in the order of writing, which the stream has reversed.
+// end: the words' end, in front of which there is room for `count` + 8; they are written downwards, as the stream has them.
 size_t rans_encode_scalar(
-    const uint32_t *table, uint32_t *lanes, size_t lane_count, const uint8_t *symbols, size_t count, uint16_t *words);
+    const uint32_t *table, uint32_t *lanes, size_t lane_count, const uint8_t *symbols, size_t count, uint16_t *end);
 
 // As rans_encode_scalar with 32 lanes and `count` a multiple of 32, at `level` or the nearest one below.
 size_t rans_encode_32(
-    int level, const uint32_t *table, uint32_t *lanes, const uint8_t *symbols, size_t count, uint16_t *words);
+    int level, const uint32_t *table, uint32_t *lanes, const uint8_t *symbols, size_t count, uint16_t *end);
+
+// The table for decoding, 4096 entries, of symbols with these widths: at most 256, whose sum is 4096.
+void rans_decode_table(const uint32_t *widths, size_t count, uint32_t *table);
+
+// The same for encoding. table: 512 entries. Of symbol s, the first 256 hold the start (bits 0-11), the shift (12-15), the width (16-28) and an addend (31), the others a factor: of states x that s takes,
+// x / width = ((x + addend) * factor >> 32) >> shift.
+void rans_encode_table(const uint32_t *widths, size_t count, uint32_t *table);
 
 #ifdef __cplusplus
 }

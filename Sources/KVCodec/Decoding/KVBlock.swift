@@ -27,46 +27,31 @@ enum KVBlock {
     var fields = KVFields(bytes)
     let steps = try KVSteps(
       parsing: Array(try fields.prefixed("steps")), heads: tensor.heads, channels: tensor.channels)
-    let count = tensor.elementCount
-    let symbols = try self.symbols(&fields, steps, tensor)
+    let (count, tokens) = (tensor.elementCount, tensor.tokens)
+    let payload = Array(try fields.prefixed("symbols"))
     let low = try lowBits(&fields, count: count, bits: steps.lowBits)
-    symbols.withUnsafeBufferPointer { symbols in
-      low.withUnsafeBufferPointer { low in
-        for head in 0..<tensor.heads where tensor.tokens > 0 {
-          steps.withKernelSteps(head: head) { view in
-            let first = head * tensor.tokens * tensor.channels
-            withUnsafePointer(to: view) {
-              kvKernels().restore(
-                $0, symbols.baseAddress! + first, low.isEmpty ? nil : low.baseAddress! + first, tensor.tokens,
-                tensor.row(head: head, token: 0).baseAddress!, tensor.element.kernel, tensor.tokenStride)
+    let order = steps.order
+    try withUnsafeTemporaryAllocation(of: UInt8.self, capacity: count) { symbols in
+      try BlockRANS.decode(payload, with: zip(steps.tables, order.counts).map { ($0, $1 * tokens) }, into: symbols)
+      guard count > 0, let start = symbols.baseAddress else { return }
+      var columns = [UnsafePointer<UInt8>?](repeating: nil, count: order.columns.count)
+      for (place, column) in order.columns.enumerated() { columns[column] = UnsafePointer(start + place * tokens) }
+      columns.withUnsafeBufferPointer { columns in
+        low.withUnsafeBufferPointer { low in
+          for head in 0..<tensor.heads {
+            steps.withKernelSteps(head: head) { view in
+              withUnsafePointer(to: view) {
+                kvKernels().restore(
+                  $0, columns.baseAddress! + head * tensor.channels,
+                  low.isEmpty ? nil : low.baseAddress! + head * tokens * tensor.channels, tokens,
+                  tensor.row(head: head, token: 0).baseAddress!, tensor.element.kernel, tensor.tokenStride)
+              }
             }
           }
         }
       }
-    }
-    try restoreEscapes(&fields, symbols, into: tensor)
-  }
-
-  /// [head, token, channel]
-  private static func symbols(_ fields: inout KVFields, _ steps: KVSteps, _ tensor: KVTensor) throws -> [UInt8] {
-    let (count, tokens, channels) = (tensor.elementCount, tensor.tokens, tensor.channels)
-    let payload = Array(try fields.prefixed("symbols"))
-    return try withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 2 * count) { aside in
-      let coded = UnsafeMutableBufferPointer(rebasing: aside[..<count])
-      let columns = UnsafeMutableBufferPointer(rebasing: aside[count...])
-      let order = steps.order
-      try BlockRANS.decode(payload, with: zip(steps.tables, order.counts).map { ($0, $1 * tokens) }, into: coded)
-      guard count > 0, let to = columns.baseAddress, let from = coded.baseAddress else { return [] }
-      for (place, column) in order.columns.enumerated() {
-        (to + column * tokens).update(from: from + place * tokens, count: tokens)
-      }
-      return [UInt8](unsafeUninitializedCapacity: count) { symbols, initialised in
-        for head in 0..<tensor.heads {
-          let first = head * tokens * channels
-          nc_kv_transpose(to + first, channels, tokens, symbols.baseAddress! + first)
-        }
-        initialised = count
-      }
+      let mayEscape = steps.tables.contains { $0.model.widths[Int(escape)] > 0 }
+      try restoreEscapes(fields.rest(), mayEscape ? columns.map { $0! } : [], into: tensor)
     }
   }
 
@@ -90,23 +75,40 @@ enum KVBlock {
     }
   }
 
-  private static func restoreEscapes(_ fields: inout KVFields, _ symbols: [UInt8], into tensor: KVTensor) throws {
+  /// `columns`: each channel's symbols; none if none of them can be an escape.
+  private static func restoreEscapes(
+    _ escapes: ArraySlice<UInt8>, _ columns: [UnsafePointer<UInt8>], into tensor: KVTensor
+  ) throws {
     let size = tensor.element.bytes
-    let escapes = Array(fields.rest())
-    var taken = 0
-    guard !symbols.isEmpty else { return }
-    // Few blocks have any.
-    if !escapes.isEmpty || symbols.withUnsafeBytes({ memchr($0.baseAddress!, 0, $0.count) != nil }) {
-      for (i, symbol) in symbols.enumerated() where symbol == escape {
-        guard taken + size <= escapes.count else { throw CodecError.damagedKV("there are fewer escapes than symbols for them") }
-        let (row, channel) = i.quotientAndRemainder(dividingBy: tensor.channels)
+    guard let places = self.places(of: columns, in: tensor, atMost: escapes.count / size) else {
+      throw CodecError.damagedKV("there are fewer escapes than symbols for them")
+    }
+    escapes.withUnsafeBytes { escapes in
+      for (i, place) in places.enumerated() {
+        let (row, channel) = place.quotientAndRemainder(dividingBy: tensor.channels)
         let (head, token) = row.quotientAndRemainder(dividingBy: tensor.tokens)
         let to = tensor.row(head: head, token: token)
-        for b in 0..<size { to[channel * size + b] = escapes[taken + b] }
-        taken += size
+        for b in 0..<size { to[channel * size + b] = escapes[i * size + b] }
       }
     }
-    guard taken == escapes.count else { throw CodecError.damagedKV("\(escapes.count - taken) bytes follow a block's last escape") }
+    let left = escapes.count - places.count * size
+    guard left == 0 else { throw CodecError.damagedKV("\(left) bytes follow a block's last escape") }
+  }
+
+  /// Where the escapes are, rising, as indices of [head, token, channel]; nil if there are more than `limit`.
+  static func places(of columns: [UnsafePointer<UInt8>], in tensor: KVTensor, atMost limit: Int) -> [Int]? {
+    var places: [Int] = []
+    for (column, symbols) in columns.enumerated() {
+      let (head, channel) = column.quotientAndRemainder(dividingBy: tensor.channels)
+      var token = 0
+      while token < tensor.tokens, let found = memchr(symbols + token, Int32(escape), tensor.tokens - token) {
+        token = UnsafeRawPointer(symbols).distance(to: found)
+        guard places.count < limit else { return nil }
+        places.append((head * tensor.tokens + token) * tensor.channels + channel)
+        token += 1
+      }
+    }
+    return places.sorted()
   }
 }
 

@@ -120,8 +120,18 @@ public struct KVCacheDecoder: Sendable {
     guard bytes <= options.maxMemory, beside <= options.maxMemory - bytes else {
       throw CodecError(.limitExceeded, "the cache takes more than the \(options.maxMemory) bytes allowed. Raise maxMemory, or decode a part of it.")
     }
+    // One piece of memory for all: large ones come in huge pages.
+    let tensors = 2 * wanted.layers.count
+    guard let storage = KVStorage(zeroed: bytes + 64 * tensors) else {
+      throw CodecError(.limitExceeded, "there is no memory for the cache. Free some, or decode a part of it.")
+    }
+    var next = 0
     return try wanted.layers(positions) { heads, tokens, channels, element in
-      KVTensor(zeroedHeads: heads, tokens: tokens, channels: channels, element: element)
+      let row = channels * element.bytes
+      defer { next += (heads * tokens * row + 63) & ~63 }
+      return KVTensor(
+        heads: heads, tokens: tokens, channels: channels, element: element, storage: storage, offset: next,
+        headStride: row * tokens, tokenStride: row)
     }
   }
 

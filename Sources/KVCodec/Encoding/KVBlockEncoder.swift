@@ -36,11 +36,11 @@ struct KVStepRule {
 /// A tensor's symbols, and how they came to be.
 struct KVQuantised {
   let steps: KVSteps
-  /// [head, token, channel]
-  private let symbols: [UInt8]
-  /// The same, [class, head, channel, token], and how many of them each class has.
+  /// [class, head, channel, token], and how many of them each class has.
   let ordered: [UInt8]
   let counts: [Int]
+  /// The columns in that order, by head and channel: where each one stands.
+  private let columns: [Int]
   /// [head, token, channel]; empty without low bits.
   private let low: [UInt16]
   private let escapeCount: Int
@@ -74,9 +74,9 @@ struct KVQuantised {
         tables: tables)
     }
     let plain = steps([BlockRANS.Table](repeating: Self.anyTable, count: classes.count))
-    (symbols, low, escapeCount) = Self.quantise(tensor, plain, exact: exact)
     let order = plain.order
-    ordered = Self.ordered(symbols, tensor, order.columns)
+    columns = order.columns
+    (ordered, low, escapeCount) = Self.quantise(tensor, plain, columns, exact: exact)
     counts = order.counts.map { $0 * tensor.tokens }
     var (tables, end) = ([BlockRANS.Table](), 0)
     for count in counts {
@@ -146,29 +146,37 @@ struct KVQuantised {
     return (keys.map { key in UInt8(max(0, (firsts.firstIndex { $0 > key } ?? firsts.count) - 1)) }, firsts.count)
   }
 
+  /// Symbols in the order in which they are coded.
   private static func quantise(
-    _ tensor: KVTensor, _ steps: KVSteps, exact: Int
+    _ tensor: KVTensor, _ steps: KVSteps, _ order: [Int], exact: Int
   ) -> (symbols: [UInt8], low: [UInt16], escapes: Int) {
     let kernels = kvKernels()
-    let count = tensor.elementCount
+    let (count, tokens) = (tensor.elementCount, tensor.tokens)
+    guard count > 0 else { return ([], [], 0) }
     var escapes = 0
     let hasLow = steps.lowBits > 0
     var low = [UInt16](repeating: 0, count: hasLow ? count : 0)
     let symbols = [UInt8](unsafeUninitializedCapacity: count) { symbols, initialised in
+      var columns = [UnsafeMutablePointer<UInt8>?](repeating: nil, count: order.count)
+      for (place, column) in order.enumerated() { columns[column] = symbols.baseAddress! + place * tokens }
       low.withUnsafeMutableBufferPointer { low in
-        for head in 0..<tensor.heads where tensor.tokens > 0 {
-          steps.withKernelSteps(head: head) { view in
-            let first = head * tensor.tokens * tensor.channels
-            withUnsafePointer(to: view) {
-              escapes += kernels.quantise(
-                $0, tensor.row(head: head, token: 0).baseAddress!, tensor.element.kernel, tensor.tokens,
-                tensor.tokenStride, symbols.baseAddress! + first, hasLow ? low.baseAddress! + first : nil)
-            }
-            for i in first..<first + exact * tensor.channels where symbols[i] != KVBlock.escape {
-              symbols[i] = KVBlock.escape
-              escapes += 1
+        columns.withUnsafeBufferPointer { columns in
+          for head in 0..<tensor.heads {
+            steps.withKernelSteps(head: head) { view in
+              withUnsafePointer(to: view) {
+                escapes += kernels.quantise(
+                  $0, tensor.row(head: head, token: 0).baseAddress!, tensor.element.kernel, tokens, tensor.tokenStride,
+                  columns.baseAddress! + head * tensor.channels,
+                  hasLow ? low.baseAddress! + head * tokens * tensor.channels : nil)
+              }
             }
           }
+        }
+      }
+      for place in order.indices {
+        for i in place * tokens..<place * tokens + exact where symbols[i] != KVBlock.escape {
+          symbols[i] = KVBlock.escape
+          escapes += 1
         }
       }
       initialised = count
@@ -176,40 +184,15 @@ struct KVQuantised {
     return (symbols, low, escapes)
   }
 
-  /// Symbols in the order in which they are coded.
-  private static func ordered(_ symbols: [UInt8], _ tensor: KVTensor, _ order: [Int]) -> [UInt8] {
-    let (count, tokens, channels) = (symbols.count, tensor.tokens, tensor.channels)
-    guard count > 0 else { return [] }
-    return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: count) { columns in
-      symbols.withUnsafeBufferPointer { symbols in
-        for head in 0..<tensor.heads {
-          let first = head * tokens * channels
-          nc_kv_transpose(symbols.baseAddress! + first, tokens, channels, columns.baseAddress! + first)
-        }
-      }
-      return [UInt8](unsafeUninitializedCapacity: count) { ordered, initialised in
-        for (place, column) in order.enumerated() {
-          (ordered.baseAddress! + place * tokens).initialize(from: columns.baseAddress! + column * tokens, count: tokens)
-        }
-        initialised = count
-      }
-    }
-  }
-
   /// The distribution of symbols.
   private static func table(_ symbols: ArraySlice<UInt8>) throws -> BlockRANS.Table {
-    // Four histograms, so that runs of a symbol do not wait for themselves.
-    var counts = [UInt32](repeating: 0, count: 1024)
-    counts.withUnsafeMutableBufferPointer { counts in
-      symbols.withUnsafeBufferPointer { symbols in
-        for i in 0..<symbols.count { counts[(i & 3) << 8 | Int(symbols[i])] &+= 1 }
-      }
+    var counts = [UInt32](repeating: 0, count: 256)
+    symbols.withUnsafeBufferPointer { symbols in
+      if let start = symbols.baseAddress { nc_kv_count(start, symbols.count, &counts) }
     }
-    var sums = Array(counts[..<256])
-    for i in 256..<1024 { sums[i & 255] += counts[i] }
     // A table has at least one symbol.
-    if symbols.isEmpty { sums[128] = 1 }
-    return try BlockRANS.Table(CategoricalModel(counts: sums, precision: 12), forDecoding: false)
+    if symbols.isEmpty { counts[128] = 1 }
+    return try BlockRANS.Table(CategoricalModel(counts: counts, precision: 12), forDecoding: false)
   }
 
   fileprivate var packedLowBits: [UInt8] {
@@ -237,10 +220,14 @@ struct KVQuantised {
     let size = tensor.element.bytes
     var bytes: [UInt8] = []
     bytes.reserveCapacity(escapeCount * size)
-    for (i, symbol) in symbols.enumerated() where symbol == KVBlock.escape {
-      let (row, channel) = i.quotientAndRemainder(dividingBy: tensor.channels)
-      let (head, token) = row.quotientAndRemainder(dividingBy: tensor.tokens)
-      tensor.withRow(head: head, token: token) { bytes += $0[channel * size..<(channel + 1) * size] }
+    ordered.withUnsafeBufferPointer { ordered in
+      var starts = [UnsafePointer<UInt8>](repeating: ordered.baseAddress!, count: columns.count)
+      for (place, column) in columns.enumerated() { starts[column] = ordered.baseAddress! + place * tensor.tokens }
+      for place in KVBlock.places(of: starts, in: tensor, atMost: escapeCount) ?? [] {
+        let (row, channel) = place.quotientAndRemainder(dividingBy: tensor.channels)
+        let (head, token) = row.quotientAndRemainder(dividingBy: tensor.tokens)
+        tensor.withRow(head: head, token: token) { bytes += $0[channel * size..<(channel + 1) * size] }
+      }
     }
     return bytes
   }

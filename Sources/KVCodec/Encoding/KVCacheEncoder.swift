@@ -164,6 +164,7 @@ public struct KVCacheEncoder: Sendable {
     let chunk = Int(configuration.chunkTokens)
     let segment = configuration.scheme == .adaptive ? max(1, options.segmentTokens / chunk) * chunk : chunk
     var start = positions.lowerBound
+    let before = writer.offset
     while start < positions.upperBound {
       try Task.checkCancellation()
       let tokens = min(chunk, positions.upperBound - start)
@@ -177,6 +178,10 @@ public struct KVCacheEncoder: Sendable {
             data: KVPayload.bytes(tokens: tokens, blocks: blocks)[...]))
       }
       start += tokens
+      // Parts take about as much as each other.
+      if start == positions.lowerBound + tokens {
+        writer.expect((writer.offset - before) * 9 / 8 / tokens * (positions.upperBound - start))
+      }
       options.progress?(
         CodingProgress(fraction: Double(start - positions.lowerBound) / Double(positions.count), stage: "tokens"))
     }

@@ -166,8 +166,9 @@ final class KVChain {
     while done < tokens {
       // Only now: after a file's last token nobody needs what is learned from it.
       if owed > 0, !learners.isEmpty { learn(threads) }
+      // Links that do not learn have no events, and fuller batches.
       var next = count + 1
-      while next < count + min(tokens - done, Self.stretchTokens), !Self.isEvent(next) { next += 1 }
+      while next < count + min(tokens - done, Self.stretchTokens), learners.isEmpty || !Self.isEvent(next) { next += 1 }
       let stretch = next - count
       let plain = max(0, tokens - fine.tokens - done)
       try pass(first: done, tokens: stretch, fine, plain: plain, coder, threads)

@@ -18,10 +18,12 @@ struct Tables {
       *table = nc_kv();
       InstallKVBlocksScalar(table);
       InstallKVLinearScalar(table);
+      InstallKVSymbolsScalar(table);
       table->level = level;
       if (level == NC_LEVEL_SCALAR) continue;
       InstallKVBlocks(TargetOf(level), table);
       InstallKVLinear(TargetOf(level), table);
+      InstallKVSymbols(TargetOf(level), table);
     }
   }
 };
@@ -45,29 +47,6 @@ void nc_kv_count(const uint8_t* bytes, size_t count, uint32_t* counts) {
   }
   for (; i < count; i++) parts[0][bytes[i]]++;
   for (int s = 0; s < 256; s++) counts[s] = parts[0][s] + parts[1][s] + parts[2][s] + parts[3][s];
-}
-
-uint32_t nc_kv_scale_indices(
-    const int32_t* states, int32_t offset, const uint16_t* expected, size_t count, uint8_t* indices) {
-  uint32_t sum = 0;
-  for (size_t i = 0; i < count; i++) {
-    const int32_t base = (states[i] + 2048) >> 12, index = base + offset;
-    sum += expected[base];
-    indices[i] = static_cast<uint8_t>(index < 0 ? 0 : index > 63 ? 63 : index);
-  }
-  return sum;
-}
-
-uint32_t nc_kv_adapt(
-    int32_t* states, const uint8_t* indices, const int16_t* symbols, size_t count, const int16_t* moves) {
-  uint32_t sum = 0;
-  for (size_t i = 0; i < count; i++) {
-    const int32_t magnitude = symbols[i] < 0 ? -int32_t{symbols[i]} : symbols[i];
-    sum += static_cast<uint32_t>(magnitude < 4095 ? magnitude : 4095);
-    const int32_t state = states[i] + moves[64 * indices[i] + (magnitude < 63 ? magnitude : 63)];
-    states[i] = state < 0 ? 0 : state > (63 << 12) ? 63 << 12 : state;
-  }
-  return sum;
 }
 
 void nc_kv_scale(const float* from, const float* scales, size_t count, float* to) {

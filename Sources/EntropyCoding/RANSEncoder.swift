@@ -32,7 +32,35 @@ package struct RANSEncoder: ~Copyable {
     _ values: UnsafeBufferPointer<Int16>, indices: UnsafeBufferPointer<UInt8>, tables: TableSet
   ) throws {
     precondition(values.count == indices.count, "one index per value")
-    for i in 0..<values.count { try append(values[i], table: Int(indices[i]), of: tables) }
+    let first = steps.count
+    steps.append(contentsOf: repeatElement(0, count: values.count))
+    var done = 0
+    while true {
+      done = steps.withUnsafeMutableBufferPointer { steps in
+        tables.outlines.withUnsafeBufferPointer { outlines in
+          tables.steps.withUnsafeBufferPointer { known in
+            for i in done..<values.count {
+              let table = Int(indices[i])
+              precondition(table < outlines.count, "a table of the set")
+              let outline = outlines[table]
+              let offset = Int(values[i]) &- outline.values.lowerBound
+              guard offset >= 0, offset <= outline.values.upperBound &- outline.values.lowerBound else { return i }
+              steps[first &+ i] = known[outline.firstStep &+ offset]
+            }
+            return values.count
+          }
+        }
+      }
+      guard done < values.count else { return }
+      // Few values are outside their tables' ranges.
+      do {
+        steps[first + done] = try escape(values[done], outline: tables.outlines[Int(indices[done])], at: first + done)
+      } catch {
+        steps.removeLast(values.count - done)
+        throw error
+      }
+      done += 1
+    }
   }
 
   package mutating func append(_ values: [Int16], indices: [UInt8], tables: TableSet) throws {
@@ -49,16 +77,17 @@ package struct RANSEncoder: ~Copyable {
     if offset >= 0 && offset < outline.values.count {
       steps.append(tables.steps[outline.firstStep + offset])
     } else {
-      try escape(value, outline: outline)
+      steps.append(try escape(value, outline: outline, at: steps.count))
     }
   }
 
-  private mutating func escape(_ value: Int16, outline: TableSet.Outline) throws {
+  /// The interval of the escape, and what stands behind it at step `step`.
+  private mutating func escape(_ value: Int16, outline: TableSet.Outline, at step: Int) throws -> UInt32 {
     guard outline.escapeStart < 65536 else {
       throw EntropyError(.symbolOutsideModel, in: "rANS encoder", "\(value) is outside \(outline.values)")
     }
-    escapes.append(EscapeStep(step: steps.count, fields: Escape(value, outside: outline.values)))
-    steps.append(outline.escapeStart | (65535 - outline.escapeStart) << 16)
+    escapes.append(EscapeStep(step: step, fields: Escape(value, outside: outline.values)))
+    return outline.escapeStart | (65535 - outline.escapeStart) << 16
   }
 
   /// Appends `count` (1...16) raw bits of `value`, as one step.
@@ -94,7 +123,12 @@ package struct RANSEncoder: ~Copyable {
     var writer = LaneWriter(count: count)
     var escape = escapes.count - 1
     steps.withUnsafeBufferPointer { steps in
-      for n in stride(from: steps.count - 1, through: 0, by: -1) {
+      var n = steps.count - 1
+      while n >= 0 {
+        // Down to the next escape in one go.
+        let last = escape >= 0 ? escapes[escape].step : -1
+        if n - last >= 8, count == 4 { n = writer.pushFour(steps, from: n, downTo: last) }
+        guard n >= 0 else { break }
         let lane = n & (count - 1)
         if escape >= 0 && escapes[escape].step == n {
           let e = escapes[escape].fields
@@ -104,6 +138,7 @@ package struct RANSEncoder: ~Copyable {
         }
         let step = steps[n]
         writer.push(start: UInt64(step & 0xffff), width: UInt64(step >> 16) + 1, lane: lane)
+        n -= 1
       }
     }
     return writer.payload()
@@ -150,6 +185,42 @@ package struct RANSEncoder: ~Copyable {
       }
       let quotient = x / width
       lanes[lane] = quotient << 16 &+ (x &- quotient &* width) &+ start
+    }
+
+    /// Pushes steps n, n - 1, ... above step `last`, groups of four that begin at multiples of it, as far as there are any, once there
+    /// are words. Returns the next step.
+    mutating func pushFour(_ steps: UnsafeBufferPointer<UInt32>, from n: Int, downTo last: Int) -> Int {
+      guard !words.isEmpty, n & 3 == 3 else { return n }
+      var (a, b, c, d) = (lanes[0], lanes[1], lanes[2], lanes[3])
+      var n = n
+      while n - last >= 4 {
+        // A step gives a word at most.
+        let some = min((n - last) / 4, 256)
+        let room = [UInt32](unsafeUninitializedCapacity: 4 * some) { room, count in
+          let to = room.baseAddress!
+          @inline(__always)
+          func push(_ x: inout UInt64, _ step: UInt32) {
+            let width = UInt64(step >> 16) &+ 1
+            if x >= width << 40 {
+              to[count] = UInt32(truncatingIfNeeded: x)
+              count &+= 1
+              x >>= 32
+            }
+            let quotient = x / width
+            x = quotient << 16 &+ (x &- quotient &* width) &+ UInt64(step & 0xffff)
+          }
+          for _ in 0..<some {
+            push(&d, steps[n])
+            push(&c, steps[n &- 1])
+            push(&b, steps[n &- 2])
+            push(&a, steps[n &- 3])
+            n &-= 4
+          }
+        }
+        words += room
+      }
+      (lanes[0], lanes[1], lanes[2], lanes[3]) = (a, b, c, d)
+      return n
     }
 
     func payload() -> [UInt8] {

@@ -268,6 +268,58 @@ void CheckLinear(const nc_kv* scalar, const nc_kv* k, bool quick, Tally& tally) 
   }
 }
 
+void CheckSymbols(const nc_kv* scalar, const nc_kv* k, Tally& tally) {
+  Random random(13);
+  std::vector<uint32_t> expected(64);
+  std::vector<int32_t> moves(64 * 64);
+  std::vector<float> thresholds(64 * 16);
+  for (auto& v : expected) v = uint32_t(random.In(0, 65535));
+  for (auto& v : moves) v = int32_t(random.In(-1216, 4864));
+  for (size_t i = 0; i < thresholds.size(); i++) thresholds[i] = i % 16 ? float(i % 16) - 0.5f + random.Unit() / 4 : 0;
+  for (int round = 0; round < 200; round++) {
+    // Whole vectors, and some left behind them.
+    const size_t count = size_t(random.In(0, 100));
+    std::vector<int32_t> states(count), other_states;
+    std::vector<int16_t> symbols(count), other_symbols;
+    std::vector<float> numbers(count);
+    for (size_t i = 0; i < count; i++) {
+      states[i] = int32_t(random.In(0, 3) ? random.In(0, 63 << 12) : random.In(0, 1) * (63 << 12));
+      symbols[i] = int16_t(random.In(0, 3) ? random.In(-2, 2) : random.In(-32767, 32767));
+      if (random.In(0, 3) == 0) symbols[i] = int16_t(random.In(-17, 17));
+      if (round % 4 == 0 && i / 16 % 2 == 0) symbols[i] = 0;
+      numbers[i] = symbols[i] + random.Unit() / 2;
+      if (random.In(0, 31) == 0) numbers[i] = NAN;
+    }
+    const int32_t offset = int32_t(random.In(-10, 24));
+    std::vector<uint8_t> tables(count), other_tables(count);
+    const uint32_t mean = scalar->scale_indices(states.data(), offset, expected.data(), count, tables.data());
+    if (k->scale_indices(states.data(), offset, expected.data(), count, other_tables.data()) != mean)
+      tally.Fail("sums of expected magnitudes differ");
+    tally.Same("scale indices", tables.data(), other_tables.data(), count);
+
+    other_symbols = symbols;
+    scalar->lower(symbols.data(), numbers.data(), tables.data(), thresholds.data(), count);
+    k->lower(other_symbols.data(), numbers.data(), tables.data(), thresholds.data(), count);
+    tally.Same("lower", symbols.data(), other_symbols.data(), 2 * count);
+
+    other_states = states;
+    const uint32_t sum = scalar->adapt(states.data(), tables.data(), symbols.data(), count, moves.data());
+    if (k->adapt(other_states.data(), tables.data(), symbols.data(), count, moves.data()) != sum)
+      tally.Fail("sums of magnitudes differ");
+    tally.Same("adapt", states.data(), other_states.data(), 4 * count);
+
+    const size_t room = (count + 15) / 16 * 16;
+    std::vector<uint16_t> list(room), other_list(room);
+    std::vector<float> factors(room), other_factors(room);
+    const float step = random.Unit();
+    const size_t found = scalar->nonzeros(symbols.data(), count, 0.0625f, step, list.data(), factors.data());
+    if (k->nonzeros(symbols.data(), count, 0.0625f, step, other_list.data(), other_factors.data()) != found)
+      tally.Fail("numbers of symbols that are not 0 differ");
+    tally.Same("nonzeros", list.data(), other_list.data(), 2 * found);
+    tally.Same("factors", factors.data(), other_factors.data(), 4 * found);
+  }
+}
+
 }  // namespace
 
 void CheckKV(int32_t level, bool quick, Tally& tally) {
@@ -275,6 +327,7 @@ void CheckKV(int32_t level, bool quick, Tally& tally) {
   CheckElements(scalar, k, quick, tally);
   CheckBlocks(scalar, k, quick, tally);
   CheckLinear(scalar, k, quick, tally);
+  CheckSymbols(scalar, k, tally);
   CheckEncode(level, tally);
   CheckCount(tally);
 }

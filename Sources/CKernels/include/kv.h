@@ -79,15 +79,27 @@ typedef struct nc_kv {
   // from[i] * scale rounded to the nearest whole number, to even between two, within +-limit (at most 2^24); NaN gives 0.
   // count is rounded up to a whole vector.
   void (*wholes)(const float* from, size_t count, float scale, int32_t limit, int32_t* to);
+
+  // Of the following, rows may begin anywhere.
+
+  // indices[i] = b + offset within 0...63, where b = (states[i] + 2048) >> 12, 0...63. Returns the sum of expected[b].
+  uint32_t (*scale_indices)(
+      const int32_t* states, int32_t offset, const uint32_t* expected, size_t count, uint8_t* indices);
+
+  // states[i] += moves[64 * indices[i] + min(|symbols[i]|, 63)], within 0...63 << 12. Returns the sum of min(|symbols[i]|, 4095).
+  uint32_t (*adapt)(
+      int32_t* states, const uint8_t* indices, const int16_t* symbols, size_t count, const int32_t* moves);
+
+  // list: the i whose symbols[i] is not 0, in rising order; factors: those symbols, nearer to 0 by `offset`, times step. Returns how
+  // many there are; what is behind them, up to `count` rounded up to 16, is unspecified.
+  size_t (*nonzeros)(
+      const int16_t* symbols, size_t count, float offset, float step, uint16_t* list, float* factors);
+
+  // Symbols of magnitude m, 1...15, become one nearer to 0 where |numbers[i]| < thresholds[16 * tables[i] + m].
+  // thresholds: [tables, 16], 0 for m = 0.
+  void (*lower)(
+      int16_t* symbols, const float* numbers, const uint8_t* tables, const float* thresholds, size_t count);
 } nc_kv;
-
-// indices[i] = b + offset within 0...63, where b = (states[i] + 2048) >> 12. Returns the sum of expected[b].
-uint32_t nc_kv_scale_indices(
-    const int32_t* states, int32_t offset, const uint16_t* expected, size_t count, uint8_t* indices);
-
-// states[i] += moves[64 * indices[i] + min(|symbols[i]|, 63)], within 0...63 << 12. Returns the sum of min(|symbols[i]|, 4095).
-uint32_t nc_kv_adapt(
-    int32_t* states, const uint8_t* indices, const int16_t* symbols, size_t count, const int16_t* moves);
 
 // to[i] = from[i] * scales[i]; NaN becomes 0.
 void nc_kv_scale(const float* from, const float* scales, size_t count, float* to);

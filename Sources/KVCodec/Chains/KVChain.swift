@@ -64,14 +64,7 @@ class KVChainLink: @unchecked Sendable {
   final func values(
     of symbols: UnsafePointer<Int16>, offset: Float, step: Float, in scratch: KVSparseScratch
   ) -> Int {
-    var count = 0
-    for i in 0..<width where symbols[i] != 0 {
-      let symbol = Float(symbols[i])
-      scratch.list[count] = UInt16(i)
-      scratch.factors[count] = (symbol < 0 ? symbol + offset : symbol - offset) * step
-      count += 1
-    }
-    return count
+    kvKernels().nonzeros(symbols, width, offset, step, scratch.list, scratch.factors)
   }
 
   final func withStates<R>(_ body: (UnsafeMutablePointer<Int32>) -> R) -> R {
@@ -166,8 +159,9 @@ final class KVChain {
     while done < tokens {
       // Only now: after a file's last token nobody needs what is learned from it.
       if owed > 0, !learners.isEmpty { learn(threads) }
+      // Links that do not learn have no events, and fuller batches.
       var next = count + 1
-      while next < count + min(tokens - done, Self.stretchTokens), !Self.isEvent(next) { next += 1 }
+      while next < count + min(tokens - done, Self.stretchTokens), learners.isEmpty || !Self.isEvent(next) { next += 1 }
       let stretch = next - count
       let plain = max(0, tokens - fine.tokens - done)
       try pass(first: done, tokens: stretch, fine, plain: plain, coder, threads)
@@ -225,7 +219,7 @@ final class KVChain {
   }
 
   private func pass(_ batch: KVBatch, place: Int, through number: Int, _ coder: any KVChainCoder) throws {
-    let link = links[number]
+    let link = links[number], kernels = kvKernels()
     // The link before, and the one before that; the third is for this one.
     let before = (0..<min(number, 2)).map { batch.coefficients[(number + 2 - $0) % 3] }
     link.predict(into: batch.predicted, tokens: batch.tokens, before: before)
@@ -235,12 +229,12 @@ final class KVChain {
       let shift = KVScales.shift(sixteenths: batch.octaves[t])
       let offset = KVScales.offset(energy: batch.energies[t]) + Int32(shift)
       let expected = KVScales.shifted[shift].withUnsafeBufferPointer { means in
-        link.withStates { nc_kv_scale_indices($0, offset, means.baseAddress!, width, indices) }
+        link.withStates { kernels.scale_indices($0, offset, means.baseAddress!, width, indices) }
       }
       try coder.code(link: number, token: t, of: batch, tables: UnsafeBufferPointer(batch.indices))
       if link.adapts {
         let sum = KVScales.moves.withUnsafeBufferPointer { moves in
-          link.withStates { nc_kv_adapt($0, indices, symbols, width, moves.baseAddress!) }
+          link.withStates { kernels.adapt($0, indices, symbols, width, moves.baseAddress!) }
         }
         batch.energies[t] = KVScales.energy(batch.energies[t], sum: sum, expected: expected)
       }

@@ -13,16 +13,16 @@ package enum KVScales {
   /// Tables that a symbol's moves up by where steps are finer by so many sixteenths of an octave, 0...32.
   static func shift(sixteenths: Int) -> Int { (sixteenths * 439 + 512) >> 10 }
   /// `expected`, of tables that are so many further up.
-  static let shifted: [[UInt16]] = (0...shift(sixteenths: KVFineSteps.maximumSixteenths)).map { shift in
-    (0..<64).map { expected[min($0 + shift, 63)] }
+  static let shifted: [[UInt32]] = (0...shift(sixteenths: KVFineSteps.maximumSixteenths)).map { shift in
+    (0..<64).map { UInt32(expected[min($0 + shift, 63)]) }
   }
 
   /// By table and magnitude, up to 63: what a symbol adds to its component's state.
-  static let moves: [Int16] = expected.flatMap { mean in
+  static let moves: [Int32] = expected.flatMap { mean in
     (0..<64).map { magnitude in
       let (excess, mean) = ((magnitude << 8 - Int(mean)) * 1216, Int(mean) + 38)
       let move = excess >= 0 ? excess / mean : -((-excess + mean - 1) / mean)
-      return Int16(min(max(move, -1216), 4864))
+      return Int32(min(max(move, -1216), 4864))
     }
   }
 

@@ -104,7 +104,7 @@ final class KVChainEncoder {
     }
     let coder = Coder(
       chain.chain, KVAngles.all(chain.turns, coded), choosesSymbols: chain.profiled != nil,
-      zip(rows, scales).map { Coder.Link($0, $1.scales, firstToken: coded.lowerBound - firstPosition) })
+      zip(rows, scales).map { Coder.Link($0, $1.scales, firstToken: coded.lowerBound - firstPosition, tokens: coded.count) })
     try chain.chain.run(tokens: coded.count, fine: fine, coder: coder, threads: threads)
     blocks.withUnsafeMutableBufferPointer { blocks in
       nonisolated(unsafe) let blocks = blocks
@@ -138,13 +138,16 @@ final class KVChainEncoder {
       let firstToken: Int
       /// Tokens of the batch with elements that are not.
       var isFinite = [Bool](repeating: true, count: KVChain.batchTokens)
-      private var symbols: RANSEncoder? = RANSEncoder()
+      private var symbols: RANSEncoder?
       private(set) var exceptions: [UInt8] = []
       private var nextException = 0
 
-      init(_ rows: KVBlockRows, _ scales: [Float], firstToken: Int) {
+      init(_ rows: KVBlockRows, _ scales: [Float], firstToken: Int, tokens: Int) {
         (self.rows, self.scales, self.firstToken) = (rows, scales, firstToken)
         inverses = scales.map { 1 / $0 }
+        var symbols = RANSEncoder()
+        symbols.reserve(tokens * rows.width)
+        self.symbols = consume symbols
       }
 
       func append(_ values: UnsafeBufferPointer<Int16>, tables: UnsafeBufferPointer<UInt8>) throws {
@@ -178,18 +181,18 @@ final class KVChainEncoder {
       for t in 0..<batch.tokens {
         let (row, predicted) = (batch.values.row(t), batch.predicted.row(t))
         link.rows.load(token: link.firstToken + batch.first + t, into: row, angles[batch.first + t])
-        // A number times 0 is 0, but for NaNs and infinities.
-        var odd: Float = 0
+        // The sign bit is set by NaNs and infinities, whose exponents are all ones.
+        var odd: UInt32 = 0
         link.inverses.withUnsafeBufferPointer { inverses in
-          for j in 0..<width {
+          for j in 0..<inverses.count {
             let value = row[j] * inverses[j]
-            odd += value * 0
+            odd |= value.bitPattern & 0x7F80_0000 &+ 0x0080_0000
             row[j] = value - predicted[j]
           }
         }
-        link.isFinite[t] = odd == 0
+        link.isFinite[t] = odd >> 31 == 0
         // Those are exceptions; what stands for them costs least as predicted.
-        if odd != 0 { for j in 0..<width where !row[j].isFinite { row[j] = 0 } }
+        if !link.isFinite[t] { for j in 0..<width where !row[j].isFinite { row[j] = 0 } }
       }
       var differences = batch.values
       if let analysis = model.analysis {
@@ -269,12 +272,8 @@ enum KVChoice {
   static func lower(
     _ symbols: UnsafeMutablePointer<Int16>, towardsZeroOf numbers: UnsafePointer<Float>, tables: UnsafeBufferPointer<UInt8>
   ) {
-    thresholds.withUnsafeBufferPointer { thresholds in
-      for j in tables.indices {
-        let magnitude = Int(abs(Int32(symbols[j])))
-        guard magnitude > 0, magnitude <= most, abs(numbers[j]) < thresholds[Int(tables[j]) * (most + 1) + magnitude] else { continue }
-        symbols[j] -= symbols[j].signum()
-      }
+    thresholds.withUnsafeBufferPointer {
+      kvKernels().lower(symbols, numbers, tables.baseAddress!, $0.baseAddress!, tables.count)
     }
   }
 }

@@ -120,3 +120,4 @@ private final class Scratch {
   }
 
   deinit { munmap(bytes.baseAddress, bytes.count) }
+}

@@ -64,7 +64,10 @@ let package = Package(
 
     // Layer 6: measurements beside other codecs.
     .target(
-      name: "Benchmarking", dependencies: ["NeuralCodecs", "MediaIO", "Metrics", "Media", "Coding", "CBenchPage"]),
+      name: "Benchmarking",
+      dependencies: [
+        "NeuralCodecs", "MediaIO", "Metrics", "Media", "CBenchPage", .product(name: "Crypto", package: "swift-crypto"),
+      ]),
 
     // Layer 7: the command.
     .executableTarget(

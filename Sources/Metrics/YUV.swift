@@ -1,8 +1,8 @@
 import Glibc
 import Media
 
-/// PSNR in dB of luma and the two chroma planes, by 6:1:1, peak 255: `(6 PSNR(Y) + PSNR(U) + PSNR(V)) / 8`; infinite where
-/// one of the three is. Of grey pictures it is their PSNR, as they have no chroma.
+/// PSNR in dB of luma and the two chroma planes, by 6:1:1, peak 255: `(6 PSNR(Y) + PSNR(U) + PSNR(V)) / 8`; infinite for
+/// equal pictures. Where chroma does not differ at all, as in grey pictures of either form, it is luma's alone.
 ///
 /// The weights are those of Ohm, Sullivan, Schwarz, Tan and Wiegand 2012 (IEEE TCSVT 22/12, section II-A). Y, U and V are
 /// BT.709's (BT.709-6, items 3.2 and 3.3: luma 0.2126, 0.7152, 0.0722, the primaries that sRGB has), full range, of the
@@ -14,6 +14,7 @@ package func psnrYUV(_ a: Image, _ b: Image) throws(MetricError) -> Double {
   try MetricError.check(a, b, at: "PSNR of YUV")
   guard a.colour == .rgb else { return try psnr(a, b) }
   let errors = meanSquaredErrorYUV(a, b)
+  if errors.u == 0, errors.v == 0 { return psnr(meanSquaredError: errors.y) }
   return (6 * psnr(meanSquaredError: errors.y) + psnr(meanSquaredError: errors.u) + psnr(meanSquaredError: errors.v)) / 8
 }
 

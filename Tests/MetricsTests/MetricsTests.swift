@@ -41,6 +41,11 @@ struct PictureMetricsTests {
       width: 256, height: 256, colour: .grey, samples: (0..<(256 * 256)).map { photo.samples[$0 * 3 + 1] })
   }
 
+  static func tripled(_ grey: Image) throws -> Image {
+    try Image(
+      width: grey.width, height: grey.height, colour: .rgb, samples: grey.samples.flatMap { [$0, $0, $0] })
+  }
+
   @Test func photoAtSixteenLevels() throws {
     let other = try Self.map(Self.photo) { $1 / 16 * 16 + 8 }
     #expect(abs(try msSSIM(Self.photo, other) - 0.9912243) < 2e-5)
@@ -89,6 +94,7 @@ struct PictureMetricsTests {
     #expect(abs(try psnr(green, gained) - 12.397653416) < 1e-8)
     #expect(abs(try ssim(green, gained) - 0.5454403) < 2e-6)
     #expect(abs(try psnrYUV(green, gained) - 12.397653416) < 1e-8)
+    #expect(abs(try psnrYUV(Self.tripled(green), Self.tripled(gained)) - 12.397653416) < 1e-8)
   }
 
   @Test func equalPictures() throws {

@@ -46,7 +46,12 @@ def quantise(weights, biases, last, last_bias, calibration):
 
 
 def predict(network, images):
-    """uint8 [N, 28, 28] to digits."""
+    """uint8 [N, 28, 28] to digits; of equal scores the first."""
+    return scores(network, images).argmax(1)
+
+
+def scores(network, images):
+    """uint8 [N, 28, 28] to [N, 10]."""
     out = []
     for start in range(0, len(images), 1000):
         x = images[start:start + 1000, :, :, None].astype(np.int64)
@@ -56,7 +61,7 @@ def predict(network, images):
             x = np.clip((total + bias) * multiplier + (1 << (SHIFT - 1)) >> SHIFT, 0, 255)
         weight, bias, multiplier = network[-1]
         total = (x.reshape(len(x), -1).astype(np.float64) @ weight.astype(np.float64)).astype(np.int64)
-        out.append((total * multiplier + bias).argmax(1))  # of equal scores the first
+        out.append(total * multiplier + bias)
     return np.concatenate(out)
 
 

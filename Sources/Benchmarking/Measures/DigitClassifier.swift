@@ -61,8 +61,14 @@ struct DigitClassifier: Sendable {
     }
   }
 
-  /// The digit, 0...9, in pixels `[28, 28]`, 0 background and 255 ink.
+  /// The digit, 0...9, in pixels `[28, 28]`, 0 background and 255 ink; of equal scores the first.
   func digit(in pixels: [UInt8]) -> Int {
+    let scores = scores(of: pixels)
+    return scores.indices.reduce(0) { scores[$1] > scores[$0] ? $1 : $0 }
+  }
+
+  /// One score for each digit, larger for the likelier.
+  func scores(of pixels: [UInt8]) -> [Int] {
     precondition(pixels.count == Self.side * Self.side, "a digit has 28x28 pixels")
     var activations = pixels.map(Float.init)
     var side = Self.side
@@ -75,7 +81,7 @@ struct DigitClassifier: Sendable {
       for c in 0..<last.outputs { scores[c] += Int(activation) * Int(last.weights[i * last.outputs + c]) }
     }
     for c in 0..<last.outputs { scores[c] = scores[c] * last.multipliers[c] + last.biases[c] }
-    return scores.indices.max { scores[$0] < scores[$1] || scores[$0] == scores[$1] && $0 > $1 } ?? 0
+    return scores
   }
 
   /// `[side, side, in]` to `[side', side', out]`. Sums are floats for speed, and yet exact in any order: 288 products of

@@ -37,7 +37,8 @@ struct VMAFMeasure: ImageMeasure {
     program = nil
     version = "VMAF, 100 at most"
     let found = ffmpeg.map { "; \($0.path) was built without libvmaf" } ?? ""
-    missing = "neither a program vmaf nor an ffmpeg with libvmaf on the PATH (Debian 12 packages neither)\(found)"
+    missing = "neither a program vmaf nor an ffmpeg with libvmaf on the PATH (Debian 12 packages neither; "
+      + "the ffmpeg in PyPI's imageio-ffmpeg has it)\(found)"
   }
 
   private static func firstLine(of tool: ExternalTool, _ option: String) -> String? {

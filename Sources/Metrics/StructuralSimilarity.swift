@@ -40,6 +40,21 @@ struct FloatPlane {
     values.withUnsafeBufferPointer { values in body { values.baseAddress! + 8 + ($0 + 1) * stride } }
   }
 
+  var mean: Float {
+    let sum = withRows { row in
+      (0..<height).reduce(0.0) { sum, y in
+        let values = row(y)
+        var lanes = SIMD8<Float>()
+        // Beyond the row's end there are zeros.
+        for x in Swift.stride(from: 0, to: width, by: 8) {
+          lanes += UnsafeRawPointer(values + x).loadUnaligned(as: SIMD8<Float>.self)
+        }
+        return sum + Double(lanes.sum())
+      }
+    }
+    return Float(sum / Double(width * height))
+  }
+
   /// Means of 2x2, `[ceil(height / 2), ceil(width / 2)]`. An odd side has a line of zeros before its first, which
   /// counts in the mean: that is avg_pool2d with padding 1.
   func halved() -> FloatPlane {
@@ -69,7 +84,9 @@ enum StructuralSimilarity {
     let values = (0..<taps).map { exp(-pow(Double($0 - taps / 2), 2) / (2 * 1.5 * 1.5)) }
     let sum = values.reduce(0, +)
     let w = values.map { Float($0 / sum) }
-    return (w[0], w[1], w[2], w[3], w[4], w[5])
+    // Rounding must not take from the sum, or it takes from the variances.
+    let middle = 1 - 2 * w[..<5].reduce(0) { $0 + Double($1) }
+    return (w[0], w[1], w[2], w[3], w[4], Float(middle))
   }()
 
   /// Means over the plane of SSIM and of its contrast-structure factor. Both sides must be 11 or more, and equal.
@@ -79,12 +96,15 @@ enum StructuralSimilarity {
     var ssimSum = 0.0
     var contrastSum = 0.0
     // Four moments suffice, as the two variances occur only as their sum: x, y, x^2 + y^2, xy. Each row is filtered along
-    // itself once, and the last 11 results wait for the filter across.
+    // itself once, and the last 11 results wait for the filter across. Variances are small differences of large squares, so
+    // the mean is taken off every sample first: it changes no variance, of which a Float then keeps more bits.
+    let centre = ((x.mean + y.mean) / 2).rounded()
     let stride = (width + 8 + 7) & ~7
     let window = window
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: (2 + 4 * taps) * stride) { scratch in
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: (4 + 4 * taps) * stride) { scratch in
       scratch.initialize(repeating: 0)
-      let squares = scratch.baseAddress!
+      let (xs, ys) = (scratch.baseAddress!, scratch.baseAddress! + stride)
+      let squares = ys + stride
       let products = squares + stride
       let ring = products + stride
       x.withRows { xRow in
@@ -92,19 +112,21 @@ enum StructuralSimilarity {
           for row in 0..<height {
             let (p, q) = (xRow(row), yRow(row))
             for i in Swift.stride(from: 0, to: width, by: 8) {
-              let (a, b) = (load(p + i), load(q + i))
+              let (a, b) = (load(p + i) - centre, load(q + i) - centre)
+              store(a, to: xs + i)
+              store(b, to: ys + i)
               store(a * a + b * b, to: squares + i)
               store(a * b, to: products + i)
             }
             let out = ring + row % taps * 4 * stride
             for i in Swift.stride(from: 0, to: outWidth, by: 8) {
-              store(along(p + i, window), to: out + i)
-              store(along(q + i, window), to: out + stride + i)
+              store(along(xs + i, window), to: out + i)
+              store(along(ys + i, window), to: out + stride + i)
               store(along(squares + i, window), to: out + 2 * stride + i)
               store(along(products + i, window), to: out + 3 * stride + i)
             }
             guard row >= taps - 1 else { continue }
-            let sums = rowSums(Ring(ring, newest: row % taps, stride: stride), outWidth, window)
+            let sums = rowSums(Ring(ring, newest: row % taps, stride: stride), outWidth, window, centre)
             ssimSum += sums.ssim
             contrastSum += sums.contrast
           }
@@ -137,7 +159,10 @@ enum StructuralSimilarity {
     }
   }
 
-  private static func rowSums(_ ring: Ring, _ count: Int, _ window: Window) -> (ssim: Double, contrast: Double) {
+  /// `centre` is what was taken off.
+  private static func rowSums(
+    _ ring: Ring, _ count: Int, _ window: Window, _ centre: Float
+  ) -> (ssim: Double, contrast: Double) {
     // A row's terms, each at most 1, are few enough for a Float.
     var (ssimSum, contrastSum) = (Lanes(), Lanes())
     for i in stride(from: 0, to: count, by: 8) {
@@ -149,7 +174,9 @@ enum StructuralSimilarity {
       // The last eight may reach beyond the row.
       if i + 8 > count { for lane in (count - i)..<8 { contrast[lane] = 0 } }
       contrastSum += contrast
-      ssimSum += (2 * product + c1) / (squares + c1) * contrast
+      let (x, y) = (mx + centre, my + centre)
+      let (means, powers) = (x * y, x * x + y * y)
+      ssimSum += (2 * means + c1) / (powers + c1) * contrast
     }
     return (Double(ssimSum.sum()), Double(contrastSum.sum()))
   }

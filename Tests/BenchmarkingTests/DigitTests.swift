@@ -79,7 +79,7 @@ struct DigitTests {
     // 801 digits are two mosaics: every second one goes into one of them.
     let images = (0..<801).map { $0 % 4 < 2 ? Self.bar : Self.ring }
     let labels = (0..<801).map { UInt8($0 % 4 < 2 ? 1 : 0) }
-    try Self.withSet(images, labels) { folder in
+    try Self.withSet(images, labels) { (folder: String) throws in
       let mosaics = try DigitMosaics.make(folder: folder, count: 2)
       #expect(mosaics.map(\.name) == ["digits-00", "digits-01"])
       let first = mosaics[0]
@@ -89,8 +89,8 @@ struct DigitTests {
       // The first digit's first ink is its pixel (13, 4), the margin 2.
       let (x, y) = (2 + 13, 2 + 4)
       #expect(first.image.samples[(y * 602 + x) * 3] == 255 && first.image.samples[(y * 602 + x - 1) * 3] == 0)
-      // The last column's last ink of row 0 is a ring's.
-      #expect(first.labels[19] == 0 && first.image.samples[((2 + 5) * 602 + 2 + 19 * 30 + 13) * 3 + 2] == 255)
+      // The last column's last ink is a ring's, in its row 6.
+      #expect(first.labels[19] == 0 && first.image.samples[((2 + 6) * 602 + 2 + 19 * 30 + 13) * 3 + 2] == 255)
 
       // A codec that loses all says the same everywhere.
       let nothing = try Image(
@@ -113,15 +113,15 @@ struct DigitTests {
 
   @Test func refusals() throws {
     let (images, labels) = ([[UInt8]](repeating: Self.bar, count: 400), [UInt8](repeating: 1, count: 400))
-    try Self.withSet(images, labels, prefix: "mnist-t10k-") { folder in
+    try Self.withSet(images, labels, prefix: "mnist-t10k-") { (folder: String) throws in
       #expect(try DigitMosaics.make(folder: folder, count: 1).count == 1)
       #expect(throws: MediaIOError(.unsupported, at: "", "")) { try DigitMosaics.make(folder: folder, count: 2) }
       #expect(throws: MediaIOError(.system, at: "", "")) { try DigitMosaics.make(folder: folder + "/none", count: 1) }
     }
-    try Self.withSet(images, labels + [1]) { folder in
+    try Self.withSet(images, labels + [1]) { (folder: String) throws in
       #expect(throws: MediaIOError(.damaged, at: "", "")) { try DigitMosaics.make(folder: folder, count: 1) }
     }
-    try Self.withSet(images, labels.dropLast() + [10]) { folder in
+    try Self.withSet(images, labels.dropLast() + [10]) { (folder: String) throws in
       #expect(throws: MediaIOError(.damaged, at: "", "")) { try DigitMosaics.make(folder: folder, count: 1) }
     }
   }

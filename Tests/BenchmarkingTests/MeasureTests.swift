@@ -87,7 +87,7 @@ struct MeasureTests {
   }
 
   @Test func nothingInstalled() throws {
-    try Self.withPrograms([:]) { folder in
+    try Self.withPrograms([:]) { (folder: String) throws in
       for measure in ToolMeasures.all(searchPath: folder) {
         #expect(measure.missing?.contains("on the PATH") == true, "\(measure.name)")
         #expect(try Self.outcome(measure) == .failure(MeasureError(.missing, "")), "\(measure.name)")
@@ -110,7 +110,7 @@ struct MeasureTests {
       ("cat; echo 5", .success(5)),
     ]
     for (script, expected) in cases {
-      try Self.withPrograms(["ssimulacra2": script]) { folder in
+      try Self.withPrograms(["ssimulacra2": script]) { (folder: String) throws in
         let measure = try Self.measure("ssimulacra2", searchPath: folder)
         #expect(measure.missing == nil && measure.version.contains(folder))
         #expect(try Self.outcome(measure) == expected, "\(script)")
@@ -119,7 +119,7 @@ struct MeasureTests {
   }
 
   @Test func complaintsAreNamed() throws {
-    try Self.withPrograms(["ssimulacra2": "echo no such luck >&2; exit 3"]) { folder in
+    try Self.withPrograms(["ssimulacra2": "echo no such luck >&2; exit 3"]) { (folder: String) throws in
       guard case .failure(let error) = try Self.outcome(Self.measure("ssimulacra2", searchPath: folder)) else {
         Issue.record("it must fail")
         return
@@ -129,9 +129,9 @@ struct MeasureTests {
   }
 
   @Test func timeIsLimited() throws {
-    // The second ignores the first signal.
-    for script in ["sleep 60", "trap '' TERM; while :; do sleep 1; done"] {
-      try Self.withPrograms(["slow": script]) { folder in
+    // The first waits for a program of its own, the second ignores the first signal, the third leaves one behind.
+    for script in ["sleep 60; true", "trap '' TERM; while :; do sleep 1; done", "sleep 61 & wait"] {
+      try Self.withPrograms(["slow": script]) { (folder: String) throws in
         let tool = try #require(ExternalTool("slow", searchPath: folder))
         let start = Date()
         #expect(throws: MeasureError(.timedOut, "")) {
@@ -177,17 +177,17 @@ struct MeasureTests {
       ["ffmpeg": "case $1 in -version) echo ffmpeg version 7.0 x;; -v) echo 'Filter libvmaf';; *) \(log);; esac"],
     ]
     for (scripts, version) in zip(programs, ["vmaf 3.0.0, ", "libvmaf in ffmpeg version 7.0, "]) {
-      try Self.withPrograms(scripts) { folder in
+      try Self.withPrograms(scripts) { (folder: String) throws in
         let measure = VMAFMeasure(searchPath: folder)
         #expect(measure.missing == nil && measure.version.hasPrefix(version), "\(measure.version)")
         #expect(try measure.measure(reference: picture, decoded: picture) == 93.5)
         #expect(try measure.measure(reference: Self.flat(31, 99, 0), decoded: Self.flat(31, 99, 0)) == nil)
       }
     }
-    try Self.withPrograms(["ffmpeg": "echo Unknown filter"]) { folder in
+    try Self.withPrograms(["ffmpeg": "echo Unknown filter"]) { (folder: String) throws in
       #expect(VMAFMeasure(searchPath: folder).missing?.contains("was built without libvmaf") == true)
     }
-    try Self.withPrograms(["vmaf": "echo oops"]) { folder in
+    try Self.withPrograms(["vmaf": "echo oops"]) { (folder: String) throws in
       #expect(throws: MeasureError(.unreadable, "")) {
         try VMAFMeasure(searchPath: folder).measure(reference: picture, decoded: picture)
       }

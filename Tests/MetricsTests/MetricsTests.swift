@@ -5,6 +5,7 @@ import Metrics
 import Testing
 
 /// Reference values: `reference.py` beside this file, with pytorch-msssim 1.0.0 and bjontegaard 1.3.0.
+/// Its window of Floats sums to 1 - 3e-8, which moves SSIM by up to 6e-6; with an exact one the two agree within 5e-7.
 struct PictureMetricsTests {
   /// reference.py's `noise`.
   static func noise(_ count: Int, seed: UInt32) -> [Int] {
@@ -50,7 +51,7 @@ struct PictureMetricsTests {
     let other = try Self.map(Self.photo) { $1 / 16 * 16 + 8 }
     #expect(abs(try msSSIM(Self.photo, other) - 0.9912243) < 2e-5)
     #expect(abs(try psnr(Self.photo, other) - 34.982991959) < 1e-8)
-    #expect(abs(try ssim(Self.photo, other) - 0.9416329) < 2e-6)
+    #expect(abs(try ssim(Self.photo, other) - 0.9416329) < 1e-5)
     #expect(abs(try psnrYUV(Self.photo, other) - 37.615805576) < 1e-8)
     for (value, expected) in zip(try psnrPerChannel(Self.photo, other), [35.003601, 34.888512, 35.058602]) {
       #expect(abs(value - expected) < 1e-6)
@@ -62,7 +63,7 @@ struct PictureMetricsTests {
     let other = try Self.map(Self.photo) { $1 + noise[$0] - 128 }
     #expect(abs(try msSSIM(Self.photo, other) - 0.5612562) < 2e-5)
     #expect(abs(try psnr(Self.photo, other) - 11.701340527) < 1e-8)
-    #expect(abs(try ssim(Self.photo, other) - 0.1091142) < 2e-6)
+    #expect(abs(try ssim(Self.photo, other) - 0.1091142) < 1e-5)
     #expect(abs(try psnrYUV(Self.photo, other) - 14.217662801) < 1e-8)
   }
 
@@ -72,7 +73,7 @@ struct PictureMetricsTests {
     let other = try Self.map(odd) { $1 + noise[$0] / 8 - 16 }
     #expect(abs(try msSSIM(odd, other) - 0.9586309) < 2e-5)
     #expect(abs(try psnr(odd, other) - 28.795495292) < 1e-8)
-    #expect(abs(try ssim(odd, other) - 0.7487385) < 2e-6)
+    #expect(abs(try ssim(odd, other) - 0.7487385) < 1e-5)
     #expect(abs(try psnrYUV(odd, other) - 31.553480630) < 1e-8)
   }
 
@@ -81,18 +82,18 @@ struct PictureMetricsTests {
     let small = try Self.crop(Self.photo, 20, 11, x: 30, y: 40)
     let noise = Self.noise(small.samples.count, seed: 3)
     let other = try Self.map(small) { $1 + noise[$0] / 8 - 16 }
-    #expect(abs(try ssim(small, other) - 0.6179376) < 2e-6)
+    #expect(abs(try ssim(small, other) - 0.6179376) < 1e-5)
     #expect(abs(try psnrYUV(small, other) - 31.618226791) < 1e-8)
   }
 
   @Test func grey() throws {
     let green = try Self.green()
-    #expect(abs(try ssim(green, Self.map(green) { 255 - $1 }) + 0.4911768) < 2e-6)
+    #expect(abs(try ssim(green, Self.map(green) { 255 - $1 }) + 0.4911768) < 1e-5)
     #expect(try msSSIM(green, Self.map(green) { 255 - $1 }) == 0)
     let gained = try Self.map(green) { 3 * $1 - 200 }
     #expect(abs(try msSSIM(green, gained) - 0.7468269) < 2e-5)
     #expect(abs(try psnr(green, gained) - 12.397653416) < 1e-8)
-    #expect(abs(try ssim(green, gained) - 0.5454403) < 2e-6)
+    #expect(abs(try ssim(green, gained) - 0.5454403) < 1e-5)
     #expect(abs(try psnrYUV(green, gained) - 12.397653416) < 1e-8)
     #expect(abs(try psnrYUV(Self.tripled(green), Self.tripled(gained)) - 12.397653416) < 1e-8)
   }

@@ -37,47 +37,89 @@ struct ExternalTool: Sendable {
     }
   }
 
-  /// Runs it in `folder`, without standard input.
+  /// Runs it in `folder`, without standard input, in a process group of its own: Ctrl-C at the terminal is for us alone,
+  /// and when time is up whatever it started ends with it (which Foundation's Process would wait for).
   ///
   /// Throws `MeasureError`: `failed` where it cannot be started, ends by a signal or with an error, `timedOut` after
   /// `seconds`.
   func run(_ arguments: [String], in folder: URL, seconds: Double, mayFail: Bool = false) throws -> Output {
-    let process = Process()
-    process.executableURL = URL(filePath: path)
-    process.arguments = arguments
-    process.currentDirectoryURL = folder
-    process.standardInput = FileHandle.nullDevice
     // Into files, so that a program which talks a lot fills no pipe that nobody reads.
     let (output, errors) = (folder.appending(path: "output.txt"), folder.appending(path: "errors.txt"))
-    for file in [output, errors] { FileManager.default.createFile(atPath: file.path, contents: nil) }
-    let handles = try [output, errors].map { try FileHandle(forWritingTo: $0) }
-    defer { for handle in handles { try? handle.close() } }
-    process.standardOutput = handles[0]
-    process.standardError = handles[1]
-    // Numbers with points, messages in English.
-    process.environment = ProcessInfo.processInfo.environment.merging(["LC_ALL": "C"]) { $1 }
-
-    let ended = DispatchSemaphore(value: 0)
-    process.terminationHandler = { _ in ended.signal() }
-    do { try process.run() } catch {
-      throw MeasureError(.failed, "\(name): \(path) cannot be started: \(error.localizedDescription).")
-    }
-    if ended.wait(timeout: .now() + seconds) == .timedOut {
-      process.terminate()
-      if ended.wait(timeout: .now() + 2) == .timedOut {
-        kill(process.processIdentifier, SIGKILL)
-        ended.wait()
-      }
+    let process = try start(arguments, in: folder, output: output.path, errors: errors.path)
+    guard let status = Self.wait(for: process, seconds: seconds) else {
       throw MeasureError(.timedOut, "\(name): not done after \(Int(seconds.rounded(.up))) s, and ended.")
     }
-    let result = Output(status: process.terminationStatus, output: Self.text(output), errors: Self.text(errors))
-    if process.terminationReason == .uncaughtSignal {
-      throw MeasureError(.failed, "\(name): ended by signal \(result.status): \(result.complaint).")
+    // As wait(2) has it: the signal in the low seven bits, the exit code above them.
+    let result = Output(status: status >> 8 & 255, output: Self.text(output), errors: Self.text(errors))
+    guard status & 127 == 0 else {
+      throw MeasureError(.failed, "\(name): ended by signal \(status & 127): \(result.complaint).")
     }
     guard result.status == 0 || mayFail else {
       throw MeasureError(.failed, "\(name): exit code \(result.status): \(result.complaint).")
     }
     return result
+  }
+
+  private func start(_ arguments: [String], in folder: URL, output: String, errors: String) throws -> pid_t {
+    var actions = posix_spawn_file_actions_t()
+    var attributes = posix_spawnattr_t()
+    posix_spawn_file_actions_init(&actions)
+    posix_spawnattr_init(&attributes)
+    defer {
+      posix_spawn_file_actions_destroy(&actions)
+      posix_spawnattr_destroy(&attributes)
+    }
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, errors, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    posix_spawnattr_setsigmask(&attributes, &signals)
+    sigfillset(&signals)
+    posix_spawnattr_setsigdefault(&attributes, &signals)
+    posix_spawnattr_setpgroup(&attributes, 0)
+    posix_spawnattr_setflags(
+      &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+    // Numbers with points, messages in English.
+    let environment = ProcessInfo.processInfo.environment.merging(["LC_ALL": "C"]) { $1 }.map { "\($0)=\($1)" }
+    // The shell changes the folder and becomes the program: some programs' options cannot hold any file name.
+    let shell = "/bin/sh"
+    let line = [shell, "-c", "cd \"$1\" && shift && exec \"$@\"", shell, folder.path, path] + arguments
+    var words = line.map { strdup($0) } + [nil]
+    var variables = environment.map { strdup($0) } + [nil]
+    defer { for word in words + variables { free(word) } }
+    var process: pid_t = 0
+    let code = posix_spawn(&process, shell, &actions, &attributes, &words, &variables)
+    guard code == 0 else {
+      throw MeasureError(.failed, "\(name): \(path) cannot be started: \(String(cString: strerror(code))).")
+    }
+    return process
+  }
+
+  /// What wait(2) tells of the process; nil where it was ended after `seconds`, with its group.
+  private static func wait(for process: pid_t, seconds: Double) -> Int32? {
+    let clock = ContinuousClock()
+    var status: Int32 = 0
+    /// Whether it ended before `time`, without collecting it, as its number must stay its group's.
+    func hasEnded(before time: ContinuousClock.Instant) -> Bool {
+      var pause: UInt32 = 500  // microseconds
+      while true {
+        var info = siginfo_t()
+        if waitid(P_PID, id_t(process), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_signo == SIGCHLD { return true }
+        if clock.now >= time { return false }
+        usleep(pause)
+        pause = min(2 * pause, 10_000)
+      }
+    }
+    let isInTime = hasEnded(before: clock.now + .seconds(seconds))
+    if !isInTime {
+      kill(-process, SIGTERM)
+      _ = hasEnded(before: clock.now + .seconds(2))
+    }
+    // Also of a program that ended well nothing stays behind.
+    kill(-process, SIGKILL)
+    while waitpid(process, &status, 0) < 0, errno == EINTR {}
+    return isInTime ? status : nil
   }
 
   /// The start of a file, or nothing.

@@ -1,4 +1,4 @@
-import Media
+internal import Media
 import Metrics
 
 package enum ImageMeasures {
@@ -28,18 +28,20 @@ private struct ComputedMeasure: ImageMeasure {
   let name, title, unit, version: String
   let isHigherBetter = true
   let missing: String? = nil
-  private let compute: @Sendable (Image, Image) throws(MetricError) -> Double
+  private let compute: @Sendable (Image, Image) throws -> Double
 
   init(
     name: String, title: String, unit: String, version: String,
-    compute: @escaping @Sendable (Image, Image) throws(MetricError) -> Double
+    compute: @escaping @Sendable (Image, Image) throws -> Double
   ) {
     (self.name, self.title, self.unit, self.version) = (name, title, unit, version)
     self.compute = compute
   }
 
   func measure(reference: Image, decoded: Image) throws -> Double? {
-    do { return try compute(reference, decoded) } catch let error where error.code == .tooSmall { return nil }
+    do { return try compute(reference, decoded) } catch let error as MetricError where error.code == .tooSmall {
+      return nil
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import Foundation
-import Media
+internal import Media
 import MediaIO
 
 /// Measures of other programs, where they are installed.
@@ -81,7 +81,7 @@ struct ToolMeasure: ImageMeasure {
     guard min(reference.width, reference.height) >= 8 else { return nil }
     return try ExternalTool.withFolder { folder in
       for (image, file) in [(reference, "original.png"), (decoded, "decoded.png")] {
-        try FileIO.write(PNGWriter.write(image.samplesAlone(), options: .fast), to: folder.appending(path: file).path)
+        try Data(PNGWriter.write(image.samplesAlone(), options: .fast)).write(to: folder.appending(path: file))
       }
       let result = try tool.run(
         ["original.png", "decoded.png"], in: folder, seconds: ToolMeasures.patience(reference))

@@ -1,6 +1,5 @@
 import Foundation
-import Media
-import MediaIO
+internal import Media
 
 /// VMAF of one frame, through libvmaf's own program or an ffmpeg that was built with it.
 ///
@@ -64,7 +63,7 @@ struct VMAFMeasure: ImageMeasure {
     guard min(reference.width, reference.height) >= 32 else { return nil }
     return try ExternalTool.withFolder { folder in
       for (image, file) in [(reference, "original.y4m"), (decoded, "decoded.y4m")] {
-        try FileIO.write(Y4M.frame(of: image), to: folder.appending(path: file).path)
+        try Data(Y4M.frame(of: image)).write(to: folder.appending(path: file))
       }
       let seconds = ToolMeasures.patience(reference)
       let output: ExternalTool.Output

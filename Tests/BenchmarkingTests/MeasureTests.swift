@@ -67,13 +67,14 @@ struct MeasureTests {
     #expect(abs(value - 1.282070) < 1e-4)
   }
 
-  /// A folder with programs that are shell scripts.
+  /// A folder with programs that are shell scripts. Another process copies them there: a file that this one has had open to
+  /// write stays "busy" while any thread is just starting a program.
   static func withPrograms(_ scripts: [String: String], _ body: (String) throws -> Void) throws {
     try ExternalTool.withFolder { folder in
       for (name, script) in scripts {
-        let path = folder.appending(path: name).path
-        try FileIO.write(Array("#!/bin/sh\n\(script)\n".utf8), to: path)
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+        try FileIO.write(Array("#!/bin/sh\n\(script)\n".utf8), to: folder.appending(path: "\(name).txt").path)
+        let install = try #require(ExternalTool("install", searchPath: "/usr/bin:/bin"))
+        _ = try install.run(["-m", "755", "\(name).txt", name], in: folder, seconds: 60)
       }
       try body(folder.path)
     }

@@ -113,6 +113,15 @@ struct DigitTests {
       #expect(try measure.measure(reference: mosaics[1].image, decoded: mosaics[1].image) == 100)
       #expect(try measure.measure(reference: nothing, decoded: nothing) == nil)
       #expect(throws: MeasureError(.mismatch, "")) { try first.accuracy(of: MeasureTests.flat(602, 601, 0)) }
+
+      // Through files, as the benchmark takes them, twice over each other.
+      for _ in 0..<2 {
+        let paths = try DigitMosaics.write(mosaics, to: "\(folder)/a/b")
+        #expect(paths == ["\(folder)/a/b/digits-00.png", "\(folder)/a/b/digits-01.png"])
+        let read = try ImageReader.read(FileIO.read(paths[1])).image
+        #expect(read.colour == .rgb)
+        #expect(try measure.measure(reference: read, decoded: read) == 100)
+      }
     }
   }
 

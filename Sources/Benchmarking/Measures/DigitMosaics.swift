@@ -1,3 +1,4 @@
+import Foundation
 package import Media
 import MediaIO
 
@@ -129,6 +130,18 @@ package enum DigitMosaics {
     }
   }
 
+  /// Writes each mosaic as NAME.png into a folder, which is made if need be, over what is there: the same bytes every time.
+  ///
+  /// Returns the files' paths. Throws `MediaIOError`, and what making the folder throws.
+  package static func write(_ mosaics: [DigitMosaic], to folder: String) throws -> [String] {
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    return try mosaics.map { mosaic in
+      let path = "\(folder)/\(mosaic.name).png"
+      try FileIO.write(PNGWriter.write(mosaic.image), to: path, overwrite: true)
+      return path
+    }
+  }
+
   private static func read(_ name: String, in folder: String) throws -> (array: IDXArray, path: String) {
     let dotted = name.replacing("-idx", with: ".idx")
     var failure: MediaIOError?
@@ -167,6 +180,6 @@ package struct DigitAccuracy: ImageMeasure {
   }
 
   package func measure(reference: Image, decoded: Image) throws -> Double? {
-    try mosaics.first { $0.image == reference }?.accuracy(of: decoded)
+    try mosaics.first { $0.image.samples == reference.samples }?.accuracy(of: decoded)
   }
 }

@@ -68,10 +68,10 @@ struct DigitTests {
     try ExternalTool.withFolder { folder in
       try FileIO.write(
         [0, 0, 8, 3] + size(images.count) + size(side) + size(side) + images.flatMap { $0 },
-        to: folder.appending(path: "\(prefix)images-idx3-ubyte").path)
+        to: "\(folder)/\(prefix)images-idx3-ubyte")
       try FileIO.write(
-        [0, 0, 8, 1] + size(labels.count) + labels, to: folder.appending(path: "\(prefix)labels.idx1-ubyte").path)
-      try body(folder.path)
+        [0, 0, 8, 1] + size(labels.count) + labels, to: "\(folder)/\(prefix)labels.idx1-ubyte")
+      try body(folder)
     }
   }
 

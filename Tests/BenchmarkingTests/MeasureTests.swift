@@ -72,11 +72,11 @@ struct MeasureTests {
   static func withPrograms(_ scripts: [String: String], _ body: (String) throws -> Void) throws {
     try ExternalTool.withFolder { folder in
       for (name, script) in scripts {
-        try FileIO.write(Array("#!/bin/sh\n\(script)\n".utf8), to: folder.appending(path: "\(name).txt").path)
+        try FileIO.write(Array("#!/bin/sh\n\(script)\n".utf8), to: "\(folder)/\(name).txt")
         let install = try #require(ExternalTool("install", searchPath: "/usr/bin:/bin"))
         _ = try install.run(["-m", "755", "\(name).txt", name], in: folder, seconds: 60)
       }
-      try body(folder.path)
+      try body(folder)
     }
   }
 
@@ -136,7 +136,7 @@ struct MeasureTests {
         let tool = try #require(ExternalTool("slow", searchPath: folder))
         let start = Date()
         #expect(throws: MeasureError(.timedOut, "")) {
-          try tool.run([], in: URL(filePath: folder), seconds: 0.3)
+          try tool.run([], in: folder, seconds: 0.3)
         }
         #expect(Date().timeIntervalSince(start) < 30)
       }
@@ -145,13 +145,13 @@ struct MeasureTests {
 
   @Test func foldersAndOtherFilesAreNoPrograms() throws {
     try ExternalTool.withFolder { folder in
-      try FileManager.default.createDirectory(at: folder.appending(path: "one"), withIntermediateDirectories: false)
-      try FileIO.write([1, 2, 3], to: folder.appending(path: "two").path)
-      #expect(ExternalTool("one", searchPath: folder.path) == nil)
-      #expect(ExternalTool("two", searchPath: "\(folder.path)::relative") == nil)
+      try FileManager.default.createDirectory(atPath: "\(folder)/one", withIntermediateDirectories: false)
+      try FileIO.write([1, 2, 3], to: "\(folder)/two")
+      #expect(ExternalTool("one", searchPath: folder) == nil)
+      #expect(ExternalTool("two", searchPath: "\(folder)::relative") == nil)
       // Executable, but nothing that the system can run.
-      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder.appending(path: "two").path)
-      let tool = try #require(ExternalTool("two", searchPath: folder.path))
+      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: "\(folder)/two")
+      let tool = try #require(ExternalTool("two", searchPath: folder))
       #expect(throws: MeasureError(.failed, "")) { try tool.run([], in: folder, seconds: 10) }
     }
   }
@@ -160,8 +160,8 @@ struct MeasureTests {
     var path = ""
     #expect(throws: MeasureError(.failed, "")) {
       try ExternalTool.withFolder { folder in
-        path = folder.path
-        try FileIO.write([1], to: folder.appending(path: "file").path)
+        path = folder
+        try FileIO.write([1], to: "\(folder)/file")
         let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
         #expect(mode == 0o700)
         throw MeasureError(.failed, "")

@@ -1,5 +1,5 @@
-import Foundation
-package import Media
+import FoundationEssentials
+import Media
 import MediaIO
 
 /// A picture of handwritten digits, and what they are: machine perception is how many a classifier still reads once a

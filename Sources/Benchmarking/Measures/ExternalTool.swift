@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 import MediaIO
 
 /// Another program that measures pictures: found on the PATH, run on files in a folder that goes away afterwards.
@@ -11,10 +12,8 @@ struct ExternalTool: Sendable {
   init?(_ name: String, searchPath: String) {
     for folder in searchPath.split(separator: ":") where folder.hasPrefix("/") {
       let path = "\(folder)/\(name)"
-      var isFolder: ObjCBool = false
-      guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue,
-        FileManager.default.isExecutableFile(atPath: path)
-      else { continue }
+      var status = stat()
+      guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, access(path, X_OK) == 0 else { continue }
       (self.name, self.path) = (name, path)
       return
     }
@@ -22,7 +21,7 @@ struct ExternalTool: Sendable {
   }
 
   /// The PATH of this process.
-  static var searchPath: String { ProcessInfo.processInfo.environment["PATH"] ?? "" }
+  static var searchPath: String { getenv("PATH").map { String(cString: $0) } ?? "" }
 
   struct Output {
     let status: Int32
@@ -31,21 +30,21 @@ struct ExternalTool: Sendable {
 
     /// The last line of its errors that says something, for messages.
     var complaint: String {
-      let lines = (errors + "\n" + output).split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
-      let line = lines.last { !$0.isEmpty } ?? "it said nothing"
+      let lines = (output + "\n" + errors).split(separator: "\n").filter { !$0.allSatisfy(\.isWhitespace) }
+      let line = lines.last.map(String.init) ?? "it said nothing"
       return line.count > 200 ? line.prefix(200) + "..." : line
     }
   }
 
   /// Runs it in `folder`, without standard input, in a process group of its own: Ctrl-C at the terminal is for us alone,
-  /// and when time is up whatever it started ends with it (which Foundation's Process would wait for).
+  /// and when time is up whatever it started ends with it.
   ///
   /// Throws `MeasureError`: `failed` where it cannot be started, ends by a signal or with an error, `timedOut` after
   /// `seconds`.
-  func run(_ arguments: [String], in folder: URL, seconds: Double, mayFail: Bool = false) throws -> Output {
+  func run(_ arguments: [String], in folder: String, seconds: Double, mayFail: Bool = false) throws -> Output {
     // Into files, so that a program which talks a lot fills no pipe that nobody reads.
-    let (output, errors) = (folder.appending(path: "output.txt"), folder.appending(path: "errors.txt"))
-    let process = try start(arguments, in: folder, output: output.path, errors: errors.path)
+    let (output, errors) = ("\(folder)/output.txt", "\(folder)/errors.txt")
+    let process = try start(arguments, in: folder, output: output, errors: errors)
     guard let status = Self.wait(for: process, seconds: seconds) else {
       throw MeasureError(.timedOut, "\(name): not done after \(Int(seconds.rounded(.up))) s, and ended.")
     }
@@ -60,7 +59,7 @@ struct ExternalTool: Sendable {
     return result
   }
 
-  private func start(_ arguments: [String], in folder: URL, output: String, errors: String) throws -> pid_t {
+  private func start(_ arguments: [String], in folder: String, output: String, errors: String) throws -> pid_t {
     var actions = posix_spawn_file_actions_t()
     var attributes = posix_spawnattr_t()
     posix_spawn_file_actions_init(&actions)
@@ -84,7 +83,7 @@ struct ExternalTool: Sendable {
     let environment = ProcessInfo.processInfo.environment.merging(["LC_ALL": "C"]) { $1 }.map { "\($0)=\($1)" }
     // The shell changes the folder and becomes the program: some programs' options cannot hold any file name.
     let shell = "/bin/sh"
-    let line = [shell, "-c", "cd \"$1\" && shift && exec \"$@\"", shell, folder.path, path] + arguments
+    let line = [shell, "-c", "cd \"$1\" && shift && exec \"$@\"", shell, folder, path] + arguments
     var words = line.map { strdup($0) } + [nil]
     var variables = environment.map { strdup($0) } + [nil]
     defer { for word in words + variables { free(word) } }
@@ -123,21 +122,27 @@ struct ExternalTool: Sendable {
   }
 
   /// The start of a file, or nothing.
-  private static func text(_ file: URL) -> String {
-    String(decoding: (try? FileIO.read(file.path, prefix: 1 << 16)) ?? [], as: UTF8.self)
+  private static func text(_ path: String) -> String {
+    String(decoding: (try? FileIO.read(path, prefix: 1 << 16)) ?? [], as: UTF8.self)
   }
 
-  /// Calls `body` with a new folder that only this user can read, and removes it.
-  static func withFolder<R>(_ body: (URL) throws -> R) throws -> R {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "nccodec-\(UUID().uuidString)")
-    do {
-      try FileManager.default.createDirectory(
-        at: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
-    } catch {
-      throw MeasureError(.failed, "\(folder.path): \(error.localizedDescription). Set TMPDIR to a folder with space.")
+  /// Calls `body` with the path of a new folder that only this user can read, and removes it.
+  static func withFolder<R>(_ body: (String) throws -> R) throws -> R {
+    let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    var template = Array("\(parent)/nccodec-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else {
+      throw MeasureError(.failed, "\(parent): \(String(cString: strerror(errno))). Set TMPDIR to a folder with space.")
     }
-    defer { try? FileManager.default.removeItem(at: folder) }
+    let folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+    defer { try? FileManager.default.removeItem(atPath: folder) }
     return try body(folder)
+  }
+
+  /// Writes a file for a program, into a folder of `withFolder`: not atomically, as nobody else looks there.
+  static func write(_ bytes: [UInt8], to path: String) throws {
+    do { try Data(bytes).write(to: URL(filePath: path)) } catch {
+      throw MeasureError(.failed, "\(path): cannot be written. Set TMPDIR to a folder with space.")
+    }
   }
 
   /// The Debian package that it is from, with its version; its path where there is no telling.

@@ -1,4 +1,4 @@
-internal import Media
+import Media
 import Metrics
 
 package enum ImageMeasures {

@@ -1,5 +1,4 @@
-import Foundation
-internal import Media
+import Media
 import MediaIO
 
 /// Measures of other programs, where they are installed.
@@ -46,7 +45,7 @@ struct ToolMeasure: ImageMeasure {
       name: "ssimulacra", title: "SSIMULACRA (version 1)", isHigherBetter: false, program: "ssimulacra_main",
       advice: " (Debian 12: apt install libjxl-devtools)", searchPath: searchPath,
       what: "SSIMULACRA version 1, 0 for equal pictures"
-    ) { Double($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+    ) { alone($0) }
   }
 
   static func ssimulacra2(_ searchPath: String) -> Self {
@@ -54,7 +53,7 @@ struct ToolMeasure: ImageMeasure {
       name: "ssimulacra2", title: "SSIMULACRA 2", isHigherBetter: true, program: "ssimulacra2",
       advice: " (libjxl 0.8 and later builds it; Debian 12 has none)", searchPath: searchPath,
       what: "SSIMULACRA 2, 100 for equal pictures"
-    ) { Double($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+    ) { alone($0) }
   }
 
   /// The 3-norm of the distance map, which libjxl's own comparisons use; the maximum, on the first line, is the worst
@@ -66,8 +65,14 @@ struct ToolMeasure: ImageMeasure {
       what: "3-norm of the distance map at 80 nits, 0 for equal pictures"
     ) { text in
       let line = text.split(separator: "\n").first { $0.hasPrefix("3-norm:") }
-      return line.flatMap { Double($0.dropFirst(7).trimmingCharacters(in: .whitespaces)) }
+      return line.flatMap { alone($0.dropFirst(7)) }
     }
+  }
+
+  /// The number that a text is, white space apart.
+  private static func alone(_ text: Substring) -> Double? {
+    let words = text.split(whereSeparator: \.isWhitespace)
+    return words.count == 1 ? Double(words[0]) : nil
   }
 
   /// Throws `MeasureError`, and what writing a PNG throws.
@@ -81,7 +86,7 @@ struct ToolMeasure: ImageMeasure {
     guard min(reference.width, reference.height) >= 8 else { return nil }
     return try ExternalTool.withFolder { folder in
       for (image, file) in [(reference, "original.png"), (decoded, "decoded.png")] {
-        try Data(PNGWriter.write(image.samplesAlone(), options: .fast)).write(to: folder.appending(path: file))
+        try ExternalTool.write(PNGWriter.write(image.samplesAlone(), options: .fast), to: "\(folder)/\(file)")
       }
       let result = try tool.run(
         ["original.png", "decoded.png"], in: folder, seconds: ToolMeasures.patience(reference))

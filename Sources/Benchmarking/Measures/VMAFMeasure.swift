@@ -1,5 +1,5 @@
-import Foundation
-internal import Media
+import FoundationEssentials
+import Media
 
 /// VMAF of one frame, through libvmaf's own program or an ffmpeg that was built with it.
 ///
@@ -63,7 +63,7 @@ struct VMAFMeasure: ImageMeasure {
     guard min(reference.width, reference.height) >= 32 else { return nil }
     return try ExternalTool.withFolder { folder in
       for (image, file) in [(reference, "original.y4m"), (decoded, "decoded.y4m")] {
-        try Data(Y4M.frame(of: image)).write(to: folder.appending(path: file))
+        try ExternalTool.write(Y4M.frame(of: image), to: "\(folder)/\(file)")
       }
       let seconds = ToolMeasures.patience(reference)
       let output: ExternalTool.Output
@@ -79,7 +79,7 @@ struct VMAFMeasure: ImageMeasure {
             "-lavfi", "libvmaf=log_fmt=json:log_path=vmaf.json", "-f", "null", "-",
           ], in: folder, seconds: seconds)
       }
-      guard let log = try? Data(contentsOf: folder.appending(path: "vmaf.json")),
+      guard let log = try? Data(contentsOf: URL(filePath: "\(folder)/vmaf.json")),
         let value = try? JSONDecoder().decode(Log.self, from: log).pooled_metrics.vmaf.mean, value.isFinite
       else { throw MeasureError(.unreadable, "VMAF: no mean in the program's log: \(output.complaint).") }
       return value

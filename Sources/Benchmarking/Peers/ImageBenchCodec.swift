@@ -1,5 +1,5 @@
-import Foundation
-package import Media
+import Glibc
+import Media
 
 /// One point of a codec's curve.
 package struct BenchSetting: Sendable, Hashable {

@@ -30,14 +30,11 @@ struct BenchCompareCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
-    let names = ImageMeasures.all.map(\.name)
-    for name in wanted ?? [] where !names.contains(name) {
-      throw ValidationError("No measure is called '\(name)'; there are \(names.joined(separator: ", ")).")
-    }
+    try ImageMeasures.check(measures)
     if original == "-", decoded == "-" { throw ValidationError("Only one of the two pictures can be standard input.") }
   }
 
-  private var wanted: [String]? { measures?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
+  private var wanted: [String]? { measures?.split(separator: ",").map(String.init) }
 
   func run() throws {
     var reference = try read(original)

@@ -125,7 +125,29 @@ struct BenchCompareTests {
   }
 
   static let help = """
-    OVERVIEW: x
+    OVERVIEW: Measure how far a picture is from another.
+
+    Prints every measure that bench image has, of 8-bit samples, alpha left out:
+    PSNR, PSNR of YUV by 6:1:1, SSIM, MS-SSIM, and SSIMULACRA, Butteraugli and VMAF
+    where their programs are installed. A grey picture against one in colour is
+    taken as RGB.
+
+    Examples:
+      nccodec bench compare photo.png decoded.png
+      nccodec bench compare --json --measures psnr,msssim photo.png decoded.png
+
+    USAGE: nccodec bench compare <original> <decoded> [--measures <name,...>] [--json]
+
+    ARGUMENTS:
+      <original>              The original; - for standard input.
+      <decoded>               The picture to hold against it.
+
+    OPTIONS:
+      --measures <name,...>   The measures to take, by name. (default: all)
+      --json                  Print one JSON object: a number for each measure, or
+                              null, and why.
+      --version               Show the version.
+      -h, --help              Show help information.
 
     """
 }

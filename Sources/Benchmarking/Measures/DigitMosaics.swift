@@ -162,7 +162,8 @@ package enum DigitMosaics {
 
 /// Of mosaics, the percentage of digits that are read rightly; of other pictures nothing.
 package struct DigitAccuracy: ImageMeasure {
-  package let name = "accuracy"
+  package static let name = "accuracy"
+  package var name: String { Self.name }
   package let title = "Digits read rightly"
   package let unit = "%"
   package let isHigherBetter = true

@@ -76,7 +76,7 @@ struct BenchCompareCommand: ParsableCommand {
       let width = rows.map(\.measure.title.count).max() ?? 0
       for row in rows {
         let title = row.measure.title + String(repeating: " ", count: width - row.measure.title.count)
-        let value = row.value.map { Self.rounded($0) + (row.measure.unit.isEmpty ? "" : " \(row.measure.unit)") }
+        let value = row.value.map { Self.text($0, unit: row.measure.unit) }
         Console.print("\(title)  \(Console.oneLine(value ?? row.why ?? ""))", to: .standardOutput)
       }
     }
@@ -92,11 +92,13 @@ struct BenchCompareCommand: ParsableCommand {
   }
 
   /// Four places.
-  private static func rounded(_ value: Double) -> String {
-    guard value.isFinite, abs(value) < 1e12 else { return value == .infinity ? "infinite (equal)" : "\(value)" }
+  private static func text(_ value: Double, unit: String) -> String {
+    if value == .infinity { return "infinite (equal)" }
+    guard value.isFinite, abs(value) < 1e12 else { return "\(value)" }
     let units = Int((abs(value) * 10_000).rounded())
     let places = String(units % 10_000)
-    return "\(value < 0 ? "-" : "")\(units / 10_000).\(String(repeating: "0", count: 4 - places.count))\(places)"
+    let number = "\(value < 0 ? "-" : "")\(units / 10_000).\(String(repeating: "0", count: 4 - places.count))\(places)"
+    return unit.isEmpty ? number : "\(number) \(unit)"
   }
 }
 

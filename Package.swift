@@ -64,7 +64,8 @@ let package = Package(
     .target(
       name: "Benchmarking",
       dependencies: [
-        "NeuralCodecs", "MediaIO", "Metrics", "Media", "CBenchPage", .product(name: "Crypto", package: "swift-crypto"),
+        "NeuralCodecs", "MediaIO", "Metrics", "Media", "CBenchPage", "CModels",
+        .product(name: "Crypto", package: "swift-crypto"),
       ]),
 
     // Layer 7: the command.

@@ -9,8 +9,8 @@ struct DeltaRate: ParsableCommand {
     abstract: "BD-rate of one curve against others, read as JSON from the standard input.",
     discussion: """
       Input: {"test": CURVE, "anchors": {NAME: CURVE}}, where CURVE is {"bpp": [...], "psnr": [...]}. Output: for each \
-      anchor the BD-rate in percent (PCHIP over log rate, VCEG-M33 and JCTVC-L1100), and the PSNR interval that it \
-      is the mean over.
+      anchor the BD-rate in percent (PCHIP over log rate, VCEG-M33 and JCTVC-L1100), the PSNR interval that it is the \
+      mean over, and the BD-PSNR in dB.
       """)
 
   struct Curve: Decodable {
@@ -28,6 +28,7 @@ struct DeltaRate: ParsableCommand {
   struct Output: Encodable {
     let percent: Double
     let from, to: Double
+    let decibels: Double
   }
 
   func run() throws {
@@ -36,7 +37,8 @@ struct DeltaRate: ParsableCommand {
       Output(
         percent: try bdRate(anchor: anchor.points, test: input.test.points),
         from: max(anchor.psnr.min() ?? .nan, input.test.psnr.min() ?? .nan),
-        to: min(anchor.psnr.max() ?? .nan, input.test.psnr.max() ?? .nan))
+        to: min(anchor.psnr.max() ?? .nan, input.test.psnr.max() ?? .nan),
+        decibels: try bdPSNR(anchor: anchor.points, test: input.test.points))
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]

@@ -22,12 +22,24 @@ struct BenchImageCommand: ParsableCommand {
         nccodec bench image --codecs hyperprior,overfit,jpeg,webp,avif,jxl --points 8 photos --out report
         nccodec bench image ../shared/data/kodak --reference kodak --out report
         nccodec bench image a.png b.png --codecs hyperprior,jpeg --against report/results.json
+        nccodec bench image --digits ../shared/data/small --out machine
 
       Exit codes: 0; 1 where a file or point failed, a comparison was lost, or the run was stopped.
       """)
 
   @Argument(help: ArgumentHelp("Pictures, or folders of them.", valueName: "files"))
-  var paths: [String]
+  var paths: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      In place of pictures: mosaics of MNIST's test digits, and how many of them a small classifier still reads. The \
+      folder has t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, gzipped or not.
+      """, valueName: "folder"))
+  var digits: String?
+
+  @Option(help: ArgumentHelp("The measures to take, by name, with commas. (default: all)", valueName: "names"))
+  var measures: String?
 
   @Option(help: ArgumentHelp("The codecs, with commas between them.", valueName: "names"))
   var codecs = ImageCodecs.standard.joined(separator: ",")
@@ -49,7 +61,13 @@ struct BenchImageCommand: ParsableCommand {
   @OptionGroup var bench: BenchOptions
 
   func validate() throws {
-    if paths.isEmpty { throw ValidationError("No pictures were given.") }
+    if paths.isEmpty, digits == nil { throw ValidationError("No pictures were given.") }
+    if digits != nil {
+      // Rates of mosaics and photographs have no mean worth knowing.
+      if !paths.isEmpty { throw ValidationError("--digits takes the place of pictures, and there are some.") }
+      if bench.out == nil { throw ValidationError("--digits needs --out, a folder to put the mosaics in.") }
+    }
+    try ImageMeasures.check(measures, isAccuracyThere: digits != nil)
     if !(1...9).contains(effort) { throw ValidationError("--effort \(effort) is not in 1...9.") }
     if pictures < 0 { throw ValidationError("--pictures \(pictures) is below 0.") }
     for name in try BenchOptions.names(codecs) {
@@ -72,15 +90,45 @@ struct BenchImageCommand: ParsableCommand {
     options.isolated = isolate ? ["bench", "probe", "--effort", "\(effort)"] : nil
     options.isStopped = { Interrupt.hasHappened }
     options.progress = { progress.update("\($0.done)/\($0.total) points", $0.fraction) }
-    let paths = try Failure.about("bench") { try BenchFiles.list(paths, endings: BenchFiles.pictureEndings) }
+    let (paths, measures) = try pathsAndMeasures()
     let references = try reference.flatMap { text in try Failure.about(text) { try PublishedCurves.read(text) } }
-    let measuring = ImageBench(codecs: codecs, measures: ImageMeasures.all, options: options)
+    let measuring = ImageBench(codecs: codecs, measures: measures, options: options)
     let run = BenchRun(started: BenchRun.now, command: BenchReport.commandLine, nccodec: version, workers: options.workers)
     var results = try measuring.prepare(paths, run: run, previous: try report.previous())
     if !references.isEmpty { results.references = references }
     results = try Failure.about(bench.out ?? "bench") { try measuring.run(results, folder: bench.out, save: report.save) }
     progress.end()
     try report.finish(results, anchor: "jpeg", measure: "psnr")
+  }
+}
+
+extension BenchImageCommand {
+  /// 2,000 digits, yet no more pixels than five of Kodak's pictures have.
+  private static let mosaics = 5
+
+  private func pathsAndMeasures() throws -> ([String], [any ImageMeasure]) {
+    var all = ImageMeasures.all
+    var files = paths
+    if let digits, let out = bench.out {
+      let mosaics = try Failure.about(digits) { try DigitMosaics.make(folder: digits, count: Self.mosaics) }
+      files = try Failure.about(out) { try DigitMosaics.write(mosaics, to: "\(out)/digits") }
+      all.append(try DigitAccuracy(mosaics))
+    }
+    files = try Failure.about("bench") { try BenchFiles.list(files, endings: BenchFiles.pictureEndings) }
+    guard let measures else { return (files, all) }
+    let names = measures.split(separator: ",").map(String.init)
+    return (files, all.filter { names.contains($0.name) })
+  }
+}
+
+extension ImageMeasures {
+  /// Throws `ValidationError` for a list of names with one that no measure has.
+  static func check(_ list: String?, isAccuracyThere: Bool = false) throws {
+    guard let list else { return }
+    let names = all.map(\.name) + (isAccuracyThere ? [DigitAccuracy.name] : [])
+    for name in list.split(separator: ",", omittingEmptySubsequences: false) where !names.contains(String(name)) {
+      throw ValidationError("No measure is called '\(name)'; there are \(names.joined(separator: ", ")).")
+    }
   }
 }
 

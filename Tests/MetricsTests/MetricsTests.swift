@@ -5,6 +5,7 @@ import Metrics
 import Testing
 
 /// Reference values: `reference.py` beside this file, with pytorch-msssim 1.0.0 and bjontegaard 1.3.0.
+/// Its window of Floats sums to 1 - 3e-8, which moves SSIM by up to 6e-6; with an exact one the two agree within 5e-7.
 struct PictureMetricsTests {
   /// reference.py's `noise`.
   static func noise(_ count: Int, seed: UInt32) -> [Int] {
@@ -21,10 +22,11 @@ struct PictureMetricsTests {
     return try! ImageReader.read(FileIO.read(root.path + "/Fixtures/Images/photo.png")).image
   }()
 
-  static func crop(_ image: Image, _ width: Int, _ height: Int) throws -> Image {
+  static func crop(_ image: Image, _ width: Int, _ height: Int, x: Int = 0, y: Int = 0) throws -> Image {
     var samples: [UInt8] = []
-    for y in 0..<height {
-      samples += image.samples[(y * image.width * 3)..<(y * image.width * 3 + width * 3)]
+    for row in y..<(y + height) {
+      let start = (row * image.width + x) * 3
+      samples += image.samples[start..<(start + width * 3)]
     }
     return try Image(width: width, height: height, colour: .rgb, samples: samples)
   }
@@ -40,10 +42,17 @@ struct PictureMetricsTests {
       width: 256, height: 256, colour: .grey, samples: (0..<(256 * 256)).map { photo.samples[$0 * 3 + 1] })
   }
 
+  static func tripled(_ grey: Image) throws -> Image {
+    try Image(
+      width: grey.width, height: grey.height, colour: .rgb, samples: grey.samples.flatMap { [$0, $0, $0] })
+  }
+
   @Test func photoAtSixteenLevels() throws {
     let other = try Self.map(Self.photo) { $1 / 16 * 16 + 8 }
     #expect(abs(try msSSIM(Self.photo, other) - 0.9912243) < 2e-5)
     #expect(abs(try psnr(Self.photo, other) - 34.982991959) < 1e-8)
+    #expect(abs(try ssim(Self.photo, other) - 0.9416329) < 1e-5)
+    #expect(abs(try psnrYUV(Self.photo, other) - 37.615805576) < 1e-8)
     for (value, expected) in zip(try psnrPerChannel(Self.photo, other), [35.003601, 34.888512, 35.058602]) {
       #expect(abs(value - expected) < 1e-6)
     }
@@ -54,6 +63,8 @@ struct PictureMetricsTests {
     let other = try Self.map(Self.photo) { $1 + noise[$0] - 128 }
     #expect(abs(try msSSIM(Self.photo, other) - 0.5612562) < 2e-5)
     #expect(abs(try psnr(Self.photo, other) - 11.701340527) < 1e-8)
+    #expect(abs(try ssim(Self.photo, other) - 0.1091142) < 1e-5)
+    #expect(abs(try psnrYUV(Self.photo, other) - 14.217662801) < 1e-8)
   }
 
   @Test func oddSizes() throws {
@@ -62,20 +73,37 @@ struct PictureMetricsTests {
     let other = try Self.map(odd) { $1 + noise[$0] / 8 - 16 }
     #expect(abs(try msSSIM(odd, other) - 0.9586309) < 2e-5)
     #expect(abs(try psnr(odd, other) - 28.795495292) < 1e-8)
+    #expect(abs(try ssim(odd, other) - 0.7487385) < 1e-5)
+    #expect(abs(try psnrYUV(odd, other) - 31.553480630) < 1e-8)
+  }
+
+  /// As low as the window is, and no multiple of the lanes wide.
+  @Test func smallestSize() throws {
+    let small = try Self.crop(Self.photo, 20, 11, x: 30, y: 40)
+    let noise = Self.noise(small.samples.count, seed: 3)
+    let other = try Self.map(small) { $1 + noise[$0] / 8 - 16 }
+    #expect(abs(try ssim(small, other) - 0.6179376) < 1e-5)
+    #expect(abs(try psnrYUV(small, other) - 31.618226791) < 1e-8)
   }
 
   @Test func grey() throws {
     let green = try Self.green()
+    #expect(abs(try ssim(green, Self.map(green) { 255 - $1 }) + 0.4911768) < 1e-5)
     #expect(try msSSIM(green, Self.map(green) { 255 - $1 }) == 0)
     let gained = try Self.map(green) { 3 * $1 - 200 }
     #expect(abs(try msSSIM(green, gained) - 0.7468269) < 2e-5)
     #expect(abs(try psnr(green, gained) - 12.397653416) < 1e-8)
+    #expect(abs(try ssim(green, gained) - 0.5454403) < 1e-5)
+    #expect(abs(try psnrYUV(green, gained) - 12.397653416) < 1e-8)
+    #expect(abs(try psnrYUV(Self.tripled(green), Self.tripled(gained)) - 12.397653416) < 1e-8)
   }
 
   @Test func equalPictures() throws {
     #expect(try psnr(Self.photo, Self.photo) == .infinity)
     #expect(try meanSquaredError(Self.photo, Self.photo) == 0)
     #expect(abs(try msSSIM(Self.photo, Self.photo) - 1) < 1e-6)
+    #expect(abs(try ssim(Self.photo, Self.photo) - 1) < 1e-6)
+    #expect(try psnrYUV(Self.photo, Self.photo) == .infinity)
   }
 
   @Test func largestErrorDoesNotOverflow() throws {
@@ -83,11 +111,18 @@ struct PictureMetricsTests {
     let white = try Image(width: 3000, height: 20, colour: .rgb, samples: .init(repeating: 255, count: 180_000))
     #expect(try meanSquaredError(black, white) == 65025)
     #expect(try psnr(black, white) == 0)
+    // Blue against yellow, and red against cyan: the largest differences of chroma.
+    let pixel = { (a: [UInt8]) in try Image(width: 1, height: 1, colour: .rgb, samples: a) }
+    #expect(abs(try psnrYUV(pixel([0, 0, 255]), pixel([255, 255, 0])) - 3.6100839) < 1e-6)
+    #expect(abs(try psnrYUV(pixel([255, 0, 0]), pixel([0, 255, 255])) - 5.2069771) < 1e-6)
   }
 
   @Test func refusals() throws {
     let small = try Self.crop(Self.photo, 160, 170)
     #expect(throws: MetricError(.tooSmall)) { try msSSIM(small, small) }
+    #expect(throws: MetricError(.tooSmall)) { try ssim(Self.crop(Self.photo, 10, 170), Self.crop(Self.photo, 10, 170)) }
+    #expect(throws: MetricError(.mismatch)) { try ssim(small, Self.photo) }
+    #expect(throws: MetricError(.mismatch)) { try psnrYUV(small, Self.photo) }
     #expect(throws: MetricError(.mismatch)) { try psnr(small, Self.photo) }
     #expect(throws: MetricError(.mismatch)) { try psnr(Self.green(), Self.photo) }
     #expect(try msSSIM(Self.crop(Self.photo, 161, 161), Self.crop(Self.photo, 161, 161)) > 0.99999)

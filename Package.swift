@@ -26,6 +26,7 @@ let package = Package(
       cxxSettings: [.headerSearchPath(".")],  // a kernel source includes itself once per SIMD level
       linkerSettings: [.linkedLibrary("m")]),
     .target(name: "CModels", exclude: ["Weights"]),
+    .target(name: "CBenchPage", exclude: ["Page"]),
 
     // Layer 1: values and integer machinery.
     .target(name: "Tensors", dependencies: ["CKernels"]),
@@ -61,7 +62,11 @@ let package = Package(
     // Layer 5: the public library.
     .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "KVCodec", "Coding", "Media"]),
 
-    // Layer 6: the command.
+    // Layer 6: measurements beside other codecs.
+    .target(
+      name: "Benchmarking", dependencies: ["NeuralCodecs", "MediaIO", "Metrics", "Media", "Coding", "CBenchPage"]),
+
+    // Layer 7: the command.
     .executableTarget(
       name: "nccodec",
       dependencies: [
@@ -112,6 +117,7 @@ let package = Package(
     .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),
     .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "KVCodec", "Coding", "Networks", "Bitstream", "Media"]),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"], exclude: ["reference.py"]),
+    .testTarget(name: "BenchmarkingTests", dependencies: ["Benchmarking"]),
     // Runs the nccodec that `swift test` builds beside it.
     .testTarget(name: "CLITests", dependencies: ["Bitstream", "Media", "MediaIO", "Metrics"]),
     .testTarget(name: "LayeringTests"),

@@ -70,7 +70,7 @@ let package = Package(
     .executableTarget(
       name: "nccodec",
       dependencies: [
-        "NeuralCodecs", "MediaIO",
+        "NeuralCodecs", "MediaIO", "Benchmarking",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

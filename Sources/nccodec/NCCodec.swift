@@ -25,7 +25,7 @@ struct NCCodec: ParsableCommand {
         3  kv store get: nothing of the text is stored
       """,
     version: "0.1.0",
-    subcommands: [EncodeCommand.self, DecodeCommand.self, InfoCommand.self, VerifyCommand.self, KVGroup.self])
+    subcommands: [EncodeCommand.self, DecodeCommand.self, InfoCommand.self, VerifyCommand.self, KVGroup.self, BenchGroup.self])
 
   static func main() {
     // Before anything else, so that Ctrl-C at any time leaves nothing behind.

@@ -38,6 +38,8 @@ package struct BenchRun: Codable, Sendable, Equatable {
   package var machine: Machine
   /// Items measured at once.
   package var workers: Int
+  /// What readers must know first, such as that the numbers are made up; the page shows it above all.
+  @Nullable package var note: String? = nil
 
   package struct Machine: Codable, Sendable, Equatable {
     package var cpu: String
@@ -114,6 +116,8 @@ package struct FileRecord: Codable, Sendable, Equatable {
   @Nullable package var bytes: Int?
   /// Of the file's bytes, 64 hexadecimal digits.
   @Nullable package var sha256: String?
+  /// The original as a picture, from the report's folder; only where decoded pictures are kept.
+  @Nullable package var picture: String? = nil
   /// Why it cannot be read; it then has no points.
   @Nullable package var error: String?
 

@@ -29,7 +29,7 @@ function el(tag, attributes, ...children) {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, String(value));
   }
-  element.append(...children.flat().filter((c) => c !== null && c !== undefined && c !== ""));
+  element.append(...children.flat(2).filter((c) => c !== null && c !== undefined && c !== ""));
   return element;
 }
 

@@ -18,7 +18,7 @@ function start() {
     document.querySelector(".bar").remove();
     return;
   }
-  byId("matched-text").textContent = "Rate at equal quality";
+  byId("extent-tool").hidden = references.length === 0;
   fillBar();
   setUpViewer();
   setUpPoints();

@@ -24,8 +24,8 @@ function renderMatrix() {
   };
   fill("matrix-table",
     el("thead", null, el("tr", null, el("th", { scope: "col", class: "corner" }, "anchor \u2193, test \u2192"), items.map((c) => el("th", { scope: "col" }, titled(c))))),
-    el("tbody", null, items.map((anchor, i) => el("tr", { class: anchor === state.anchor ? "anchor" : null },
-      el("th", { scope: "row" }, nameOf(anchor)), items.map((test, k) => cell(cells[i][k], anchor, test))))));
+    el("tbody", null, items.map((anchor, i) => el("tr", null,
+      el("th", { scope: "row" }, nameOf(anchor, anchor === state.anchor ? [" ", el("span", { class: "tag" }, "anchor")] : "")), items.map((test, k) => cell(cells[i][k], anchor, test))))));
   say("matrix-hint", isRate
     ? `How many more or fewer bits the column\u2019s codec takes than the row\u2019s at equal ${over.title}, over the qualities that both reach. Blue saves, orange costs.`
     : `How much more or less ${over.title} the column\u2019s codec has than the row\u2019s at the same rate. Blue is better, orange worse.`);

@@ -20,13 +20,21 @@ function logTicks(low, high) {
   return few.length >= 4 ? few : ticks([1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9]);
 }
 
+/** Round numbers in steps of 1, 2 or 5 times a power of ten, about `count` of them. */
+function linearTicks(low, high, count = 7) {
+  const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((m) => m * power >= rough * 0.999), found = [];
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) found.push(Number((k * step).toPrecision(12)));
+  return found;
+}
+
 /** An axis from `low` to `high`; `text` makes the labels of its ticks. */
 function axis(isLog, low, high, text) {
   const grid = { color: cssColour("--line"), drawTicks: false, borderColor: cssColour("--strong-line") };
   const ticks = { color: cssColour("--soft"), padding: 7, maxRotation: 0, autoSkipPadding: 14, callback: text };
   return {
     type: isLog ? "logarithmic" : "linear", min: low, max: high, grid, ticks,
-    afterBuildTicks: isLog ? (scale) => { scale.ticks = logTicks(low, high).map((value) => ({ value })); } : undefined,
+    afterBuildTicks(scale) { scale.ticks = (isLog ? logTicks : linearTicks)(low, high).map((value) => ({ value })); },
   };
 }
 
@@ -70,6 +78,10 @@ const annotations = {
       if (!place) continue;
       taken.push(box(place));
       ctx.fillStyle = emphasised && emphasised !== set.item ? cssColour("--soft") : cssColour("--ink");
+      ctx.strokeStyle = cssColour("--ground");
+      ctx.lineWidth = 4;
+      ctx.lineJoin = "round";
+      ctx.strokeText(text, point.x + place[0], point.y + place[1]);
       ctx.fillText(text, point.x + place[0], point.y + place[1]);
     }
     ctx.restore();

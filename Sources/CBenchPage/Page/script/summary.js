@@ -17,7 +17,7 @@ function renderHeadline() {
   const phrase = (d) => `${digits[0](Math.abs(d.value))} % ${d.value <= 0 ? "fewer" : "more"} bits`;
   const whose = (d) => (d.item.family === "ours" ? "of ours" : "of the peers");
   say("finding", !first ? "" : [
-    `At equal ${comparing(measure).title}, ${scopeText()}, `, el("strong", null, `${first.item.title} takes ${phrase(first)}`), ` than ${titled(anchor)}`,
+    `At equal ${comparing(measure).title}, ${scope ? "on" : "in"} ${scopeText()}, `, el("strong", null, `${first.item.title} takes ${phrase(first)}`), ` than ${titled(anchor)}`,
     second ? [`; best ${whose(second)} is `, el("strong", null, second.item.title), ` with ${phrase(second)}.`] : ".",
   ].flat());
 }
@@ -37,15 +37,18 @@ function renderSummary() {
   const time = (t) => (t ? [show.seconds(t.median), el("br"), el("small", null, `${show.seconds(t.low)} \u2013 ${show.seconds(t.high)}, n\u202f=\u202f${digits[0](t.samples)}`)] : el("span", { class: "none" }, "\u2013"));
   const hasPeaks = rows.some((r) => r.encodePeak !== null || r.decodePeak !== null);
   const head = ["Codec", `BD-rate against ${anchor ? titled(anchor) : "\u2013"}`, `Encode, per ${words.size}`, `Decode, per ${words.size}`, hasPeaks ? "Peak memory, encode / decode" : null, "Points"].filter(Boolean);
+  // The roles are said, as small screens lay the table out in blocks.
+  const cell = (label, ...content) => el("td", { role: "cell", "data-label": label }, ...content);
   fill("summary-table",
-    el("thead", null, el("tr", null, head.map((text) => el("th", { scope: "col" }, text)))),
-    el("tbody", null, rows.map((r) => el("tr", null,
-      el("th", { scope: "row" }, nameOf(r.item, " ", r.item.family === "ours" ? el("span", { class: "tag" }, "ours") : "")),
-      el("td", null, r.bd.value === null ? el("span", { class: "none", title: r.bd.reason }, `\u2013 (${r.bd.reason})`) : bar(r, scale, r.item === anchor)),
-      el("td", null, time(r.encode)), el("td", null, time(r.decode)),
-      hasPeaks ? el("td", null, `${show.bytes(r.encodePeak)} / ${show.bytes(r.decodePeak)}`) : null,
-      el("td", null, digits[0](r.count), r.failed ? el("small", null, `, ${digits[0](r.failed)} failed`) : ""),
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, head.map((text) => el("th", { scope: "col", role: "columnheader" }, text)))),
+    el("tbody", { role: "rowgroup" }, rows.map((r) => el("tr", { role: "row" },
+      el("th", { scope: "row", role: "rowheader" }, nameOf(r.item, r.item.family === "ours" ? [" ", el("span", { class: "tag" }, "ours")] : "")),
+      cell(null, r.bd.value === null ? el("span", { class: "none" }, `\u2013 (${r.bd.reason})`) : bar(r, scale, r.item === anchor)),
+      cell("Encode", time(r.encode)), cell("Decode", time(r.decode)),
+      hasPeaks ? cell("Peak memory", `${show.bytes(r.encodePeak)} / ${show.bytes(r.decodePeak)}`) : null,
+      cell("Points", digits[0](r.count), r.failed ? el("small", null, `, ${digits[0](r.failed)} failed`) : ""),
     ))));
+  byId("summary-table").setAttribute("role", "table");
   say("summary-hint", `BD-rate says how much more (+) or fewer (\u2212) bits a codec takes than the anchor at equal ${comparing(measure).title}. Times are medians with the middle half, of ${clock === "Seconds" ? "wall time" : "processor time"}${clock === "Seconds" && (results.run?.workers ?? 1) > 1 ? `, while ${results.run.workers} items were measured at once` : ""}.`);
 }
 

@@ -66,5 +66,5 @@ function swatch(item, width = 26) {
 }
 
 const nameOf = (item, ...more) =>
-  el("span", { class: "name" }, swatch(item), el("span", null, item.title, item.isReference && !/published/i.test(item.title) ? " (published)" : "", ...more));
+  el("span", { class: "name" }, swatch(item), el("span", null, item.title, item.isReference && !/published/i.test(item.title) ? " (published)" : "", more));
 const titled = (item) => item.title + (item.isReference && !/published/i.test(item.title) ? " (published)" : "");

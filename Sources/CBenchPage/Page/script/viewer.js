@@ -73,7 +73,7 @@ function rateSteps() {
 function fillRates() {
   const slider = byId("view-rate"), steps = rateSteps(), before = view.rate;
   slider.max = String(Math.max(0, steps.length - 1));
-  const wanted = before ?? steps[Math.floor((steps.length - 1) / 3)]?.bpp;
+  const wanted = before ?? steps[Math.floor((steps.length - 1) / 2)]?.bpp;
   const near = nearest(steps, wanted);
   slider.value = String(near ? steps.indexOf(near) : 0);
 }

@@ -116,8 +116,6 @@ package struct FileRecord: Codable, Sendable, Equatable {
   @Nullable package var bytes: Int?
   /// Of the file's bytes, 64 hexadecimal digits.
   @Nullable package var sha256: String?
-  /// The original as a picture, from the report's folder; only where decoded pictures are kept.
-  @Nullable package var picture: String? = nil
   /// Why it cannot be read; it then has no points.
   @Nullable package var error: String?
 

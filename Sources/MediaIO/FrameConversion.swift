@@ -3,7 +3,9 @@ import Media
 
 extension DecodedFrame {
   /// The frame as an 8-bit picture. Throws `MediaIOError.unsupported` for float, Bayer and hardware formats.
-  func makeImage(format: ImageFormat, usesAlpha: Bool) throws -> Image {
+  ///
+  /// `isFullRange`: YCbCr is 0...255 whatever the frame says.
+  func makeImage(format: String, usesAlpha: Bool, isFullRange: Bool) throws -> Image {
     let components = Int(descriptor.pointee.nb_components)
     let name = String(cString: descriptor.pointee.name)
     guard !has(AV_PIX_FMT_FLAG_HWACCEL), !has(AV_PIX_FMT_FLAG_BAYER), !has(AV_PIX_FMT_FLAG_FLOAT),
@@ -22,7 +24,7 @@ extension DecodedFrame {
       } else if isRGB {
         for c in 0..<3 { readComponent(c, into: samples.baseAddress! + c, step: 3) }
       } else {
-        try convertYCbCr(into: samples, format: format)
+        try convertYCbCr(into: samples, format: format, isFullRange: isFullRange)
       }
       if let alpha, let alphaComponent { readComponent(alphaComponent, into: alpha.baseAddress!, step: 1) }
     }
@@ -87,18 +89,32 @@ extension DecodedFrame {
     return Int([all.0, all.1, all.2, all.3][index])
   }
 
-  private func convertYCbCr(into samples: UnsafeMutableBufferPointer<UInt8>, format: ImageFormat) throws {
-    guard (0..<3).allSatisfy({ component($0).depth == 8 && component($0).step == 1 && Int(component($0).plane) == $0 }),
+  private func convertYCbCr(into samples: UnsafeMutableBufferPointer<UInt8>, format: String, isFullRange: Bool) throws {
+    let depth = component(0).depth
+    guard depth == 8 || depth == 10, !has(AV_PIX_FMT_FLAG_BE),
+      (0..<3).allSatisfy({
+        component($0).depth == depth && component($0).step == (depth + 7) / 8 && Int(component($0).plane) == $0
+          && component($0).shift == 0
+      }),
       let luma = plane(0), let cb = plane(1), let cr = plane(2)
     else {
       let name = String(cString: descriptor.pointee.name)
       throw MediaIOError(.unsupported, at: "\(format) pixels", "pixel format \(name)")
     }
-    let picture = YCbCrPicture(
-      width: width, height: height, luma: luma, lumaStride: stride(0), cb: cb, cbStride: stride(1), cr: cr,
-      crStride: stride(2), horizontalFactor: 1 << Int(descriptor.pointee.log2_chroma_w),
-      verticalFactor: 1 << Int(descriptor.pointee.log2_chroma_h),
-      isFullRange: format == .jpeg || format == .tiff || frame.pointee.color_range == AVCOL_RANGE_JPEG)
-    picture.convert(into: samples.baseAddress!)
+    guard let out = samples.baseAddress else { return }
+    let isFullRange = isFullRange || frame.pointee.color_range == AVCOL_RANGE_JPEG
+    func convert<Sample: FixedWidthInteger & UnsignedInteger>(_ type: Sample.Type) {
+      func samples(_ plane: UnsafePointer<UInt8>) -> UnsafePointer<Sample> {
+        UnsafeRawPointer(plane).assumingMemoryBound(to: type)
+      }
+      let size = MemoryLayout<Sample>.size
+      YCbCrPicture(
+        width: width, height: height, luma: samples(luma), lumaStride: stride(0) / size, cb: samples(cb),
+        cbStride: stride(1) / size, cr: samples(cr), crStride: stride(2) / size,
+        horizontalFactor: 1 << Int(descriptor.pointee.log2_chroma_w),
+        verticalFactor: 1 << Int(descriptor.pointee.log2_chroma_h), isFullRange: isFullRange, depth: Int(depth)
+      ).convert(into: out)
+    }
+    if depth == 8 { convert(UInt8.self) } else { convert(UInt16.self) }
   }
 }

@@ -1,7 +1,7 @@
 import CLibAV
 import Glibc
 
-/// libavcodec and libavutil, loaded when the first picture needs them.
+/// libavcodec and libavutil, loaded when the first picture needs them. `StillCodec` uses the encoding half.
 ///
 /// Linked, they would be loaded with every start of the program, and more than a hundred libraries with them: about 40
 /// ms, more than decoding a picture takes. Pictures in PNG do without. Structures are those of the headers that this was
@@ -29,6 +29,22 @@ struct LibAV: Sendable {
   ) -> Void
   let errorText: @Sendable @convention(c) (Int32, UnsafeMutablePointer<CChar>?, Int) -> Int32
 
+  let findEncoderByName: @Sendable @convention(c) (UnsafePointer<CChar>?) -> UnsafePointer<AVCodec>?
+  let findDecoderByName: @Sendable @convention(c) (UnsafePointer<CChar>?) -> UnsafePointer<AVCodec>?
+  let setOption: @Sendable @convention(c) (
+    UnsafeMutableRawPointer?, UnsafePointer<CChar>?, UnsafePointer<CChar>?, Int32
+  ) -> Int32
+  let sendFrame: @Sendable @convention(c) (UnsafeMutablePointer<AVCodecContext>?, UnsafePointer<AVFrame>?) -> Int32
+  let receivePacket: @Sendable @convention(c) (
+    UnsafeMutablePointer<AVCodecContext>?, UnsafeMutablePointer<AVPacket>?
+  ) -> Int32
+  let newFrameBuffer: @Sendable @convention(c) (UnsafeMutablePointer<AVFrame>?, Int32) -> Int32
+  let clearPacket: @Sendable @convention(c) (UnsafeMutablePointer<AVPacket>?) -> Void
+  /// Memory that libav frees.
+  let allocate: @Sendable @convention(c) (Int) -> UnsafeMutableRawPointer?
+  let codecVersion: @Sendable @convention(c) () -> UInt32
+  private let codec: Library
+
   private static let loaded = Result { () throws(MediaIOError) in try LibAV() }
 
   /// Throws `MediaIOError` (unsupported) where the libraries are not installed.
@@ -51,15 +67,40 @@ struct LibAV: Sendable {
     pixelFormat = try util["av_pix_fmt_desc_get"]
     readLine = try util["av_read_image_line2"]
     errorText = try util["av_strerror"]
+    findEncoderByName = try codec["avcodec_find_encoder_by_name"]
+    findDecoderByName = try codec["avcodec_find_decoder_by_name"]
+    setOption = try util["av_opt_set"]
+    sendFrame = try codec["avcodec_send_frame"]
+    receivePacket = try codec["avcodec_receive_packet"]
+    newFrameBuffer = try util["av_frame_get_buffer"]
+    clearPacket = try codec["av_packet_unref"]
+    allocate = try util["av_malloc"]
+    codecVersion = try codec["avcodec_version"]
+    self.codec = codec
     // It prints to stderr by default; errors travel as values here.
     let setLogLevel: @convention(c) (Int32) -> Void = try util["av_log_set_level"]
     setLogLevel(AV_LOG_QUIET)
   }
 
+  /// Such as "59.37.100".
+  var codecVersionText: String { Self.text(codecVersion()) }
+
+  static func text(_ version: UInt32) -> String { "\(version >> 16).\(version >> 8 & 255).\(version & 255)" }
+
+  /// libav's words for an error of its own or of the system.
+  func reason(_ code: Int32) -> String {
+    var text = [CChar](repeating: 0, count: 128)
+    _ = errorText(code, &text, text.count)
+    return text.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "\(code)" }
+  }
+
+  /// A function of libavcodec or of a library that it is linked with; nil where there is none of that name.
+  func function<Function>(_ name: String, as type: Function.Type) -> Function? { try? codec[name] }
+
   /// A shared library that stays loaded for the life of the process.
-  private struct Library {
+  private struct Library: Sendable {
     private let name: String
-    private let handle: UnsafeMutableRawPointer
+    private nonisolated(unsafe) let handle: UnsafeMutableRawPointer
 
     init(_ name: String) throws(MediaIOError) {
       guard let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) else { throw Self.failure(name) }

@@ -51,6 +51,10 @@ package struct ImageLimits: Sendable {
 
   /// Throws `tooLarge` for a picture beyond these limits or beyond 65,535 a side.
   func check(width: Int, height: Int, format: ImageFormat) throws(MediaIOError) {
+    try check(width: width, height: height, named: "\(format)")
+  }
+
+  func check(width: Int, height: Int, named format: String) throws(MediaIOError) {
     guard width >= 1, height >= 1 else {
       throw MediaIOError(.damaged, at: "\(format) header", "\(width)x\(height) has no pixels")
     }

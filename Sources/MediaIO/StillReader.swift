@@ -17,8 +17,12 @@ package enum StillReader {
       throw MediaIOError(.damaged, at: "\(format)", "the bytes do not start as \(format)")
     }
     let container = try StillContainer(bytes, format: format, limits: limits)
-    let frame = try DecodedFrame(container.bytesToDecode ?? bytes, codec: codec(for: format, bytes), format: format, limits: limits)
-    var image = try frame.makeImage(format: format, usesAlpha: container.usesAlpha)
+    guard let codec = try LibAV.load().findDecoder(codec(for: format, bytes)) else {
+      throw MediaIOError(.unsupported, at: "\(format)", "this libavcodec was built without its decoder")
+    }
+    let frame = try DecodedFrame(container.bytesToDecode ?? bytes, codec: codec, format: "\(format)", limits: limits)
+    var image = try frame.makeImage(
+      format: "\(format)", usesAlpha: container.usesAlpha, isFullRange: format == .jpeg || format == .tiff)
     if container.isPremultiplied { image.divideByAlpha() }
     if let alpha = image.alpha, format == .bmp || frame.isPalette, alpha.allSatisfy({ $0 == 255 }) {
       try image.setAlpha(nil)
@@ -68,19 +72,13 @@ final class DecodedFrame {
   func has(_ flag: Int32) -> Bool { descriptor.pointee.flags & UInt64(flag) != 0 }
 
   /// Decodes a file's first picture. The whole file is one packet: each of these decoders reads its own container.
-  init(_ bytes: [UInt8], codec id: AVCodecID, format: ImageFormat, limits: ImageLimits) throws {
+  init(_ bytes: [UInt8], codec: UnsafePointer<AVCodec>, format: String, limits: ImageLimits) throws {
     let av = try LibAV.load()
     func fail(_ code: Int32) -> MediaIOError {
-      var text = [CChar](repeating: 0, count: 128)
-      _ = av.errorText(code, &text, text.count)
-      let reason = text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-      return MediaIOError(code == -ENOMEM ? .outOfMemory : .damaged, at: "\(format) pixels", "libav: \(reason)")
+      MediaIOError(code == -ENOMEM ? .outOfMemory : .damaged, at: "\(format) pixels", "libav: \(av.reason(code))")
     }
     guard bytes.count <= Int(Int32.max) - 64 else {
       throw MediaIOError(.tooLarge, at: "\(format)", "\(bytes.count) bytes")
-    }
-    guard let codec = av.findDecoder(id) else {
-      throw MediaIOError(.unsupported, at: "\(format)", "this libavcodec was built without its decoder")
     }
     var context = av.allocateContext(codec)
     var packet = av.allocatePacket()
@@ -113,7 +111,7 @@ final class DecodedFrame {
     guard decoded.pointee.decode_error_flags == 0, decoded.pointee.flags & AV_FRAME_FLAG_CORRUPT == 0 else {
       throw MediaIOError(.damaged, at: "\(format) pixels", "libav concealed damage")
     }
-    try limits.check(width: Int(decoded.pointee.width), height: Int(decoded.pointee.height), format: format)
+    try limits.check(width: Int(decoded.pointee.width), height: Int(decoded.pointee.height), named: format)
     guard let descriptor = av.pixelFormat(AVPixelFormat(rawValue: decoded.pointee.format)) else {
       throw MediaIOError(.unsupported, at: "\(format) pixels", "pixel format \(decoded.pointee.format)")
     }

@@ -118,10 +118,12 @@ package struct FileRecord: Codable, Sendable, Equatable {
   @Nullable package var sha256: String?
   /// Why it cannot be read; it then has no points.
   @Nullable package var error: String?
+  /// A PNG of it from the report's folder, where decoded pictures of it are kept.
+  @Nullable package var picture: String?
 
   package init(
     name: String, path: String, width: Int? = nil, height: Int? = nil, elements: Int? = nil, bytes: Int? = nil,
-    sha256: String? = nil, error: String? = nil
+    sha256: String? = nil, error: String? = nil, picture: String? = nil
   ) {
     (self.name, self.path) = (name, path)
     self.width = width
@@ -130,6 +132,7 @@ package struct FileRecord: Codable, Sendable, Equatable {
     self.bytes = bytes
     self.sha256 = sha256
     self.error = error
+    self.picture = picture
   }
 }
 

@@ -1,5 +1,5 @@
 import Crypto
 
-enum KVDigest {
-  static func sha256(_ bytes: [UInt8]) -> [UInt8] { Array(SHA256.hash(data: bytes)) }
+package enum KVDigest {
+  package static func sha256(_ bytes: [UInt8]) -> [UInt8] { Array(SHA256.hash(data: bytes)) }
 }

@@ -1,0 +1,24 @@
+import Foundation
+
+/// Why a benchmark cannot be run, or a measurement failed: in one sentence, for people.
+package struct BenchError: Error, Sendable, Equatable, CustomStringConvertible {
+  package let description: String
+
+  package init(_ description: String) { self.description = description }
+}
+
+/// A number with that many digits after the point, without zeros at the end, the same in every locale.
+func decimal(_ value: Double, digits: Int) -> String {
+  guard value.isFinite else { return "\(value)" }
+  var text = String(format: "%.\(digits)f", locale: Locale(identifier: "en_US_POSIX"), value)
+  if text.contains(".") {
+    while text.hasSuffix("0") { text.removeLast() }
+    if text.hasSuffix(".") { text.removeLast() }
+  }
+  return text == "-0" ? "0" : text
+}
+
+/// A number with exactly that many digits after the point.
+func fixed(_ value: Double, _ digits: Int) -> String {
+  String(format: "%.\(digits)f", locale: Locale(identifier: "en_US_POSIX"), value)
+}

@@ -1,0 +1,94 @@
+import Foundation
+import Media
+import MediaIO
+
+/// Encodes and decodes one point in a process each, which tell their peak memory.
+struct IsolatedProbe {
+  /// What a child prints.
+  struct Answer: Codable {
+    var timing: Timing
+    var peakBytes: Int?
+    var error: String?
+  }
+
+  let command: [String]
+  let repetitions: Int
+
+  func measure(_ item: BenchItem) throws -> Sides {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("nccodec-bench-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let (coded, decoded) = (folder.appendingPathComponent("coded").path, folder.appendingPathComponent("decoded.png").path)
+    let encoding = try run(["encode", item.file.path, coded], item)
+    let bytes = try FileIO.read(coded).count
+    let decoding = try run(["decode", coded, decoded], item)
+    var sides = Sides(bytes: bytes, image: try ImageReader.read(try FileIO.read(decoded)).image)
+    (sides.encoding, sides.encodePeakBytes) = (encoding.timing, encoding.peakBytes)
+    (sides.decoding, sides.decodePeakBytes) = (decoding.timing, decoding.peakBytes)
+    return sides
+  }
+
+  private func run(_ arguments: [String], _ item: BenchItem) throws -> Answer {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/proc/self/exe")
+    process.arguments =
+      Array(command) + ["--codec", item.codec.name, "--value", "\(item.setting.value)", "--repetitions", "\(repetitions)"]
+      + arguments
+    let output = Pipe()
+    process.standardOutput = output
+    process.standardInput = FileHandle.nullDevice
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    let data = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    guard process.terminationReason == .exit, let answer = try? JSONDecoder().decode(Answer.self, from: data) else {
+      throw BenchError("the process that measured it ended with \(process.terminationReason == .exit ? "code" : "signal") \(process.terminationStatus)")
+    }
+    if let error = answer.error { throw BenchError(error) }
+    return answer
+  }
+
+  /// The child's side: does what `run` asked for and returns what to print.
+  static func answer(
+    _ codec: any ImageBenchCodec, value: Double, repetitions: Int, isEncoding: Bool, input: String, output: String
+  ) -> String {
+    var answer = Answer(timing: Timing())
+    do {
+      if isEncoding {
+        let image = try BenchFiles.readPicture(input)
+        let setting = BenchSetting(text: "", value: value)
+        let bytes = try answer.timing.measure(repetitions, threadOnly: codec.isSingleThreaded) {
+          try codec.encode(image, at: setting, BenchControl())
+        }
+        answer.peakBytes = peakBytes
+        try FileIO.write(bytes, to: output, overwrite: true)
+      } else {
+        let bytes = try FileIO.read(input)
+        let image = try answer.timing.measure(repetitions, threadOnly: codec.isSingleThreaded) { try codec.decode(bytes) }
+        answer.peakBytes = peakBytes
+        try FileIO.write(try PNGWriter.write(image, options: .fast), to: output, overwrite: true)
+      }
+    } catch { answer.error = "\(error)" }
+    let data = (try? JSONEncoder().encode(answer)) ?? Data()
+    return String(decoding: data, as: UTF8.self)
+  }
+
+  /// The most that this process had resident. Not getrusage's, which begins with what its parent had.
+  private static var peakBytes: Int? {
+    guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
+      let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
+      let kib = line.split(whereSeparator: { !$0.isNumber }).first.flatMap({ Int($0) })
+    else { return nil }
+    return 1024 * kib
+  }
+}
+
+extension ImageProbe {
+  /// See `IsolatedProbe`: the child's side, for the command.
+  package static func answer(
+    _ codec: any ImageBenchCodec, value: Double, repetitions: Int, isEncoding: Bool, input: String, output: String
+  ) -> String {
+    IsolatedProbe.answer(
+      codec, value: value, repetitions: repetitions, isEncoding: isEncoding, input: input, output: output)
+  }
+}

@@ -1,0 +1,40 @@
+import Glibc
+
+/// Wall time and the calling thread's processor time, in seconds.
+struct Stopwatch {
+  private let wall = Stopwatch.now(CLOCK_MONOTONIC)
+  private let processor = Stopwatch.now(CLOCK_THREAD_CPUTIME_ID)
+
+  var seconds: Double { Self.now(CLOCK_MONOTONIC) - wall }
+  var cpuSeconds: Double { Self.now(CLOCK_THREAD_CPUTIME_ID) - processor }
+
+  static func now(_ clock: clockid_t) -> Double {
+    var time = timespec()
+    clock_gettime(clock, &time)
+    return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
+  }
+
+  /// Processor time of the whole process so far.
+  package static var processSeconds: Double { now(CLOCK_PROCESS_CPUTIME_ID) }
+}
+
+/// Times of one direction, one per repetition.
+struct Timing: Codable, Sendable, Equatable {
+  var seconds: [Double] = []
+  /// Empty where the work was not the calling thread's alone.
+  var cpuSeconds: [Double] = []
+
+  /// Runs `body` that many times and returns what it gave the last time.
+  mutating func measure<R>(_ repetitions: Int, threadOnly: Bool, _ body: () throws -> R) throws -> R {
+    var result: R
+    var left = max(repetitions, 1)
+    repeat {
+      let watch = Stopwatch()
+      result = try body()
+      seconds.append(watch.seconds)
+      if threadOnly { cpuSeconds.append(watch.cpuSeconds) }
+      left -= 1
+    } while left > 0
+    return result
+  }
+}

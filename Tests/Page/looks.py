@@ -125,9 +125,10 @@ def printing(browser, report):
     page.settle()
     assert page.run("document.documentElement.dataset.theme") == "dark", "the theme does not come back after printing"
     page.call("Emulation.setEmulatedMedia", media="print")
-    hidden = page.run("['.bar', '.tools', '.chips', '#theme'].filter((s) => getComputedStyle(document.querySelector(s)).display !== 'none')")
+    hidden = page.run("['.bar', '.tools', '.chip.all', '#theme'].filter((s) => getComputedStyle(document.querySelector(s)).display !== 'none')")
     assert not hidden, f"{hidden} are printed"
     assert page.run("getComputedStyle(document.querySelector('.scroll.tall')).overflowY") == "visible"
+    assert page.run("getComputedStyle(document.querySelector('.chip')).display") != "none", "the plot has no legend on paper"
     no_problems(page)
     page.close()
 

@@ -69,6 +69,9 @@ function emphasise(item) {
   renderPlots();
 }
 
+// The pointer may leave a plot without moving.
+addEventListener("scroll", () => emphasise(null), { passive: true });
+
 function renderPlots() {
   renderRates();
   renderSpeed();

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes the synthetic results that Tests/page.sh renders: nothing in them was measured, and they say so.
 
-    make_sample.py image > sample-image.json       make_sample.py kv > sample-kv.json
-    make_sample.py pictures sample-image.json DIR  the pictures that the results name, below DIR
+    make.py image > sample-image.json       make.py kv > sample-kv.json
+    make.py pictures sample-image.json DIR  the pictures that the results name, below DIR
 
 Deterministic. Curves are PSNR = 33 + 3.6 d - 0.1 d^2 over d = log2(bpp / (codec * file * 0.6)), with a little noise.
 """

@@ -18,7 +18,8 @@ const inDecibels = new Set(["ssim", "msssim"]);
 
 /** The measures one can choose, those missing on this machine too. `base` is the key in the results. */
 const measures = listOf(results.measures).flatMap((m) => {
-  const plain = { ...m, key: m.name, base: m.name, unit: m.unit ?? "", of: (v) => v, places: m.unit === "dB" ? 2 : 4 };
+  const isLarge = m.unit === "dB" || points.some((p) => has(p.measures, m.name) && Math.abs(p.measures[m.name]) > 2);
+  const plain = { ...m, key: m.name, base: m.name, unit: m.unit ?? "", of: (v) => v, places: isLarge ? 2 : 4 };
   if (!inDecibels.has(m.name)) return [plain];
   return [{ ...plain, key: `${m.name} dB`, unit: "dB", of: decibels, places: 2 }, plain];
 });

@@ -69,7 +69,10 @@ const annotations = {
     ctx.textBaseline = "middle";
     for (const [set, point] of labelled) {
       const text = set.data[0].label, width = ctx.measureText(text).width;
-      const places = [[12, 0], [-12 - width, 0], [-width / 2, -17], [-width / 2, 17], [12, -15], [12, 15], [-12 - width, -15], [-12 - width, 15]];
+      // Beside the point, past what its range covers.
+      const [from, to] = (set.data[0].range ?? []).map((v) => chart.scales.x.getPixelForValue(v) - point.x);
+      const after = Math.max(12, (to ?? 0) + 7), before = Math.min(-12, (from ?? 0) - 7) - width;
+      const places = [[after, 0], [before, 0], [-width / 2, -17], [-width / 2, 17], [12, -15], [12, 15], [-12 - width, -15], [-12 - width, 15]];
       const box = ([dx, dy]) => [point.x + dx, point.y + dy - 8, point.x + dx + width, point.y + dy + 8];
       const fits = (b) => b[0] >= chartArea.left + 2 && b[2] <= chartArea.right - 2 && b[1] >= chartArea.top && b[3] <= chartArea.bottom
         && taken.every((t) => b[2] < t[0] || b[0] > t[2] || b[3] < t[1] || b[1] > t[3]);

@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 
 /// Why a benchmark cannot be run, or a measurement failed: in one sentence, for people.
 package struct BenchError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -10,7 +10,7 @@ package struct BenchError: Error, Sendable, Equatable, CustomStringConvertible {
 /// A number with that many digits after the point, without zeros at the end, the same in every locale.
 func decimal(_ value: Double, digits: Int) -> String {
   guard value.isFinite else { return "\(value)" }
-  var text = String(format: "%.\(digits)f", locale: Locale(identifier: "en_US_POSIX"), value)
+  var text = fixed(value, digits)
   if text.contains(".") {
     while text.hasSuffix("0") { text.removeLast() }
     if text.hasSuffix(".") { text.removeLast() }
@@ -20,5 +20,9 @@ func decimal(_ value: Double, digits: Int) -> String {
 
 /// A number with exactly that many digits after the point.
 func fixed(_ value: Double, _ digits: Int) -> String {
-  String(format: "%.\(digits)f", locale: Locale(identifier: "en_US_POSIX"), value)
+  guard value.isFinite, abs(value) < 1e12 else { return "\(value)" }
+  let whole = Int((abs(value) * pow(10, Double(digits))).rounded())
+  let text = String(repeating: "0", count: max(0, digits + 1 - "\(whole)".count)) + "\(whole)"
+  let point = digits > 0 ? "." : ""
+  return (value < 0 && whole > 0 ? "-" : "") + text.dropLast(digits) + point + text.suffix(digits)
 }

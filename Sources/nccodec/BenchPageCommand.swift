@@ -24,7 +24,11 @@ struct BenchPageCommand: ParsableCommand {
   func run() throws {
     let source = Console.name(input, input: true)
     let bytes = try Failure.about(source) { try FileIO.read(input) }
-    let results = try Failure.about(source) { try BenchResults(json: bytes, named: source) }
+    let results = try Failure.about(source) {
+      do { return try BenchResults(json: bytes, named: source) } catch let error as MediaIOError where error.code == .unsupported {
+        throw Failure("\(error.description). Use the nccodec that wrote them, or a later one.")
+      }
+    }
     let folder = out ?? Self.folder(of: input)
     try Failure.about(folder) { try ReportPage.write(results: results, to: folder) }
     Console.print("\(folder)/index.html", to: .standardOutput)

@@ -2,7 +2,7 @@ import ArgumentParser
 import Glibc
 import MediaIO
 
-/// The command: `nccodec encode | decode | info | verify | kv`.
+/// The command: `nccodec encode | decode | info | verify | kv | bench`.
 @main
 struct NCCodec: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -24,8 +24,12 @@ struct NCCodec: ParsableCommand {
         2  usage: the command line makes no sense
         3  kv store get: nothing of the text is stored
       """,
-    version: "0.1.0",
-    subcommands: [EncodeCommand.self, DecodeCommand.self, InfoCommand.self, VerifyCommand.self, KVGroup.self, BenchGroup.self])
+    version: release,
+    subcommands: [
+      EncodeCommand.self, DecodeCommand.self, InfoCommand.self, VerifyCommand.self, KVGroup.self, BenchGroup.self,
+    ])
+
+  static let release = "0.1.0"
 
   static func main() {
     // Before anything else, so that Ctrl-C at any time leaves nothing behind.

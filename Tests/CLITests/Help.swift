@@ -34,7 +34,6 @@ enum Help {
       verify                  Check an .ncb file: its checksums, and that it
                               decodes.
       kv                      Work with KV caches.
-      bench                   Measure codecs beside each other.
 
       See 'nccodec help <subcommand>' for detailed help.
 

@@ -1,5 +1,5 @@
 import CBenchPage
-import Foundation
+import FoundationEssentials
 import MediaIO
 
 /// index.html of a report: one file that works offline, with the results, the scripts and the chart library in it.

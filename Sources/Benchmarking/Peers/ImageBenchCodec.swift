@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 package import Media
 
 /// One point of a codec's curve.

@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import MediaIO
 
 /// Curves that others have published, read from a file of kodak-rd.json's form: names to `bpp`, `psnr` and perhaps

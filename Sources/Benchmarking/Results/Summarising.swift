@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 import Metrics
 
 extension BenchResults {

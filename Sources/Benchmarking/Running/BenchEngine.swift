@@ -1,5 +1,5 @@
 import Dispatch
-import Foundation
+import Synchronization
 
 /// One point to be measured.
 struct BenchItem: Sendable {
@@ -24,81 +24,80 @@ package struct BenchProgress: Sendable {
 }
 
 /// Runs items on several threads, those that use all cores by themselves afterwards and alone; stops when asked to.
-final class BenchEngine: @unchecked Sendable {
+final class BenchEngine: Sendable {
+  private struct State {
+    var next = 0
+    var done = 0
+    var estimate: BenchEstimate
+    var failure: (any Error)?
+  }
+
+  /// Those that run beside each other, then the others.
+  private let items: [BenchItem]
   private let workers: Int
   private let isStopped: @Sendable () -> Bool
   private let report: @Sendable (BenchProgress) -> Void
-  private let total: Int
-
-  private let lock = NSLock()
-  // Under the lock.
-  private var waiting: [BenchItem] = []
-  private var next = 0
-  private var done = 0
-  private var estimate: BenchEstimate
+  private let state: Mutex<State>
+  /// Held while a result is handed over.
+  private let finishing = Mutex<Void>(())
 
   init(
     items: [BenchItem], workers: Int, isStopped: @escaping @Sendable () -> Bool,
     report: @escaping @Sendable (BenchProgress) -> Void
   ) {
-    (self.workers, self.isStopped, self.report, total) = (workers, isStopped, report, items.count)
-    waiting = items.filter(\.isParallel) + items.filter { !$0.isParallel }
-    estimate = BenchEstimate(items, workers: workers)
+    self.items = items.filter(\.isParallel) + items.filter { !$0.isParallel }
+    (self.workers, self.isStopped, self.report) = (workers, isStopped, report)
+    state = Mutex(State(estimate: BenchEstimate(items, workers: workers)))
   }
 
   /// `measure` gives nil for an item that was stopped in the middle; `finish` takes the others' results, one at a time. What
   /// `finish` throws ends the run.
-  func run<R>(
+  func run<R: Sendable>(
     _ measure: @escaping @Sendable (BenchItem, BenchControl) -> R?, finish: @escaping (R) throws -> Void
   ) throws {
-    nonisolated(unsafe) var failure: (any Error)?
-    let finishing = NSLock()
+    // Called under `finishing` alone.
     nonisolated(unsafe) let finish = finish
-    let parallel = waiting.count { $0.isParallel }
-
+    let parallel = items.count { $0.isParallel }
     @Sendable func work(until end: Int) {
       while !isStopped() {
-        lock.lock()
-        guard next < end else { return lock.unlock() }
-        let item = waiting[next]
-        next += 1
-        lock.unlock()
+        let item: BenchItem? = state.withLock { state in
+          guard state.next < end, state.failure == nil else { return nil }
+          state.next += 1
+          return items[state.next - 1]
+        }
+        guard let item else { return }
         let watch = Stopwatch()
         var control = BenchControl()
         control.isStopped = isStopped
-        control.progress = { [self] in advance(item, $0, watch.seconds) }
-        let result = measure(item, control)
-        finishing.lock()
-        if let result, failure == nil {
-          do { try finish(result) } catch { failure = error }
+        control.progress = { [self] fraction in advance(item, fraction, watch.seconds) }
+        guard let result = measure(item, control) else { return }
+        finishing.withLock { _ in
+          do { try finish(result) } catch { state.withLock { $0.failure = error } }
         }
-        let isOver = failure != nil
-        finishing.unlock()
-        guard result != nil, !isOver else { return }
         complete(item, seconds: watch.seconds)
       }
     }
     if parallel > 0 {
       DispatchQueue.concurrentPerform(iterations: min(workers, parallel)) { _ in work(until: parallel) }
     }
-    if failure == nil { work(until: waiting.count) }
-    if let failure { throw failure }
+    work(until: items.count)
+    if let failure = state.withLock({ $0.failure }) { throw failure }
   }
 
   private func advance(_ item: BenchItem, _ fraction: Double, _ seconds: Double) {
-    lock.lock()
-    let progress = BenchProgress(done: done, total: total, fraction: estimate.fraction(within: item, fraction, seconds))
-    lock.unlock()
-    report(progress)
+    report(
+      state.withLock {
+        BenchProgress(done: $0.done, total: items.count, fraction: $0.estimate.fraction(within: item, fraction, seconds))
+      })
   }
 
   private func complete(_ item: BenchItem, seconds: Double) {
-    lock.lock()
-    done += 1
-    estimate.complete(item, seconds: seconds)
-    let progress = BenchProgress(done: done, total: total, fraction: estimate.fraction())
-    lock.unlock()
-    report(progress)
+    report(
+      state.withLock {
+        $0.done += 1
+        $0.estimate.complete(item, seconds: seconds)
+        return BenchProgress(done: $0.done, total: items.count, fraction: $0.estimate.fraction())
+      })
   }
 }
 

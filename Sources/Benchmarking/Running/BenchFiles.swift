@@ -1,7 +1,8 @@
-import Foundation
+import FoundationEssentials
 import Media
 import MediaIO
 import NeuralCodecs
+import Synchronization
 
 /// The files that a benchmark measures.
 package enum BenchFiles {
@@ -79,28 +80,28 @@ package enum BenchFiles {
 }
 
 /// Pictures by path, kept while items that need them are left.
-final class PictureCache: @unchecked Sendable {
-  private let lock = NSLock()
-  // Under the lock.
-  private var pictures: [String: Image] = [:]
-  private var uses: [String: Int]
+final class PictureCache: Sendable {
+  private struct State {
+    var pictures: [String: Image] = [:]
+    /// How often each will still be taken.
+    var uses: [String: Int]
+  }
 
-  /// `uses`: how often each will be taken.
-  init(uses: [String: Int]) { self.uses = uses }
+  private let state: Mutex<State>
+
+  init(uses: [String: Int]) { state = Mutex(State(uses: uses)) }
 
   func take(_ path: String) throws -> Image {
-    lock.lock()
-    let left = uses[path, default: 1] - 1
-    uses[path] = left
-    let kept = pictures[path]
-    if left <= 0 { pictures[path] = nil }
-    lock.unlock()
+    let kept = state.withLock { state in
+      let left = state.uses[path, default: 1] - 1
+      state.uses[path] = left
+      defer { if left <= 0 { state.pictures[path] = nil } }
+      return state.pictures[path]
+    }
     if let kept { return kept }
     // Two threads may read the same; better than to wait for each other.
     let picture = try BenchFiles.readPicture(path)
-    lock.lock()
-    defer { lock.unlock() }
-    if uses[path, default: 0] > 0 { pictures[path] = picture }
+    state.withLock { if $0.uses[path, default: 0] > 0 { $0.pictures[path] = picture } }
     return picture
   }
 }

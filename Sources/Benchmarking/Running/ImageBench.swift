@@ -1,4 +1,3 @@
-import Foundation
 import Media
 import MediaIO
 import NeuralCodecs
@@ -72,7 +71,7 @@ package struct ImageBench: Sendable {
       results.put(point)
       try saver.saveIfDue(results)
     }
-    if !options.isStopped() { results.run.finished = timestamp() }
+    if !options.isStopped() { results.run.finished = BenchRun.now }
     results.summarise()
     try save(results)
     return results

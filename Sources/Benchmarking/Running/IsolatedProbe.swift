@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import Media
 import MediaIO
 
@@ -29,20 +29,12 @@ struct IsolatedProbe {
   }
 
   private func run(_ arguments: [String], _ item: BenchItem) throws -> Answer {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/proc/self/exe")
-    process.arguments =
-      Array(command) + ["--codec", item.codec.name, "--value", "\(item.setting.value)", "--repetitions", "\(repetitions)"]
-      + arguments
-    let output = Pipe()
-    process.standardOutput = output
-    process.standardInput = FileHandle.nullDevice
-    process.standardError = FileHandle.nullDevice
-    try process.run()
-    let data = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    guard process.terminationReason == .exit, let answer = try? JSONDecoder().decode(Answer.self, from: data) else {
-      throw BenchError("the process that measured it ended with \(process.terminationReason == .exit ? "code" : "signal") \(process.terminationStatus)")
+    let outcome = try ChildProcess.run(
+      "/proc/self/exe",
+      command + ["--codec", item.codec.name, "--value", "\(item.setting.value)", "--repetitions", "\(repetitions)"] + arguments)
+    guard outcome.signal == nil, let answer = try? JSONDecoder().decode(Answer.self, from: Data(outcome.output)) else {
+      let end = outcome.signal.map { "signal \($0)" } ?? "code \(outcome.code ?? 0)"
+      throw BenchError("the process that measured it ended with \(end)")
     }
     if let error = answer.error { throw BenchError(error) }
     return answer
@@ -75,8 +67,8 @@ struct IsolatedProbe {
 
   /// The most that this process had resident. Not getrusage's, which begins with what its parent had.
   private static var peakBytes: Int? {
-    guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
-      let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
+    guard let status = try? FileIO.read("/proc/self/status"),
+      let line = String(decoding: status, as: UTF8.self).split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
       let kib = line.split(whereSeparator: { !$0.isNumber }).first.flatMap({ Int($0) })
     else { return nil }
     return 1024 * kib

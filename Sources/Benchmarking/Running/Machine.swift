@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import MediaIO
 import NeuralCodecs
 
@@ -6,10 +6,12 @@ extension BenchRun.Machine {
   /// This one. What cannot be found out is "unknown".
   static var current: BenchRun.Machine {
     func value(_ key: String, in path: String, separator: Character) -> String? {
-      guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }
-      for line in text.split(separator: "\n") {
-        let parts = line.split(separator: separator, maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
-        if parts.count == 2, parts[0] == key { return parts[1].trimmingCharacters(in: CharacterSet(charactersIn: "\"")) }
+      guard let bytes = try? FileIO.read(path) else { return nil }
+      for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+        let parts = line.split(separator: separator, maxSplits: 1).map { part in
+          String(part.drop { " \t\"".contains($0) }.reversed().drop { " \t\"".contains($0) }.reversed())
+        }
+        if parts.count == 2, parts[0] == key { return parts[1] }
       }
       return nil
     }
@@ -36,5 +38,14 @@ func hex(_ bytes: [UInt8]) -> String {
   bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }
 
-/// Now, as ISO 8601 in UTC.
-func timestamp() -> String { ISO8601DateFormatter().string(from: Date()) }
+extension BenchRun {
+  /// As ISO 8601 in UTC.
+  package static var now: String { Date.now.ISO8601Format() }
+
+  package static var cores: Int { Machine.current.cores }
+
+  /// A run that starts on this machine.
+  package init(started: String, command: String, nccodec: String, workers: Int) {
+    self.init(started: started, command: command, nccodec: nccodec, machine: .current, workers: workers)
+  }
+}

@@ -83,9 +83,10 @@ def image():
                     "encodeCPUSeconds": [round(x * 0.97, 5) for x in e], "decodeCPUSeconds": [round(x * 0.97, 5) for x in d],
                     "encodePeakBytes": int(memory * 1e6), "decodePeakBytes": int(memory * 4e5) if c["name"] != "jpeg" else None,
                     "picture": f"images/{c['name']}/{name}-{i}.png", "error": None})
-    references = [{"name": n, "title": t, "source": "references/kodak-rd.json (here: synthetic)", "measure": "psnr",
-                   "points": [{"bpp": round(0.07 * 1.7 ** i, 4), "value": round(psnr(0.07 * 1.7 ** i, f), 3)} for i in range(9)]}
-                  for n, t, f in [("vtm", "VTM (published)", 0.44), ("bpg", "BPG 4:4:4 (published)", 0.57)]]
+    references = [{"name": n, "title": t, "source": "references/kodak-rd.json (here: synthetic)", "measure": m,
+                   "points": [{"bpp": round(0.07 * 1.7 ** i, 4), "value": of(psnr(0.07 * 1.7 ** i, f))} for i in range(9)]}
+                  for n, t, f in [("vtm (published)", "VTM (published)", 0.44), ("bpg (published)", "BPG 4:4:4 (published)", 0.57)]
+                  for m, of in [("psnr", lambda q: round(q, 3)), ("msssim", lambda q: round(1 - 0.055 * 10 ** (-(q - 27) / 12.5), 5))]]
     measures = [measure("psnr", "PSNR", "dB"), measure("psnrYUV", "PSNR YUV 6:1:1", "dB"), measure("ssim", "SSIM", ""),
                 measure("msssim", "MS-SSIM", ""), measure("butteraugli", "Butteraugli", "", False, "butteraugli_main 0.7.0"),
                 measure("vmaf", "VMAF", "", True, "", "libvmaf is not packaged for Debian 12")]
@@ -142,10 +143,16 @@ def finish(kind, about, measures, codecs, files, points, references, rate, sizes
     rates, gains = {}, {}
     have = [c["codec"] for c in curves]
     for n in names:
-        # Of SSIM and MS-SSIM in dB, and over the files that all points of both have.
+        # Of SSIM and MS-SSIM in dB, with less is better turned round, and over the files that all points of both have.
         of = lambda codec, other: common(points, codec, other, rate, n)
+        upwards = 1 if next(m for m in measures if m["name"] == n)["isHigherBetter"] else -1
         rates[n] = {a: {t: delta(of(a, t), of(t, a), True) for t in have if t != a} for a in have}
-        gains[n] = {a: {t: delta(of(a, t), of(t, a), False) for t in have if t != a} for a in have}
+        gains[n] = {a: {t: scaled(delta(of(a, t), of(t, a), False), upwards) for t in have if t != a} for a in have}
+        for reference in references:
+            if reference["measure"] == n:
+                line = [(p["bpp"], quality(n, p["value"])) for p in reference["points"]]
+                rates[n][reference["name"]] = {t: delta(line, of(t, t), True) for t in have}
+                gains[n][reference["name"]] = {t: delta(line, of(t, t), False) for t in have}
     return {"format": "nccodec-bench", "version": 1, "kind": kind, "run": about, "measures": measures, "codecs": codecs, "files": files,
             "points": points, "references": references, "summary": {"curves": curves, "bdRate": rates, "bdPSNR": gains}}
 
@@ -158,8 +165,16 @@ def common(points, codec, other, rate, name):
     for i in sorted({p["point"] for p in mine}):
         at = [p for p in mine if p["point"] == i]
         q = mean([p["measures"][name] for p in at])
-        result.append((mean([p[rate] for p in at]), -10 * math.log10(1 - q) if name in ("ssim", "msssim") else q))
+        result.append((mean([p[rate] for p in at]), quality(name, q)))
     return result
+
+
+def quality(name, value):
+    return -10 * math.log10(1 - value) if name in ("ssim", "msssim") else value
+
+
+def scaled(value, factor):
+    return value and round(value * factor, 4)
 
 
 def quantile(sorted_values, part):

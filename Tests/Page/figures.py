@@ -88,15 +88,20 @@ def matrix(browser, report):
             page.run(f"document.getElementsByName('delta')[{choice}].click()")
             page.settle()
             heads = page.run("[...document.querySelectorAll('#matrix-table thead th')].map((t) => t.textContent)")[1:]
-            rows = page.run("[...document.querySelectorAll('#matrix-table tbody tr')].map((r) => [r.querySelector('th .name > span').firstChild.textContent, [...r.querySelectorAll('td')].map((d) => d.textContent)])")
+            rows = page.run("[...document.querySelectorAll('#matrix-table tbody tr')].map((r) => [r.querySelector('th .name > span').firstChild.textContent.trim(), [...r.querySelectorAll('td')].map((d) => d.textContent)])")
             shown = {(row, head): cell for row, cells in rows for head, cell in zip(heads, cells)}
             table, nulls = results["summary"][deltas][measure["name"]], 0
-            for anchor in measured:
+            published = {r["name"]: r["title"] for r in results["references"] if r["measure"] == measure["name"]}
+            title |= published
+            assert len(rows) == len(measured) + len(published), (measure["name"], len(rows))
+            for anchor in [*measured, *published]:
                 for test in measured:
-                    cell = shown[title[anchor], title[test]]
+                    cell = shown[title.get(anchor, anchor), title[test]]
                     if anchor == test:
                         continue
                     value = table[anchor][test]
+                    # Quality is counted upwards there, and as what it is on the page.
+                    value = -value if value and choice == 1 and not measure["isHigherBetter"] else value
                     if value is None:
                         nulls += 1
                         assert cell.startswith("\u2013") and len(cell) > 8, f"{anchor}, {test}: {cell!r} for null"
@@ -121,7 +126,7 @@ def own_deltas(browser, report):
             for test, value in row.items():
                 if value is None or anchor in failed or test in failed:
                     continue
-                got = page.run(f"""bjontegaard(curve(codecs.find((c) => c.name === {anchor!r}), '', measures[0]), curve(codecs.find((c) => c.name === {test!r}), '', measures[0]), {is_rate}).value""")
+                got = page.run(f"""bjontegaard(curve(comparable.find((c) => c.name === {anchor!r}), '', measures[0]), curve(codecs.find((c) => c.name === {test!r}), '', measures[0]), {is_rate}).value""")
                 assert abs(got - value) <= tolerance, f"{deltas} of {anchor}, {test}: {got} for {value}"
                 compared += 1
     assert compared >= 10, compared

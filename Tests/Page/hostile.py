@@ -36,10 +36,10 @@ def hostile(results):
         for point in curve["points"]:
             point["setting"] = TEXTS[0]
     for deltas in ("bdRate", "bdPSNR"):
-        summary[deltas] = {m: {renamed[a]: {renamed[t]: v for t, v in row.items()} for a, row in table.items()}
+        summary[deltas] = {m: {renamed.get(a, a): {renamed[t]: v for t, v in row.items()} for a, row in table.items()}
                            for m, table in summary[deltas].items()}
     for i, reference in enumerate(made["references"]):
-        reference["title"] = reference["source"] = reference["name"] = TEXTS[i]
+        reference["title"] = reference["source"] = TEXTS[i]
     for measure in made["measures"]:
         measure["title"] = measure["title"] + TEXTS[1]
         measure["version"] = TEXTS[0]

@@ -14,8 +14,10 @@ package enum ReportPage {
     try FileIO.write(html(results), to: "\(folder)/index.html", overwrite: true)
   }
 
-  /// The page's bytes, UTF-8.
+  /// The page's bytes, UTF-8. Results of a run that was stopped may have no summary yet; the page needs one.
   static func html(_ results: BenchResults) throws -> [UInt8] {
+    var results = results
+    if results.summary == nil { results.summarise() }
     let parts: [String: [UInt8]] = [
       "style": bytes(nc_page_style()), "script": bytes(nc_page_script()), "chart": bytes(nc_page_chart()),
       "licence": bytes(nc_page_chart_licence()), "results": embeddable(try results.json(isCompact: true)),

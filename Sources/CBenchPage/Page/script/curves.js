@@ -7,7 +7,11 @@ const summary = mapOf(results.summary);
 
 /** Everything that has a curve; `key` is unique, `name` is what the summary uses. */
 const codecs = listOf(results.codecs).map((c, i) => ({ ...c, key: `codec ${c.name}`, isReference: false, style: i }));
-const references = listOf(results.references).map((r, i) => ({ ...r, key: `reference ${i}`, isReference: true, style: codecs.length + i }));
+/** A published curve of several measures is one; `curves` are its points by measure. */
+const references = [...new Map(listOf(results.references).map((r) => [r.name, r])).values()].map((r, i) => ({
+  ...r, key: `reference ${i}`, isReference: true, style: codecs.length + i,
+  curves: new Map(listOf(results.references).filter((other) => other.name === r.name).map((other) => [other.measure, listOf(other.points)])),
+}));
 const pointsOf = new Map(codecs.map((c) => [c.name, points.filter((p) => p.codec === c.name)]));
 const measuredCodecs = codecs.filter((c) => pointsOf.get(c.name).some((p) => !p.error));
 const fileNamed = new Map(files.map((f) => [f.name, f]));
@@ -74,22 +78,19 @@ function peakOf(codec, scope, way) {
 function curve(item, scope, measure) {
   let found;
   if (item.isReference) {
-    if (scope || item.measure !== measure.base) return [];
-    found = listOf(item.points).map((p, i) => ({ rate: rateOf(p), value: measure.of(p.value), index: i }));
+    if (scope) return [];
+    found = (item.curves.get(measure.base) ?? []).map((p, i) => ({ rate: rateOf(p), value: measure.of(p.value), index: i }));
   } else if (scope) {
     found = inScope(item, scope).map((p) => ({ rate: rateOf(p), value: valueOf(p.measures, measure), setting: p.setting, bytes: p.bytes, index: p.point }));
   } else {
     const means = listOf(summary.curves).find((c) => c.codec === item.name);
-    found = listOf(means?.points).map((p) => ({ rate: rateOf(p), value: valueOf(p.measures, measure), setting: settingOf(item, p), files: p.files, index: p.point }));
+    found = listOf(means?.points).map((p) => ({ rate: rateOf(p), value: valueOf(p.measures, measure), setting: p.setting, files: p.files, index: p.point }));
   }
   return found.filter((p) => isNumber(p.rate) && p.rate > 0 && isNumber(p.value)).sort((a, b) => a.rate - b.rate);
 }
 
-/** The setting of a mean, where all files had the same. */
-function settingOf(codec, mean) {
-  const settings = new Set(inScope(codec, "").filter((p) => p.point === mean.point).map((p) => p.setting));
-  return settings.size === 1 ? [...settings][0] : `point ${mean.point}, settings differ between ${words.files}`;
-}
+/** The measured points behind one of a codec's curve. */
+const pointsBehind = (codec, scope, p) => inScope(codec, scope).filter((q) => q.point === p.index && q.setting === p.setting);
 
 /** PCHIP as in Sources/Metrics/Bjontegaard.swift; null for fewer than two different places. Points are [x, y]. */
 function pchip(pairs) {
@@ -155,13 +156,27 @@ function bjontegaard(anchor, test, isRate) {
 /** The summary works with SSIM and MS-SSIM in dB; so does everything here that compares curves. */
 const comparing = (measure) => measures.find((m) => m.base === measure.base);
 
-/** Bjontegaard delta of `test` against `anchor`: the summary's for means, and of one file worked out here. */
+/** The summary's row of an anchor; without members where it has none. */
+function summaryRow(anchor, measure, isRate) {
+  const tables = mapOf(isRate ? summary.bdRate : summary.bdPSNR), table = has(tables, measure.base) ? tables[measure.base] : null;
+  return has(table, anchor.name) ? mapOf(table[anchor.name]) : {};
+}
+
+/**
+ * Bjontegaard delta of the codec `test` against `anchor`: the summary's for means, and of one file worked out here. Only the
+ * summary knows whether a published curve is over the same files.
+ */
 function delta(anchor, test, scope, measure, isRate) {
   const over = comparing(measure);
   const own = () => bjontegaard(curve(anchor, scope, over), curve(test, scope, over), isRate);
-  if (scope) return own();
-  const table = mapOf(mapOf((isRate ? summary.bdRate : summary.bdPSNR) ?? null)[over.base])[anchor.name];
-  if (!has(table, test.name)) return own();
-  const value = table[test.name];
-  return isNumber(value) ? { value } : { value: null, reason: own().reason ?? "the summary has no value: too few common points or files" };
+  if (scope) return anchor.isReference ? { value: null, reason: "published as a mean only" } : own();
+  const row = summaryRow(anchor, over, isRate);
+  if (!has(row, test.name)) return anchor.isReference ? { value: null, reason: "published over other files" } : own();
+  const value = row[test.name];
+  if (!isNumber(value)) return { value: null, reason: own().reason ?? "too few files that both codecs have all points of" };
+  // The summary counts quality upwards; here a difference is one of the measure itself.
+  return { value: isRate || over.isHigherBetter ? value : -value };
 }
+
+/** Codecs, and for means the published curves that the summary compares them with. */
+const anchors = (scope, measure) => [...measuredCodecs, ...(scope ? [] : references.filter((r) => Object.keys(summaryRow(r, comparing(measure), true)).length > 0))];

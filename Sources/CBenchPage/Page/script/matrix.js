@@ -3,8 +3,8 @@
 function renderMatrix() {
   const { measure, scope } = state, isRate = radio("delta") === "rate", over = comparing(measure);
   byId("delta-quality").textContent = over.title + (over.unit ? ` (${over.unit})` : "");
-  const items = comparable.filter((c) => !c.isReference || curve(c, scope, measure).length > 0);
-  const cells = items.map((anchor) => items.map((test) => (test === anchor ? null : delta(anchor, test, scope, measure, isRate))));
+  const rows = anchors(scope, measure), columns = measuredCodecs;
+  const cells = rows.map((anchor) => columns.map((test) => (test === anchor ? null : delta(anchor, test, scope, measure, isRate))));
   // More quality is good, fewer bits are; measures whose small values are good turn round.
   const sign = isRate ? -1 : over.isHigherBetter ? 1 : -1;
   const sizes = cells.flat().filter((d) => d && d.value !== null).map((d) => Math.abs(d.value));
@@ -23,9 +23,9 @@ function renderMatrix() {
     return td;
   };
   fill("matrix-table",
-    el("thead", null, el("tr", null, el("th", { scope: "col", class: "corner" }, "anchor \u2193, test \u2192"), items.map((c) => el("th", { scope: "col" }, titled(c))))),
-    el("tbody", null, items.map((anchor, i) => el("tr", null,
-      el("th", { scope: "row" }, nameOf(anchor, anchor === state.anchor ? [" ", el("span", { class: "tag" }, "anchor")] : "")), items.map((test, k) => cell(cells[i][k], anchor, test))))));
+    el("thead", null, el("tr", null, el("th", { scope: "col", class: "corner" }, "anchor \u2193, test \u2192"), columns.map((c) => el("th", { scope: "col" }, titled(c))))),
+    el("tbody", null, rows.map((anchor, i) => el("tr", null,
+      el("th", { scope: "row" }, nameOf(anchor, anchor === state.anchor ? [" ", el("span", { class: "tag" }, "anchor")] : "")), columns.map((test, k) => cell(cells[i][k], anchor, test))))));
   say("matrix-hint", isRate
     ? `How many more or fewer bits the column\u2019s codec takes than the row\u2019s at equal ${over.title}, over the qualities that both reach. Blue saves, orange costs.`
     : `How much more or less ${over.title} the column\u2019s codec has than the row\u2019s at the same rate. Blue is better, orange worse.`);

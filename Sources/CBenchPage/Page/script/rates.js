@@ -24,7 +24,7 @@ function renderRates() {
     `Plot of ${titleOf(measure)} over rate in ${words.rate}, ${scopeText()}: ${shown.map((c) => titled(c.item)).join(", ") || "nothing shown"}`);
 
   say("rd-hint", references.length
-    ? "Solid lines were measured in this run, ours thicker; dashed lines are published elsewhere, over the set of pictures that their source names."
+    ? "Solid lines were measured in this run, ours thicker; dashed lines are published elsewhere, and compare only where these are the same pictures."
     : "All curves were measured in this run; ours are thicker.");
   leftOut(shown.map((c) => c.item));
 }
@@ -36,12 +36,12 @@ function wordsOf(item, p, measure, scope) {
   lines.unshift(p.setting);
   if (scope) lines.push(`${show.count(p.bytes)} bytes`);
   else {
-    const mine = inScope(item, "").filter((q) => q.point === p.index && isNumber(q.bytes));
+    const mine = pointsBehind(item, "", p).filter((q) => isNumber(q.bytes));
     if (mine.length) lines.push(`${show.count(mine.reduce((sum, q) => sum + q.bytes, 0) / mine.length)} bytes on average`);
     lines.push(p.files < goodFiles.length ? `mean of only ${p.files} of ${show.counted(goodFiles.length, words.file, words.files)}` : `mean of ${show.counted(p.files, words.file, words.files)}`);
   }
   const times = ["encode", "decode"].map((way) => {
-    const costs = inScope(item, scope).filter((q) => q.point === p.index).map((q) => costOf(q, way, "Seconds")).filter((v) => v !== null);
+    const costs = pointsBehind(item, scope, p).map((q) => costOf(q, way, "Seconds")).filter((v) => v !== null);
     return costs.length ? `${way} ${show.seconds(spread(costs).median)}/${words.sizeShort}` : null;
   }).filter(Boolean);
   return [item.title, times.length ? [...lines, times.join(", ")] : lines];

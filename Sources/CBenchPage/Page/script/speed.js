@@ -70,7 +70,7 @@ function placeByRate(item, list, quality, scope, way, clock) {
   if (log === null) return { reason: list.length < 2 ? "a curve needs two points or more" : "does not reach this quality" };
   const sorted = [...list].sort((a, b) => a.value - b.value);
   const above = Math.max(1, sorted.findIndex((p) => p.value >= quality)), ends = [sorted[above - 1], sorted[above]];
-  const times = ends.map((p) => spread(inScope(item, scope).filter((q) => q.point === p.index).map((q) => costOf(q, way, clock)).filter((v) => v !== null)));
+  const times = ends.map((p) => spread(pointsBehind(item, scope, p).map((q) => costOf(q, way, clock)).filter((v) => v !== null)));
   if (!times[0] || !times[1]) return { reason: "time not measured" };
   const part = (quality - ends[0].value) / (ends[1].value - ends[0].value);
   const between = (name) => Math.exp(Math.log(times[0][name]) * (1 - part) + Math.log(times[1][name]) * part);

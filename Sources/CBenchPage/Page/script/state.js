@@ -6,7 +6,8 @@ const state = {
   measure: available[0] ?? null,
   scope: goodFiles.length === 1 ? goodFiles[0].name : "",
   anchor: measuredCodecs.find((c) => c.name === "jpeg") ?? measuredCodecs.find((c) => c.family === "peer") ?? measuredCodecs[0] ?? null,
-  hidden: new Set(),
+  // More published curves than these hide what was measured.
+  hidden: new Set(references.slice(4).map((r) => r.key)),
 };
 /** The curve that the pointer is on, in a plot or a button; others step back. */
 let emphasised = null;
@@ -30,9 +31,8 @@ function fillBar() {
   byId("anchor").addEventListener("change", (e) => { state.anchor = comparable.find((c) => c.key === e.target.value); changed(); });
 }
 
-/** Published curves can be anchors where they have the measure, for the mean only. */
 function fillAnchors() {
-  const possible = comparable.filter((c) => !c.isReference || (!state.scope && c.measure === state.measure?.base));
+  const possible = anchors(state.scope, state.measure);
   if (!possible.includes(state.anchor)) state.anchor = measuredCodecs.find((c) => c.name === "jpeg") ?? measuredCodecs[0] ?? null;
   options("anchor", possible.map((c) => ({ value: c.key, text: titled(c) })), state.anchor?.key);
 }
@@ -45,7 +45,8 @@ function changed() {
 /** A button for each curve, in both plots; they switch together. */
 function renderChips() {
   for (const group of document.querySelectorAll("[data-chips]")) {
-    const items = group.dataset.chips === "all" ? comparable : measuredCodecs;
+    const items = group.dataset.chips === "references" ? references : measuredCodecs;
+    group.hidden = items.length === 0;
     const focused = group.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     const chip = (item) =>
       el("button", {

@@ -64,7 +64,10 @@ let package = Package(
 
     // Layer 6: measurements beside other codecs.
     .target(
-      name: "Benchmarking", dependencies: ["NeuralCodecs", "MediaIO", "Metrics", "Media", "Coding", "CBenchPage"]),
+      name: "Benchmarking",
+      dependencies: [
+        "NeuralCodecs", "MediaIO", "Metrics", "Media", "CBenchPage", .product(name: "Crypto", package: "swift-crypto"),
+      ]),
 
     // Layer 7: the command.
     .executableTarget(
@@ -117,7 +120,7 @@ let package = Package(
     .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),
     .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "KVCodec", "Coding", "Networks", "Bitstream", "Media"]),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"], exclude: ["reference.py"]),
-    .testTarget(name: "BenchmarkingTests", dependencies: ["Benchmarking", "MediaIO"]),
+    .testTarget(name: "BenchmarkingTests", dependencies: ["Benchmarking", "NeuralCodecs", "MediaIO", "Metrics", "Media"]),
     // Runs the nccodec that `swift test` builds beside it.
     .testTarget(name: "CLITests", dependencies: ["Bitstream", "Media", "MediaIO", "Metrics"]),
     .testTarget(name: "LayeringTests"),

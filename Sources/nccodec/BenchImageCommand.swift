@@ -98,10 +98,11 @@ struct BenchProbeCommand: ParsableCommand {
   @Argument var output: String
 
   func run() throws {
-    let codec = try Failure.about("probe") { try ImageCodecs.named(codec, effort: effort, version: "") }
+    let name = codec
+    let chosen = try Failure.about("probe") { try ImageCodecs.named(name, effort: effort, version: "") }
     Console.print(
       ImageProbe.answer(
-        codec, value: value, repetitions: repetitions, isEncoding: direction == "encode", input: input, output: output),
+        chosen, value: value, repetitions: repetitions, isEncoding: direction == "encode", input: input, output: output),
       to: .standardOutput)
   }
 }

@@ -1,4 +1,4 @@
-package import Media
+import Media
 
 /// Something that compares a decoded picture with its original.
 package protocol ImageMeasure: Sendable {

@@ -1,5 +1,5 @@
 import Glibc
-package import Media
+import Media
 
 /// One point of a codec's curve.
 package struct BenchSetting: Sendable, Hashable {

@@ -18,6 +18,7 @@ extension BenchResults {
     guard previous.kind == kind else {
       throw MediaIOError(.unsupported, at: "results.json", "the folder's report is of kind \(previous.kind.rawValue), not \(kind.rawValue)")
     }
+    let own = Set(files.map(\.name))
     // By content: a file may have moved, and its name with it.
     var names: [String: String] = [:]
     for old in previous.files {
@@ -51,7 +52,9 @@ extension BenchResults {
       put(point)
     }
     references = previous.references
-    if points.isEmpty { codecs.removeAll { codec in settings[codec.name] == nil && codec.missing == nil } }
+    let (usedFiles, usedCodecs) = (Set(points.map(\.file)), Set(points.map(\.codec)))
+    files.removeAll { !own.contains($0.name) && !usedFiles.contains($0.name) }
+    codecs.removeAll { settings[$0.name] == nil && !usedCodecs.contains($0.name) }
   }
 
   /// Adds a point, or puts it in the place of the same one, by order of files, codecs and points.

@@ -1,7 +1,6 @@
 import FoundationEssentials
 import Media
 import MediaIO
-import NeuralCodecs
 import Synchronization
 
 /// The files that a benchmark measures.
@@ -12,8 +11,8 @@ package enum BenchFiles {
   package static func list(_ paths: [String], endings: Set<String>) throws(BenchError) -> [String] {
     var result: [String] = []
     for path in paths {
-      var isFolder: ObjCBool = false
-      guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
+      var isFolder = false
+      guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder else {
         result.append(path)
         continue
       }
@@ -64,7 +63,7 @@ package enum BenchFiles {
     do {
       let bytes = try FileIO.read(path)
       record.bytes = bytes.count
-      record.sha256 = hex(KVDigest.sha256(bytes))
+      record.sha256 = sha256(bytes)
       let image = try ImageReader.read(bytes).image
       (record.width, record.height) = (image.width, image.height)
     } catch { record.error = "\(error)" }

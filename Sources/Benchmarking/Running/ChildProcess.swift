@@ -16,7 +16,9 @@ package enum ChildProcess {
   /// be started.
   package static func run(_ program: String, _ arguments: [String], takesErrors: Bool = false) throws(BenchError) -> Outcome {
     var ends: [Int32] = [-1, -1]
-    guard pipe2(&ends, O_CLOEXEC) == 0 else { throw failure(program, errno) }
+    guard pipe(&ends) == 0 else { throw failure(program, errno) }
+    // A child that another thread starts in between keeps an end open; it ends some time, and so does our waiting.
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     defer { close(ends[0]) }
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)

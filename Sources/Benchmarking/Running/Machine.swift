@@ -1,6 +1,6 @@
+import Crypto
 import FoundationEssentials
 import MediaIO
-import NeuralCodecs
 
 extension BenchRun.Machine {
   /// This one. What cannot be found out is "unknown".
@@ -30,12 +30,13 @@ package enum Build {
   /// this one's, such as "nccodec 0.1.0, build 0123abcd".
   package static func version(release: String) -> String {
     guard let bytes = try? FileIO.read("/proc/self/exe") else { return "nccodec \(release)" }
-    return "nccodec \(release), build \(hex(KVDigest.sha256(bytes)).prefix(8))"
+    return "nccodec \(release), build \(sha256(bytes).prefix(8))"
   }
 }
 
-func hex(_ bytes: [UInt8]) -> String {
-  bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+/// 64 hexadecimal digits.
+func sha256(_ bytes: [UInt8]) -> String {
+  SHA256.hash(data: bytes).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }
 
 extension BenchRun {

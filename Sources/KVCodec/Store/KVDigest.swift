@@ -1,5 +1,5 @@
 import Crypto
 
-package enum KVDigest {
-  package static func sha256(_ bytes: [UInt8]) -> [UInt8] { Array(SHA256.hash(data: bytes)) }
+enum KVDigest {
+  static func sha256(_ bytes: [UInt8]) -> [UInt8] { Array(SHA256.hash(data: bytes)) }
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Looks at report pages in a real Chromium and says what is wrong with them. Run by Tests/page.sh.
 
-    check.py --image DIR --hostile DIR --kv DIR --empty DIR --shots DIR
+    check.py --image DIR --hostile DIR --kv DIR --sparse DIR --empty DIR --shots DIR
 
 Each DIR has results.json and the index.html made from it; --image also pictures. The last part damages copies of the page and
 demands that the checks notice.
@@ -12,7 +12,7 @@ from browser import Browser
 import figures, looks, parts
 
 parser = argparse.ArgumentParser()
-for option in ("image", "hostile", "kv", "empty", "shots"):
+for option in ("image", "hostile", "kv", "sparse", "empty", "shots"):
     parser.add_argument(f"--{option}", required=True)
 parser.add_argument("--only", default="", help="run checks whose names contain this")
 options = parser.parse_args()
@@ -54,7 +54,7 @@ def complaint(check, *arguments):
         return f"{error}"
 
 
-image, hostile, kv, empty = (Report(getattr(options, name)) for name in ("image", "hostile", "kv", "empty"))
+image, hostile, kv, sparse, empty = (Report(getattr(options, name)) for name in ("image", "hostile", "kv", "sparse", "empty"))
 os.makedirs(options.shots, exist_ok=True)
 
 with Browser() as browser:
@@ -83,6 +83,8 @@ with Browser() as browser:
     run("hostile: nothing gets out", parts.hostile, browser, hostile)
     run("hostile: every select and choice changes what is shown", parts.controls, browser, hostile)
     run("hostile: fits 360 to 1280 pixels", looks.widths, browser, hostile)
+    run("sparse: says what there is not", parts.sparse, browser, sparse)
+    run("sparse: fits 360 to 1280 pixels", looks.widths, browser, sparse)
     run("empty: says that nothing was measured", parts.empty, browser, empty)
 
     # Each damage, and the check that must notice it. The first is none: on a mere copy all of them are content.

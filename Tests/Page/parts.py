@@ -122,7 +122,7 @@ def controls(browser, report):
             seen = now
             assert page.run(QUIET), f"option {index} of #{select}: {page.run('byId(`broken`).textContent')}"
     for group in page.run("[...new Set([...document.querySelectorAll('input[type=radio]')].filter((i) => i.offsetParent).map((i) => i.name))]"):
-        for index in (1, 0):
+        for index in [*range(1, page.run(f"document.getElementsByName('{group}').length")), 0]:
             page.run(f"document.getElementsByName('{group}')[{index}].click()")
             page.settle()
             now = page.run(FINGERPRINT)
@@ -311,6 +311,25 @@ def hostile(browser, report):
     for name in (run["command"], run["nccodec"], run["note"], run["machine"]["cpu"], failure["error"], report.results["codecs"][1]["title"]):
         assert name in text, f"{name!r} is not shown as it is"
     assert "{{style}}{{results}}" in text, "a part was put in where a name stood"
+    page.close()
+
+
+def sparse(browser, report):
+    page = opened(browser, report)
+    assert page.run("document.querySelectorAll('#viewer .stage, #viewer select').length") == 0, "a viewer without pictures"
+    assert "No decoded pictures were kept" in page.run("byId('viewer').innerText")
+    assert "lossless: infinite" in page.run("byId('rd-left-out').innerText")
+    # Any choice, whether or not it changes anything.
+    page.run("""for (const select of document.querySelectorAll('select')) for (let i = 0; i < select.options.length; i++) {
+        if (!select.options[i].disabled) { select.selectedIndex = i; select.dispatchEvent(new Event('change', { bubbles: true })); } }
+        for (const id of ['points-file', 'points-codec', 'measure']) { if (byId(id)) { byId(id).selectedIndex = 0; byId(id).dispatchEvent(new Event('change')); } }
+        for (const input of document.querySelectorAll('input[type=radio]')) input.click();
+        for (const head of document.querySelectorAll('#points-table th button')) head.click();""")
+    page.settle()
+    assert "time not measured" in page.run("byId('speed-left-out').innerText")
+    assert "a curve needs two points or more" in page.run("byId('matrix').innerText")
+    assert "\u221e" in page.run("byId('points-table').innerText")
+    no_problems(page)
     page.close()
 
 

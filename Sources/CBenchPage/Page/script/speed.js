@@ -1,4 +1,4 @@
-// The plot of time against BD-rate, or against the rate at one quality.
+// The plot of time against BD-rate, against the rate at one quality, or against the rate of every point.
 
 let speedPlot = null;
 
@@ -22,14 +22,20 @@ function chosenQuality(curves, measure) {
 
 function renderSpeed() {
   speedPlot ??= makePlot("speed-plot", "speed-live");
-  const { measure, scope, anchor } = state, way = radio("way"), clock = radio("clock"), isBD = radio("against") === "bd";
+  const { measure, scope, anchor } = state, way = radio("way"), clock = radio("clock"), against = radio("against"), isBD = against === "bd";
   const clockText = clock === "Seconds" ? "wall time" : "processor time";
-  byId("quality-tool").hidden = isBD;
+  byId("quality-tool").hidden = against !== "matched";
   const curves = measuredCodecs.map((item) => ({ item, list: curve(item, scope, measure) })).filter((c) => c.list.length);
   const quality = curves.length ? chosenQuality(curves, measure) : 0;
   const sets = [], left = [];
   for (const { item, list } of curves) {
     if (!isShown(item)) continue;
+    if (against === "each") {
+      const data = list.map((p) => eachPoint(item, p, measure, scope, way, clock)).filter(Boolean);
+      if (data.length) sets.push(dataset(item, data, { showLine: true, pointRadius: 6 }));
+      else left.push(`${item.title} (time not measured)`);
+      continue;
+    }
     const found = isBD ? placeByBD(item, anchor, measure, scope, way, clock) : placeByRate(item, list, quality, scope, way, clock);
     if (found.reason) { left.push(`${item.title} (${found.reason})`); continue; }
     const lines = [
@@ -39,19 +45,28 @@ function renderSpeed() {
     sets.push(dataset(item, [{ x: found.x, y: found.y, range: found.range, label: item.title, words: [item.title, lines] }], { pointRadius: 7, pointHoverRadius: 9 }));
   }
   for (const item of measuredCodecs) if (isShown(item) && !curves.some((c) => c.item === item)) left.push(`${item.title} (no value of this measure)`);
-  const xs = sets.flatMap((s) => [s.data[0].x, ...(s.data[0].range ?? [])]), ys = sets.map((s) => s.data[0].y);
+  const all = sets.flatMap((s) => s.data), xs = all.flatMap((p) => [p.x, ...(p.range ?? [])]), ys = all.map((p) => p.y);
   // Room on the right for names.
   const x = xs.length ? padded(xs, true, 0.09) : [0.01, 1];
   const y = ys.length ? padded(isBD ? [...ys, 0] : ys, false, 0.1) : [0, 1];
   if (!isBD && y[0] < 0) y[0] = 0;
 
-  fill("speed-axis", el("b", null, isBD ? `BD-rate against ${anchor ? titled(anchor) : "\u2013"} (%)` : `Rate at ${showValue(quality, measure)} (${words.rateShort})`),
-    isBD ? ` by ${comparingText(measure)}, ${scopeText()}; lower is better` : ` of ${measure.title}, ${scopeText()}; lower is better`);
+  const yTitle = { bd: `BD-rate against ${anchor ? titled(anchor) : "\u2013"} (%)`, matched: `Rate at ${showValue(quality, measure)} (${words.rateShort})`, each: `Rate (${words.rate})` }[against];
+  const yNote = { bd: ` by ${comparingText(measure)}, ${scopeText()}; lower is better`, matched: ` of ${measure.title}, ${scopeText()}; lower is better`, each: `, ${scopeText()}; the tooltip says the quality` }[against];
+  fill("speed-axis", el("b", null, yTitle), yNote);
   fill("speed-under", el("b", null, `Time to ${way} (seconds per ${words.size})`), ", logarithmic; further left is faster");
   redraw(speedPlot, sets, axis(true, ...x, plainNumber), axis(false, ...y, plainNumber),
-    `Plot of ${isBD ? "BD-rate" : "rate at equal quality"} over time to ${way}: ${sets.map((s) => s.label).join(", ") || "nothing shown"}`);
-  say("speed-hint", `Good codecs are at the lower left. Points are medians of each ${words.file}\u2019s fastest repetition, of ${clockText}; whiskers span the middle half of ${isBD ? `all ${words.files} and settings` : `the ${words.files}`}.`);
+    `Plot of ${yTitle} over time to ${way}: ${sets.map((s) => s.label).join(", ") || "nothing shown"}`);
+  say("speed-hint", `${against === "each" ? "Lines join the points of a codec." : "Good codecs are at the lower left."} Points are medians of each ${words.file}\u2019s fastest repetition, of ${clockText}; whiskers span the middle half of ${isBD ? `all ${words.files} and settings` : `the ${words.files}`}.`);
   say("speed-left-out", left.length ? `Not drawn: ${left.join(", ")}.` : "");
+}
+
+/** A point of a codec where it lies in time and rate; null where the time was not measured. */
+function eachPoint(item, p, measure, scope, way, clock) {
+  const time = spread(pointsBehind(item, scope, p).map((q) => costOf(q, way, clock)).filter((v) => v !== null));
+  if (!time) return null;
+  const lines = [p.setting, `${show.rate(p.rate)} ${words.rateShort}`, `${measure.title} ${showValue(p.value, measure)}`, `${way} ${show.seconds(time.median)} per ${words.size}`];
+  return { x: time.median, y: p.rate, words: [item.title, lines] };
 }
 
 /** BD-rate is over a whole curve, so the time is over all of its points. */

@@ -5,7 +5,7 @@ const comparable = [...measuredCodecs, ...references];
 const state = {
   measure: available[0] ?? null,
   scope: goodFiles.length === 1 ? goodFiles[0].name : "",
-  anchor: measuredCodecs.find((c) => c.name === "jpeg") ?? measuredCodecs.find((c) => c.family === "peer") ?? measuredCodecs[0] ?? null,
+  anchor: null,
   // More published curves than these hide what was measured.
   hidden: new Set(references.slice(4).map((r) => r.key)),
 };
@@ -33,7 +33,11 @@ function fillBar() {
 
 function fillAnchors() {
   const possible = anchors(state.scope, state.measure);
-  if (!possible.includes(state.anchor)) state.anchor = measuredCodecs.find((c) => c.name === "jpeg") ?? measuredCodecs[0] ?? null;
+  if (!possible.includes(state.anchor)) {
+    // What people know, as far as it has a curve.
+    const curved = measuredCodecs.filter((c) => curve(c, state.scope, state.measure).length > 1);
+    state.anchor = curved.find((c) => c.name === "jpeg") ?? curved.find((c) => c.family === "peer") ?? curved[0] ?? measuredCodecs[0] ?? null;
+  }
   options("anchor", possible.map((c) => ({ value: c.key, text: titled(c) })), state.anchor?.key);
 }
 

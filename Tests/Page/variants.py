@@ -1,4 +1,5 @@
-"""Results whose every text tries to leave the JSON, the HTML or the folder. Names stay consistent, so that the page still works."""
+"""Results that a page must survive, from a sample: hostile, whose every text tries to leave the JSON, the HTML or the folder,
+while names stay consistent; sparse, with next to nothing measured; empty, with nothing."""
 import copy, json, sys
 
 TEXTS = [
@@ -48,6 +49,28 @@ def hostile(results):
     return made
 
 
+def sparse(results):
+    """One file, a point a codec, one of them lossless, without times, without summary, without a single measure of another."""
+    made = copy.deepcopy(results)
+    made["files"] = made["files"][:1]
+    made["points"] = [p for p in made["points"] if p["file"] == made["files"][0]["name"] and p["point"] == 0]
+    for point in made["points"]:
+        point["encodeSeconds"], point["decodeSeconds"], point["encodeCPUSeconds"], point["decodeCPUSeconds"] = [], [], [], []
+    made["points"][0]["measures"]["psnr"] = "inf"
+    made["points"][1]["measures"] = {name: None for name in made["points"][1]["measures"]}
+    made["files"][0]["picture"] = None
+    for point in made["points"]:
+        point["picture"] = None
+    return made | {"summary": None, "references": []}
+
+
+def empty(results):
+    """Every file was unreadable."""
+    made = copy.deepcopy(results)
+    made["files"] = [f for f in made["files"] if f["error"]]
+    return made | {"points": [], "summary": {"curves": [], "bdRate": {}, "bdPSNR": {}}}
+
+
 if __name__ == "__main__":
-    with open(sys.argv[1]) as file:
-        json.dump(hostile(json.load(file)), sys.stdout, ensure_ascii=False)
+    with open(sys.argv[2]) as file:
+        json.dump({"hostile": hostile, "sparse": sparse, "empty": empty}[sys.argv[1]](json.load(file)), sys.stdout, ensure_ascii=False)

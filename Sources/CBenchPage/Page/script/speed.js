@@ -57,7 +57,7 @@ function renderSpeed() {
   fill("speed-under", el("b", null, `Time to ${way} (seconds per ${words.size})`), ", logarithmic; further left is faster");
   redraw(speedPlot, sets, axis(true, ...x, plainNumber), axis(false, ...y, plainNumber),
     `Plot of ${yTitle} over time to ${way}: ${sets.map((s) => s.label).join(", ") || "nothing shown"}`);
-  say("speed-hint", `${against === "each" ? "Lines join the points of a codec." : "Good codecs are at the lower left."} Points are medians of each ${words.file}\u2019s fastest repetition, of ${clockText}; whiskers span the middle half of ${isBD ? `all ${words.files} and settings` : `the ${words.files}`}.`);
+  say("speed-hint", `${against === "each" ? "Lines join the points of a codec." : "Good codecs are at the lower left."} Points are medians of each ${words.file}\u2019s fastest repetition, of ${clockText}${against === "each" ? "" : `; whiskers span the middle half of ${isBD ? `all ${words.files} and settings` : `the ${words.files}`}`}.`);
   say("speed-left-out", left.length ? `Not drawn: ${left.join(", ")}.` : "");
 }
 

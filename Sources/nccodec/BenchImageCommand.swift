@@ -72,7 +72,7 @@ struct BenchImageCommand: ParsableCommand {
     options.isolated = isolate ? ["bench", "probe", "--effort", "\(effort)"] : nil
     options.isStopped = { Interrupt.hasHappened }
     options.progress = { progress.update("\($0.done)/\($0.total) points", $0.fraction) }
-    let paths = try Failure.about("bench") { try BenchFiles.list(paths, endings: BenchFiles.pictureEndings) }
+    let paths = try Failure.about("bench") { try BenchFiles.list(self.paths, endings: BenchFiles.pictureEndings) }
     let references = try reference.flatMap { text in try Failure.about(text) { try PublishedCurves.read(text) } }
     let measuring = ImageBench(codecs: codecs, measures: ImageMeasures.all, options: options)
     let run = BenchRun(started: BenchRun.now, command: BenchReport.commandLine, nccodec: version, workers: options.workers)

@@ -16,7 +16,7 @@ function renderFacts() {
   fill("facts",
     fact("Measured", show.date(run.started) + (seconds >= 0 ? `, ${show.duration(seconds)}` : "")),
     fact("Machine", [machine.cpu, machine.cores ? show.counted(machine.cores, "core", "cores") : null, machine.simd, machine.os].filter(Boolean).join(", ")),
-    fact("Software", [`nccodec ${run.nccodec ?? "unknown"}`, run.workers ? show.counted(run.workers, "worker", "workers") : null].filter(Boolean).join(", ")),
+    fact("Software", [/^nccodec\b/.test(run.nccodec) ? run.nccodec : `nccodec ${run.nccodec ?? "unknown"}`, run.workers ? show.counted(run.workers, "worker", "workers") : null].filter(Boolean).join(", ")),
     fact(words.Files, [show.counted(goodFiles.length, "file", "files"), amount ? `${show.three(amount)} ${words.sizeShort}${isKV ? " elements" : ""}` : null].filter(Boolean).join(", ")),
     fact("Command", el("code", null, run.command ?? "unknown"), true));
   say("note", run.note ?? "");

@@ -2,7 +2,7 @@ import Foundation
 import MediaIO
 import Testing
 
-@testable import Benchmarking
+import Benchmarking
 
 struct ReportPageTests {
   static let hostile = [

@@ -15,7 +15,7 @@ package enum ReportPage {
   }
 
   /// The page's bytes, UTF-8. Results of a run that was stopped may have no summary yet; the page needs one.
-  static func html(_ results: BenchResults) throws -> [UInt8] {
+  package static func html(_ results: BenchResults) throws -> [UInt8] {
     var results = results
     if results.summary == nil { results.summarise() }
     let parts: [String: [UInt8]] = [
@@ -27,7 +27,7 @@ package enum ReportPage {
 
   /// JSON that no HTML parser takes for markup: "<", which valid JSON has inside strings only, is written as its escape, so
   /// that neither "</script>" nor "<!--" of a file's name is one. Readers of JSON see what was there before.
-  static func embeddable(_ json: [UInt8]) -> [UInt8] {
+  package static func embeddable(_ json: [UInt8]) -> [UInt8] {
     var result: [UInt8] = []
     result.reserveCapacity(json.count)
     for byte in json {
@@ -38,7 +38,7 @@ package enum ReportPage {
 
   /// The template with each {{name}} replaced by that part. Parts are not searched in turn: they may hold braces. A name
   /// that is no part's stays as it is.
-  static func filled(_ template: [UInt8], with parts: [String: [UInt8]]) -> [UInt8] {
+  package static func filled(_ template: [UInt8], with parts: [String: [UInt8]]) -> [UInt8] {
     let open = UInt8(ascii: "{"), close = UInt8(ascii: "}")
     var result: [UInt8] = []
     result.reserveCapacity(template.count + parts.values.reduce(0) { $0 + $1.count })

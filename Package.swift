@@ -64,8 +64,7 @@ let package = Package(
     .target(
       name: "Benchmarking",
       dependencies: [
-        "NeuralCodecs", "MediaIO", "Metrics", "Media", "CBenchPage", "CModels",
-        .product(name: "Crypto", package: "swift-crypto"),
+        "NeuralCodecs", "KVCodec", "MediaIO", "Metrics", "Media", "CBenchPage", "CModels",
       ]),
 
     // Layer 7: the command.

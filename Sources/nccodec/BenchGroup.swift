@@ -8,7 +8,9 @@ struct BenchGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
     abstract: "Measure codecs beside each other, and make a report.",
-    subcommands: [BenchImageCommand.self, BenchKVCommand.self, BenchCompareCommand.self, BenchProbeCommand.self])
+    subcommands: [
+      BenchImageCommand.self, BenchKVCommand.self, BenchCompareCommand.self, BenchPageCommand.self, BenchProbeCommand.self,
+    ])
 }
 
 /// What the benchmarks of all kinds take.

@@ -51,7 +51,7 @@ struct BenchKVCommand: ParsableCommand {
     options.workers = bench.workers ?? BenchRun.cores
     options.isStopped = { Interrupt.hasHappened }
     options.progress = { progress.update("\($0.done)/\($0.total) points", $0.fraction) }
-    let paths = try Failure.about("bench") { try BenchFiles.list(paths, endings: BenchFiles.cacheEndings) }
+    let paths = try Failure.about("bench") { try BenchFiles.list(self.paths, endings: BenchFiles.cacheEndings) }
     let measuring = KVBench(codecs: codecs, options: options)
     let run = BenchRun(started: BenchRun.now, command: BenchReport.commandLine, nccodec: version, workers: options.workers)
     var results = try measuring.prepare(paths, run: run, previous: try report.previous())

@@ -38,6 +38,8 @@ package struct BenchRun: Codable, Sendable, Equatable {
   package var machine: Machine
   /// Items measured at once.
   package var workers: Int
+  /// What readers must know first, such as that the numbers are made up; the page shows it above all.
+  @Nullable package var note: String? = nil
 
   package struct Machine: Codable, Sendable, Equatable {
     package var cpu: String

@@ -3,9 +3,11 @@ import MediaIO
 
 extension BenchResults {
   /// The bytes of results.json. Members are sorted, so that equal results are equal files. The inverse is `init(json:)`.
-  package func json() throws -> [UInt8] {
+  /// A compact one has no spaces and line breaks.
+  package func json(isCompact: Bool = false) throws -> [UInt8] {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    if !isCompact { encoder.outputFormatting.insert(.prettyPrinted) }
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     return [UInt8](try encoder.encode(self)) + [0x0A]

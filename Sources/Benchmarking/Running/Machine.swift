@@ -1,5 +1,5 @@
-import Crypto
 import FoundationEssentials
+import KVCodec
 import MediaIO
 
 extension BenchRun.Machine {
@@ -36,7 +36,7 @@ package enum Build {
 
 /// 64 hexadecimal digits.
 func sha256(_ bytes: [UInt8]) -> String {
-  SHA256.hash(data: bytes).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  KVDigest.sha256(bytes).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }
 
 extension BenchRun {

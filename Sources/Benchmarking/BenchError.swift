@@ -8,7 +8,7 @@ package struct BenchError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 /// A number with that many digits after the point, without zeros at the end, the same in every locale.
-func decimal(_ value: Double, digits: Int) -> String {
+package func decimal(_ value: Double, digits: Int) -> String {
   guard value.isFinite else { return "\(value)" }
   var text = fixed(value, digits)
   if text.contains(".") {
@@ -19,7 +19,7 @@ func decimal(_ value: Double, digits: Int) -> String {
 }
 
 /// A number with exactly that many digits after the point.
-func fixed(_ value: Double, _ digits: Int) -> String {
+package func fixed(_ value: Double, _ digits: Int) -> String {
   guard value.isFinite, abs(value) < 1e12 else { return "\(value)" }
   let whole = Int((abs(value) * pow(10, Double(digits))).rounded())
   let text = String(repeating: "0", count: max(0, digits + 1 - "\(whole)".count)) + "\(whole)"

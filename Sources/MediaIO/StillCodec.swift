@@ -157,7 +157,28 @@ package struct StillCodec: Sendable {
       guard let decoder else { throw MediaIOError(.unsupported, at: encoderName, "no decoder was named") }
       let data = file == .avif ? try AVIFFile.units(of: bytes) : bytes
       let frame = try DecodedFrame(data, codec: decoder, format: encoderName, limits: ImageLimits())
-      return try frame.makeImage(format: encoderName, usesAlpha: false, isFullRange: false)
+      let image = try frame.makeImage(format: encoderName, usesAlpha: false, isFullRange: false)
+      // OpenJPEG does not keep what the three planes were.
+      if case .yCbCr = samples, frame.has(AV_PIX_FMT_FLAG_RGB) { return try Self.converted(image) }
+      return image
+    }
+  }
+
+  /// To RGB what stands in R, G and B as full-range Y, Cb and Cr.
+  private static func converted(_ image: Image) throws -> Image {
+    let (width, height) = (image.width, image.height)
+    let planes = (0..<3).map { c in image.withUnsafeSamples { all in stride(from: c, to: all.count, by: 3).map { all[$0] } } }
+    return try Image(width: width, height: height, colour: .rgb, hasAlpha: false, metadata: image.metadata) { samples, _ in
+      planes[0].withUnsafeBufferPointer { luma in
+        planes[1].withUnsafeBufferPointer { cb in
+          planes[2].withUnsafeBufferPointer { cr in
+            YCbCrPicture(
+              width: width, height: height, luma: luma.baseAddress!, lumaStride: width, cb: cb.baseAddress!, cbStride: width,
+              cr: cr.baseAddress!, crStride: width, horizontalFactor: 1, verticalFactor: 1, isFullRange: true, depth: 8
+            ).convert(into: samples.baseAddress!)
+          }
+        }
+      }
     }
   }
 

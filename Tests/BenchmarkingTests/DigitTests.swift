@@ -3,7 +3,7 @@ import Media
 import MediaIO
 import Testing
 
-@testable import Benchmarking
+import Benchmarking
 
 /// Scores: `reference.py` beside this file, which asks Training/mpq/integer.py.
 struct DigitTests {

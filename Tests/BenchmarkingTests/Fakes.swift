@@ -3,7 +3,7 @@ import Media
 import MediaIO
 import Synchronization
 
-@testable import Benchmarking
+import Benchmarking
 
 /// A codec that keeps samples, less the low bits that its setting takes, behind padding: rate and error are known.
 final class FakeCodec: ImageBenchCodec {
@@ -31,7 +31,7 @@ final class FakeCodec: ImageBenchCodec {
     if image.width == refusedWidth { throw BenchError("refused") }
     let shift = Int(setting.value)
     let size = [UInt8(image.width >> 8), UInt8(image.width & 255), UInt8(image.height >> 8), UInt8(image.height & 255)]
-    let samples = image.samples.map { UInt8(min(255, (Int($0) >> shift << shift) + (1 << shift) / 2)) }
+    let samples = image.samples.map { UInt8(min(255, ((Int($0) >> shift) << shift) + (1 << shift) / 2)) }
     return size + samples + [UInt8](repeating: 0, count: (9 - shift) * 100 + waste)
   }
 
@@ -70,7 +70,7 @@ func bench(
 ) throws -> BenchResults {
   var options = ImageBench.Options()
   (options.points, options.workers, options.isStopped) = (points, 2, isStopped)
-  let bench = ImageBench(codecs: codecs, measures: [PSNRMeasure(), MSSSIMMeasure()], options: options)
+  let bench = ImageBench(codecs: codecs, measures: ImageMeasures.all.filter { ["psnr", "msssim"].contains($0.record.name) }, options: options)
   let run = BenchRun(started: BenchRun.now, command: "test", nccodec: "test", workers: 2)
   return try bench.run(try bench.prepare(paths, run: run, previous: previous), folder: nil, save: save)
 }

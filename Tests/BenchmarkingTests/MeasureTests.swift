@@ -3,7 +3,7 @@ import Media
 import MediaIO
 import Testing
 
-@testable import Benchmarking
+import Benchmarking
 
 /// Values of programs and of the classifier: `reference.py` beside this file.
 struct MeasureTests {

@@ -3,7 +3,7 @@ import MediaIO
 import Synchronization
 import Testing
 
-@testable import Benchmarking
+import Benchmarking
 
 struct RunnerTests {
   @Test func measuresEveryFileCodecAndPoint() throws {
@@ -98,7 +98,7 @@ struct RunnerTests {
     let folder = try BenchFolder()
     let paths = try (0..<4).map { try folder.picture("\($0).png", seed: $0) }
     let codec = FakeCodec("one")
-    let stopped: @Sendable () -> Bool = { codec.encodings.withLock { $0 } >= 4 }
+    let stopped: @Sendable () -> Bool = { codec.encodings.withLock { count in count } >= 4 }
     nonisolated(unsafe) var saved: BenchResults?
     let results = try bench(paths, [codec], isStopped: stopped) { saved = $0 }
     #expect((3...5).contains(results.points.count) && results.run.finished == nil)
@@ -111,7 +111,7 @@ struct RunnerTests {
     let folder = try BenchFolder()
     let a = try folder.picture("a.png")
     #expect(throws: MediaIOError.self) {
-      try bench([a], [FakeCodec("one")]) { _ in throw MediaIOError(.system, at: "disk", "full") }
+      _ = try bench([a], [FakeCodec("one")], save: { _ in throw MediaIOError(.system, at: "disk", "full") })
     }
   }
 

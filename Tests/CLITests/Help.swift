@@ -34,6 +34,7 @@ enum Help {
       verify                  Check an .ncb file: its checksums, and that it
                               decodes.
       kv                      Work with KV caches.
+      bench                   Measure codecs beside each other, and make a report.
 
       See 'nccodec help <subcommand>' for detailed help.
 

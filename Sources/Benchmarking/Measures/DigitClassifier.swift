@@ -5,9 +5,9 @@ import CModels
 /// `Training/mpq` trained it on MNIST's training set, and its integer.py is the same arithmetic in numpy. Three layers of
 /// 3x3 windows over [28, 28, 1], [14, 14, 16] and [7, 7, 32], padded with zeros, then a dense layer over [7, 7, 32]. Pixels
 /// and activations are 0...255, weights -127...127.
-struct DigitClassifier: Sendable {
+package struct DigitClassifier: Sendable {
   /// Width and height of a digit, in pixels.
-  static let side = 28
+  package static let side = 28
 
   /// One layer; `columns` are its output channels.
   private struct Layer: Sendable {
@@ -24,7 +24,7 @@ struct DigitClassifier: Sendable {
   private let last: Layer
 
   /// The network that ships.
-  static let shipped = DigitClassifier()
+  package static let shipped = DigitClassifier()
 
   private init() {
     let weights = nc_digits_1()
@@ -62,13 +62,13 @@ struct DigitClassifier: Sendable {
   }
 
   /// The digit, 0...9, in pixels `[28, 28]`, 0 background and 255 ink; of equal scores the first.
-  func digit(in pixels: [UInt8]) -> Int {
+  package func digit(in pixels: [UInt8]) -> Int {
     let scores = scores(of: pixels)
     return scores.indices.reduce(0) { scores[$1] > scores[$0] ? $1 : $0 }
   }
 
   /// One score for each digit, larger for the likelier.
-  func scores(of pixels: [UInt8]) -> [Int] {
+  package func scores(of pixels: [UInt8]) -> [Int] {
     precondition(pixels.count == Self.side * Self.side, "a digit has 28x28 pixels")
     var activations = pixels.map(Float.init)
     var side = Self.side

@@ -19,8 +19,8 @@ package struct DigitMosaic: Sendable {
   package static let columns = 20
   /// From one digit to the next, in pixels, and from the border to the first. As 30 is no multiple of 8, the blocks of
   /// codecs lie over digits as they come.
-  static let pitch = 30
-  static let margin = pitch - DigitClassifier.side
+  package static let pitch = 30
+  package static let margin = pitch - DigitClassifier.side
 
   /// Of all samples without ink.
   private static let background = 64
@@ -28,7 +28,7 @@ package struct DigitMosaic: Sendable {
   /// What full ink adds to the background in a row of digits: 191, 96, 48, 24 and 12, four rows each.
   private static func ink(row: Int) -> Int { [191, 96, 48, 24, 12][row * 5 / rows] }
 
-  init(name: String, pixels: [ArraySlice<UInt8>], labels: [UInt8]) throws {
+  package init(name: String, pixels: [ArraySlice<UInt8>], labels: [UInt8]) throws {
     let (width, height) = (Self.columns * Self.pitch + Self.margin, Self.rows * Self.pitch + Self.margin)
     image = try Image(width: width, height: height, colour: .rgb) { samples, _ in
       samples.update(repeating: UInt8(Self.background))

@@ -3,13 +3,13 @@ import Glibc
 import MediaIO
 
 /// Another program that measures pictures: found on the PATH, run on files in a folder that goes away afterwards.
-struct ExternalTool: Sendable {
-  let name: String
+package struct ExternalTool: Sendable {
+  package let name: String
   /// Where it was found.
-  let path: String
+  package let path: String
 
   /// Nil where no folder of `searchPath` (as PATH has it) holds an executable of that name.
-  init?(_ name: String, searchPath: String) {
+  package init?(_ name: String, searchPath: String) {
     for folder in searchPath.split(separator: ":") where folder.hasPrefix("/") {
       let path = "\(folder)/\(name)"
       var status = stat()
@@ -21,15 +21,15 @@ struct ExternalTool: Sendable {
   }
 
   /// The PATH of this process.
-  static var searchPath: String { getenv("PATH").map { String(cString: $0) } ?? "" }
+  package static var searchPath: String { getenv("PATH").map { String(cString: $0) } ?? "" }
 
-  struct Output {
-    let status: Int32
+  package struct Output {
+    package let status: Int32
     /// The first 64 KB of each.
-    let output, errors: String
+    package let output, errors: String
 
     /// The last line of its errors that says something, for messages.
-    var complaint: String {
+    package var complaint: String {
       let lines = (output + "\n" + errors).split(separator: "\n").filter { !$0.allSatisfy(\.isWhitespace) }
       let line = lines.last.map(String.init) ?? "it said nothing"
       return line.count > 200 ? line.prefix(200) + "..." : line
@@ -41,7 +41,7 @@ struct ExternalTool: Sendable {
   ///
   /// Throws `MeasureError`: `failed` where it cannot be started, ends by a signal or with an error, `timedOut` after
   /// `seconds`.
-  func run(_ arguments: [String], in folder: String, seconds: Double, mayFail: Bool = false) throws -> Output {
+  package func run(_ arguments: [String], in folder: String, seconds: Double, mayFail: Bool = false) throws -> Output {
     // Into files, so that a program which talks a lot fills no pipe that nobody reads.
     let (output, errors) = ("\(folder)/output.txt", "\(folder)/errors.txt")
     let process = try start(arguments, in: folder, output: output, errors: errors)
@@ -127,7 +127,7 @@ struct ExternalTool: Sendable {
   }
 
   /// Calls `body` with the path of a new folder that only this user can read, and removes it.
-  static func withFolder<R>(_ body: (String) throws -> R) throws -> R {
+  package static func withFolder<R>(_ body: (String) throws -> R) throws -> R {
     let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     var template = Array("\(parent)/nccodec-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else {
@@ -139,14 +139,14 @@ struct ExternalTool: Sendable {
   }
 
   /// Writes a file for a program, into a folder of `withFolder`: not atomically, as nobody else looks there.
-  static func write(_ bytes: [UInt8], to path: String) throws {
+  package static func write(_ bytes: [UInt8], to path: String) throws {
     do { try Data(bytes).write(to: URL(filePath: path)) } catch {
       throw MeasureError(.failed, "\(path): cannot be written. Set TMPDIR to a folder with space.")
     }
   }
 
   /// The Debian package that it is from, with its version; its path where there is no telling.
-  var origin: String {
+  package var origin: String {
     guard let dpkg = ExternalTool("dpkg-query", searchPath: "/usr/bin"), path.hasPrefix("/usr/") else { return path }
     let found = try? Self.withFolder { folder -> String? in
       let owner = try dpkg.run(["--search", path], in: folder, seconds: 20).output

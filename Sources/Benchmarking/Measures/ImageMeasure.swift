@@ -19,7 +19,7 @@ package protocol ImageMeasure: Sendable {
 }
 
 extension ImageMeasure {
-  var record: MeasureRecord {
+  package var record: MeasureRecord {
     MeasureRecord(
       name: name, title: title, unit: unit, isHigherBetter: isHigherBetter, version: version, missing: missing)
   }

@@ -64,7 +64,7 @@ package struct MeasureError: Error, Sendable, Equatable, CustomStringConvertible
   /// What was wrong, where, and what to do about it.
   package let description: String
 
-  init(_ code: Code, _ description: String) {
+  package init(_ code: Code, _ description: String) {
     self.code = code
     self.description = description
   }

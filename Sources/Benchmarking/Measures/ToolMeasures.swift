@@ -2,11 +2,11 @@ import Media
 import MediaIO
 
 /// Measures of other programs, where they are installed.
-enum ToolMeasures {
+package enum ToolMeasures {
   /// Looked for once, on the PATH that the process was started with.
-  static let found: [any ImageMeasure] = all(searchPath: ExternalTool.searchPath)
+  package static let found: [any ImageMeasure] = all(searchPath: ExternalTool.searchPath)
 
-  static func all(searchPath: String) -> [any ImageMeasure] {
+  package static func all(searchPath: String) -> [any ImageMeasure] {
     [
       ToolMeasure.ssimulacra2(searchPath), ToolMeasure.ssimulacra(searchPath), ToolMeasure.butteraugli(searchPath),
       VMAFMeasure(searchPath: searchPath),
@@ -14,15 +14,15 @@ enum ToolMeasures {
   }
 
   /// How long a program may take for a picture, in seconds: plenty, as the machine may be busy.
-  static func patience(_ image: Image) -> Double { 60 + Double(image.pixelCount) / 20_000 }
+  package static func patience(_ image: Image) -> Double { 60 + Double(image.pixelCount) / 20_000 }
 }
 
 /// A program that is called with two PNG files, the original first, and prints a number.
-struct ToolMeasure: ImageMeasure {
-  let name, title, unit: String
-  let isHigherBetter: Bool
-  let version: String
-  let missing: String?
+package struct ToolMeasure: ImageMeasure {
+  package let name, title, unit: String
+  package let isHigherBetter: Bool
+  package let version: String
+  package let missing: String?
   private let tool: ExternalTool?
   /// The number in what it printed.
   private let number: @Sendable (Substring) -> Double?
@@ -40,7 +40,7 @@ struct ToolMeasure: ImageMeasure {
 
   /// The first version of SSIMULACRA (2017), which libjxl's tools had until 0.8; it is another measure than
   /// SSIMULACRA 2, not an older form of the same scale.
-  static func ssimulacra(_ searchPath: String) -> Self {
+  package static func ssimulacra(_ searchPath: String) -> Self {
     ToolMeasure(
       name: "ssimulacra", title: "SSIMULACRA (version 1)", isHigherBetter: false, program: "ssimulacra_main",
       advice: " (Debian 12: apt install libjxl-devtools)", searchPath: searchPath,
@@ -48,7 +48,7 @@ struct ToolMeasure: ImageMeasure {
     ) { alone($0) }
   }
 
-  static func ssimulacra2(_ searchPath: String) -> Self {
+  package static func ssimulacra2(_ searchPath: String) -> Self {
     ToolMeasure(
       name: "ssimulacra2", title: "SSIMULACRA 2", isHigherBetter: true, program: "ssimulacra2",
       advice: " (libjxl 0.8 and later builds it; Debian 12 has none)", searchPath: searchPath,
@@ -58,7 +58,7 @@ struct ToolMeasure: ImageMeasure {
 
   /// The 3-norm of the distance map, which libjxl's own comparisons use; the maximum, on the first line, is the worst
   /// place's alone.
-  static func butteraugli(_ searchPath: String) -> Self {
+  package static func butteraugli(_ searchPath: String) -> Self {
     ToolMeasure(
       name: "butteraugli", title: "Butteraugli (3-norm)", isHigherBetter: false, program: "butteraugli_main",
       advice: " (Debian 12: apt install libjxl-devtools)", searchPath: searchPath,
@@ -76,7 +76,7 @@ struct ToolMeasure: ImageMeasure {
   }
 
   /// Throws `MeasureError`, and what writing a PNG throws.
-  func measure(reference: Image, decoded: Image) throws -> Double? {
+  package func measure(reference: Image, decoded: Image) throws -> Double? {
     guard let tool else { throw MeasureError(.missing, "\(title): \(missing ?? "missing").") }
     guard reference.width == decoded.width, reference.height == decoded.height else {
       throw MeasureError(

@@ -5,13 +5,13 @@ import Media
 ///
 /// Both get the same raw frames: BT.709 in limited range, 4:2:0, as the shipped models were trained on video (they look at
 /// luma alone). The model is libvmaf's default.
-struct VMAFMeasure: ImageMeasure {
-  let name = "vmaf"
-  let title = "VMAF"
-  let unit = ""
-  let isHigherBetter = true
-  let version: String
-  let missing: String?
+package struct VMAFMeasure: ImageMeasure {
+  package let name = "vmaf"
+  package let title = "VMAF"
+  package let unit = ""
+  package let isHigherBetter = true
+  package let version: String
+  package let missing: String?
 
   private enum Program {
     case vmaf(ExternalTool)
@@ -20,7 +20,7 @@ struct VMAFMeasure: ImageMeasure {
 
   private let program: Program?
 
-  init(searchPath: String) {
+  package init(searchPath: String) {
     if let tool = ExternalTool("vmaf", searchPath: searchPath) {
       (program, missing) = (.vmaf(tool), nil)
       version = "vmaf \(Self.firstLine(of: tool, "--version") ?? ""), \(tool.path): default model, one frame"
@@ -53,7 +53,7 @@ struct VMAFMeasure: ImageMeasure {
   }
 
   /// Throws `MeasureError`, and what writing a file throws.
-  func measure(reference: Image, decoded: Image) throws -> Double? {
+  package func measure(reference: Image, decoded: Image) throws -> Double? {
     guard let program else { throw MeasureError(.missing, "VMAF: \(missing ?? "missing").") }
     guard reference.width == decoded.width, reference.height == decoded.height else {
       throw MeasureError(
@@ -94,9 +94,9 @@ struct VMAFMeasure: ImageMeasure {
 }
 
 /// YUV4MPEG2: a line of parameters, then frames of planes.
-enum Y4M {
+package enum Y4M {
   /// One frame, 8 bits, limited range, BT.709, 4:2:0 with chroma in the middle of 2x2 pixels (of fewer at odd edges).
-  static func frame(of image: Image) -> [UInt8] {
+  package static func frame(of image: Image) -> [UInt8] {
     let (width, height, channels) = (image.width, image.height, image.channels)
     let (halfWidth, halfHeight) = ((width + 1) / 2, (height + 1) / 2)
     var bytes = Array("YUV4MPEG2 W\(width) H\(height) F25:1 Ip A1:1 C420jpeg\nFRAME\n".utf8)

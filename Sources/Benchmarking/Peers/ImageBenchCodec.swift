@@ -54,14 +54,16 @@ package protocol ImageBenchCodec: Sendable {
 }
 
 /// A peer that this machine lacks: listed, never run.
-struct MissingCodec: ImageBenchCodec {
-  let record: CodecRecord
-  let isSingleThreaded = true
-  let secondsPerMegapixel = 0.0
+package struct MissingCodec: ImageBenchCodec {
+  package let record: CodecRecord
+  package let isSingleThreaded = true
+  package let secondsPerMegapixel = 0.0
 
-  func settings(points: Int) -> [BenchSetting] { [] }
-  func encode(_ image: Image, at setting: BenchSetting, _ control: BenchControl) throws -> [UInt8] {
+  package init(record: CodecRecord) { self.record = record }
+
+  package func settings(points: Int) -> [BenchSetting] { [] }
+  package func encode(_ image: Image, at setting: BenchSetting, _ control: BenchControl) throws -> [UInt8] {
     throw BenchError("\(record.name): \(record.missing ?? "missing")")
   }
-  func decode(_ bytes: [UInt8]) throws -> Image { throw BenchError("\(record.name): \(record.missing ?? "missing")") }
+  package func decode(_ bytes: [UInt8]) throws -> Image { throw BenchError("\(record.name): \(record.missing ?? "missing")") }
 }

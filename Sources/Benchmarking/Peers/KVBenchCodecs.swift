@@ -33,17 +33,17 @@ package enum KVBenchCodecs {
 }
 
 /// Our codec by its public interface, with the files that users get.
-struct OurKVCodec: KVBenchCodec {
-  enum Scheme: Sendable, Equatable {
+package struct OurKVCodec: KVBenchCodec {
+  package enum Scheme: Sendable, Equatable {
     case quality(effort: Int)
     case lossless, cacheGen
   }
 
-  let record: CodecRecord
+  package let record: CodecRecord
   private let scheme: Scheme
   private let profile: KVProfile?
 
-  init(_ scheme: Scheme, _ version: String, profile: KVProfile? = nil) {
+  package init(_ scheme: Scheme, _ version: String, profile: KVProfile? = nil) {
     (self.scheme, self.profile) = (scheme, profile)
     switch scheme {
     case .quality(let effort):
@@ -61,7 +61,7 @@ struct OurKVCodec: KVBenchCodec {
     }
   }
 
-  func settings(points: Int) -> [BenchSetting] {
+  package func settings(points: Int) -> [BenchSetting] {
     switch scheme {
     case .quality: BenchSetting.spread("quality", from: 0, to: 100, points: points)
     case .lossless: [BenchSetting(text: "lossless", value: 0)]
@@ -69,7 +69,7 @@ struct OurKVCodec: KVBenchCodec {
     }
   }
 
-  func encode(_ cache: KVCache, at setting: BenchSetting) throws -> [UInt8] {
+  package func encode(_ cache: KVCache, at setting: BenchSetting) throws -> [UInt8] {
     var options = KVCacheEncoder.Options()
     options.threads = 1
     options.profile = profile
@@ -81,7 +81,7 @@ struct OurKVCodec: KVBenchCodec {
     return try KVCacheEncoder(options: options).encode(cache).bytes
   }
 
-  func decode(_ bytes: [UInt8], like cache: KVCache) throws -> KVCache {
+  package func decode(_ bytes: [UInt8], like cache: KVCache) throws -> KVCache {
     var options = KVCacheDecoder.Options()
     options.threads = 1
     options.profile = profile
@@ -90,27 +90,27 @@ struct OurKVCodec: KVBenchCodec {
 }
 
 /// llama.cpp's number formats: rows of 32 numbers and a scale each; f16 keeps every number.
-struct QuantiserCodec: KVBenchCodec {
-  enum Format: String, Sendable {
+package struct QuantiserCodec: KVBenchCodec {
+  package enum Format: String, Sendable {
     case q8_0, q4_0, f16
 
     /// Of 32 numbers.
-    var blockBytes: Int { self == .q8_0 ? 34 : self == .q4_0 ? 18 : 64 }
+    package var blockBytes: Int { self == .q8_0 ? 34 : self == .q4_0 ? 18 : 64 }
   }
 
   private let format: Format
 
-  init(_ format: Format) { self.format = format }
+  package init(_ format: Format) { self.format = format }
 
-  var record: CodecRecord {
+  package var record: CodecRecord {
     CodecRecord(
       name: format.rawValue, title: format.rawValue, family: .peer, version: "as ggml's reference quantisers",
       settings: "\(format.blockBytes) bytes for 32 numbers, no file around them; one thread, plain Swift")
   }
 
-  func settings(points: Int) -> [BenchSetting] { [BenchSetting(text: format.rawValue, value: 0)] }
+  package func settings(points: Int) -> [BenchSetting] { [BenchSetting(text: format.rawValue, value: 0)] }
 
-  func encode(_ cache: KVCache, at setting: BenchSetting) throws -> [UInt8] {
+  package func encode(_ cache: KVCache, at setting: BenchSetting) throws -> [UInt8] {
     var bytes: [UInt8] = []
     for tensor in cache.layers.flatMap({ [$0.keys] + ($0.values.map { [$0] } ?? []) }) {
       guard tensor.channels % 32 == 0 || format == .f16 else {
@@ -153,7 +153,7 @@ struct QuantiserCodec: KVBenchCodec {
     bytes.append(UInt8(truncatingIfNeeded: value.bitPattern >> 8))
   }
 
-  func decode(_ bytes: [UInt8], like cache: KVCache) throws -> KVCache {
+  package func decode(_ bytes: [UInt8], like cache: KVCache) throws -> KVCache {
     var result = cache
     var at = 0
     func half(_ at: Int) -> Float { Float(Float16(bitPattern: UInt16(bytes[at]) | UInt16(bytes[at + 1]) << 8)) }
@@ -200,7 +200,7 @@ struct QuantiserCodec: KVBenchCodec {
 
 extension KVTensor {
   /// Every row as floats, by head, then token; the array is reused.
-  func forEachRow(_ body: ([Float]) throws -> Void) rethrows {
+  package func forEachRow(_ body: ([Float]) throws -> Void) rethrows {
     var values = [Float](repeating: 0, count: channels)
     for head in 0..<heads {
       for token in 0..<tokens {

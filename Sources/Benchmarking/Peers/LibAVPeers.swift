@@ -2,7 +2,7 @@ import MediaIO
 
 /// What people would pick instead, as libavcodec has it, with settings that people would pick.
 extension LibAVCodec {
-  static var definitions: [Definition] { [jpeg, webp] + avif + [jxl, jpeg2000] }
+  package static var definitions: [Definition] { [jpeg, webp] + avif + [jxl, jpeg2000] }
 
   /// libavcodec's own encoder. It scales MPEG-1's matrix, which no other JPEG encoder does, so it gets the tables of
   /// ITU-T T.81, Annex K, scaled by quality as libjpeg does. One difference stays: its step for DC is always 8, where
@@ -57,15 +57,15 @@ extension LibAVCodec {
 
   private static var jpeg2000: Definition {
     Definition(
-      name: "jpeg2000", title: "JPEG 2000", encoder: "libopenjpeg", decoder: "libopenjpeg", samples: .rgb, file: .packet,
-      settings: "9/7 wavelet, JP2", knob: Knob(name: "level", first: 120, last: 5, isGeometric: true),
+      name: "jpeg2000", title: "JPEG 2000", encoder: "libopenjpeg", decoder: "libopenjpeg", samples: .yCbCr(chromaFactor: 1, depth: 8), file: .packet,
+      settings: "9/7 wavelet, 4:4:4, JP2", knob: Knob(name: "level", first: 120, last: 5, isGeometric: true),
       options: [("irreversible", "1"), ("format", "jp2")], varied: { [("compression_level", "\(Int($0))")] },
       secondsPerMegapixel: 1.5)
   }
 }
 
 /// The example tables of ITU-T T.81, K.1, which nearly every JPEG file has, scaled.
-enum JPEGTables {
+package enum JPEGTables {
   private static let luma: [Int] = [
     16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
     18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
@@ -75,7 +75,7 @@ enum JPEGTables {
   ] + [Int](repeating: 99, count: 32)
 
   /// Luma's and chroma's steps in natural order, as libjpeg scales them for a quality of 1...100.
-  static func scaled(quality: Int) -> [[UInt16]] {
+  package static func scaled(quality: Int) -> [[UInt16]] {
     let quality = min(max(quality, 1), 100)
     let scale = quality < 50 ? 5000 / quality : 200 - 2 * quality
     return [luma, chroma].map { $0.map { UInt16(min(max(($0 * scale + 50) / 100, 1), 255)) } }

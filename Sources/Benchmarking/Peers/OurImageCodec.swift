@@ -2,13 +2,13 @@ import Media
 import NeuralCodecs
 
 /// Our codecs by their public interface, with the files that users get.
-struct OurImageCodec: ImageBenchCodec {
-  let record: CodecRecord
+package struct OurImageCodec: ImageBenchCodec {
+  package let record: CodecRecord
   private let codec: ImageEncoder.Codec
   private let effort: Int
 
   /// `version` of nccodec, with its build.
-  init(hyperprior version: String) {
+  package init(hyperprior version: String) {
     codec = .hyperprior
     effort = 1
     record = CodecRecord(
@@ -17,7 +17,7 @@ struct OurImageCodec: ImageBenchCodec {
   }
 
   /// `effort` 1...9; `name` is "overfit" or tells the effort too.
-  init(overfit version: String, name: String, effort: Int) {
+  package init(overfit version: String, name: String, effort: Int) {
     codec = .overfit
     self.effort = effort
     record = CodecRecord(
@@ -25,19 +25,19 @@ struct OurImageCodec: ImageBenchCodec {
       settings: "effort \(effort), 2000 multiplications a pixel, all threads; lambda 0.02 to 0.0001")
   }
 
-  var isSingleThreaded: Bool { codec == .hyperprior }
-  var secondsPerMegapixel: Double {
+  package var isSingleThreaded: Bool { codec == .hyperprior }
+  package var secondsPerMegapixel: Double {
     codec == .hyperprior ? 0.5 : [25, 50, 90, 160, 300, 500, 800, 1300, 2200][min(max(effort, 1), 9) - 1]
   }
 
-  func settings(points: Int) -> [BenchSetting] {
+  package func settings(points: Int) -> [BenchSetting] {
     switch codec {
     case .hyperprior: BenchSetting.spread("quality", from: 0, to: 100, points: points)
     case .overfit: BenchSetting.spread("lambda", from: 0.02, to: 1e-4, points: points, isGeometric: true, digits: 5)
     }
   }
 
-  func encode(_ image: Image, at setting: BenchSetting, _ control: BenchControl) throws -> [UInt8] {
+  package func encode(_ image: Image, at setting: BenchSetting, _ control: BenchControl) throws -> [UInt8] {
     var options = ImageEncoder.Options()
     options.codec = codec
     options.effort = effort
@@ -56,7 +56,7 @@ struct OurImageCodec: ImageBenchCodec {
     return encoded.bytes
   }
 
-  func decode(_ bytes: [UInt8]) throws -> Image {
+  package func decode(_ bytes: [UInt8]) throws -> Image {
     var options = ImageDecoder.Options()
     if isSingleThreaded { options.threads = 1 }
     return try ImageDecoder(options: options).decode(bytes)

@@ -7,7 +7,7 @@ package enum PublishedCurves {
   /// Where the word `kodak` is looked for, from the working directory.
   package static let kodakPath = "../shared/references/kodak-rd.json"
   /// What is shown where no names are given.
-  static let standard = [
+  package static let standard = [
     "jpeg", "jpeg2000", "webp", "bpg_444_x265_ycbcr", "av1", "vtm", "compressai-mbt2018-mean_mse_cpu",
     "compressai-cheng2020-anchor_mse_cpu", "paper-elic2022_mse", "cool-chic-v5.0",
   ]

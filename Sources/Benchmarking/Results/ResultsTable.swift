@@ -65,7 +65,7 @@ package struct ResultsTable {
   }
 
   /// Columns of equal width, the first `leading` flush left, the others flush right.
-  static func aligned(_ rows: [[String]], leading: Int) -> String {
+  package static func aligned(_ rows: [[String]], leading: Int) -> String {
     let widths = (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
     return rows.map { row in
       row.enumerated().map { column, cell in

@@ -1,11 +1,11 @@
 import MediaIO
 
 /// What makes two points the same measurement, files and codecs being known.
-struct PointKey: Hashable {
-  let file, codec, setting: String
+package struct PointKey: Hashable {
+  package let file, codec, setting: String
 
-  init(file: String, codec: String, setting: String) { (self.file, self.codec, self.setting) = (file, codec, setting) }
-  init(_ point: PointRecord) { self.init(file: point.file, codec: point.codec, setting: point.setting) }
+  package init(file: String, codec: String, setting: String) { (self.file, self.codec, self.setting) = (file, codec, setting) }
+  package init(_ point: PointRecord) { self.init(file: point.file, codec: point.codec, setting: point.setting) }
 }
 
 extension BenchResults {
@@ -14,7 +14,7 @@ extension BenchResults {
   /// but for codecs that it does name, points at other settings than `settings` (by codec) go.
   ///
   /// Throws `MediaIOError` (unsupported) where `previous` is of another kind.
-  mutating func keep(_ previous: BenchResults, settings: [String: [String]]) throws(MediaIOError) {
+  package mutating func keep(_ previous: BenchResults, settings: [String: [String]]) throws(MediaIOError) {
     guard previous.kind == kind else {
       throw MediaIOError(.unsupported, at: "results.json", "the folder's report is of kind \(previous.kind.rawValue), not \(kind.rawValue)")
     }
@@ -58,7 +58,7 @@ extension BenchResults {
   }
 
   /// Adds a point, or puts it in the place of the same one, by order of files, codecs and points.
-  mutating func put(_ point: PointRecord) {
+  package mutating func put(_ point: PointRecord) {
     let key = PointKey(point)
     points.removeAll { PointKey($0) == key }
     let place = order(point)

@@ -77,12 +77,12 @@ extension BenchResults {
   }
 
   /// Whether the files are the 24 pictures of Kodak's set, by name.
-  var isKodak: Bool {
+  package var isKodak: Bool {
     Set(files.filter { $0.error == nil }.map(\.name)) == Set((1...24).map { $0 < 10 ? "kodim0\($0)" : "kodim\($0)" })
   }
 
   /// Files that have every setting of the codec, with that measure; nil for a codec without points.
-  func complete(_ codec: String, _ measure: String) -> [String]? {
+  package func complete(_ codec: String, _ measure: String) -> [String]? {
     let mine = points.filter { $0.codec == codec && $0.error == nil && $0.measures[measure].flatMap { $0 } != nil }
     guard !mine.isEmpty else { return nil }
     let settings = Set(mine.map(\.setting)).count
@@ -90,7 +90,7 @@ extension BenchResults {
   }
 
   /// A codec's mean curve over those files, quality such that more is better; points of infinite quality are left out.
-  func ratePoints(_ codec: String, _ measure: MeasureRecord, _ files: Set<String>) -> [RatePoint] {
+  package func ratePoints(_ codec: String, _ measure: MeasureRecord, _ files: Set<String>) -> [RatePoint] {
     let mine = points.filter { $0.codec == codec && $0.error == nil && files.contains($0.file) }
     return Dictionary(grouping: mine, by: \.setting).values.compactMap { group in
       let rates = group.compactMap { $0.bpp ?? $0.bits }
@@ -108,7 +108,7 @@ extension BenchResults {
 
 extension MeasureRecord {
   /// A value on the scale that BD figures are taken on: more is better; similarities in dB.
-  func scale(_ value: Double) -> Double {
+  package func scale(_ value: Double) -> Double {
     if ["ssim", "msssim"].contains(name) { return value < 1 ? -10 * log10(1 - value) : .infinity }
     return isHigherBetter ? value : -value
   }

@@ -2,18 +2,18 @@ import Dispatch
 import Synchronization
 
 /// One point to be measured.
-struct BenchItem: Sendable {
-  let file: FileRecord
-  let codec: CodecRecord
+package struct BenchItem: Sendable {
+  package let file: FileRecord
+  package let codec: CodecRecord
   /// Of the curve, from the lowest rate up.
-  let point: Int
-  let setting: BenchSetting
+  package let point: Int
+  package let setting: BenchSetting
   /// Whether others may run beside it.
-  let isParallel: Bool
+  package let isParallel: Bool
   /// Megapixels, or million elements.
-  let size: Double
+  package let size: Double
   /// A guess in seconds per unit of size.
-  let secondsPerSize: Double
+  package let secondsPerSize: Double
 }
 
 /// How far a run has come.
@@ -24,7 +24,7 @@ package struct BenchProgress: Sendable {
 }
 
 /// Runs items on several threads, those that use all cores by themselves afterwards and alone; stops when asked to.
-final class BenchEngine: Sendable {
+package final class BenchEngine: Sendable {
   private struct State {
     var next = 0
     var done = 0
@@ -41,7 +41,7 @@ final class BenchEngine: Sendable {
   /// Held while a result is handed over.
   private let finishing = Mutex<Void>(())
 
-  init(
+  package init(
     items: [BenchItem], workers: Int, isStopped: @escaping @Sendable () -> Bool,
     report: @escaping @Sendable (BenchProgress) -> Void
   ) {
@@ -52,7 +52,7 @@ final class BenchEngine: Sendable {
 
   /// `measure` gives nil for an item that was stopped in the middle; `finish` takes the others' results, one at a time. What
   /// `finish` throws ends the run.
-  func run<R: Sendable>(
+  package func run<R: Sendable>(
     _ measure: @escaping @Sendable (BenchItem, BenchControl) -> R?, finish: @escaping (R) throws -> Void
   ) throws {
     // Called under `finishing` alone.
@@ -102,7 +102,7 @@ final class BenchEngine: Sendable {
 }
 
 /// Guesses what is left from what similar items took.
-struct BenchEstimate {
+package struct BenchEstimate {
   private struct Codec {
     var isParallel: Bool
     var guess: Double
@@ -118,21 +118,21 @@ struct BenchEstimate {
   private let workers: Double
   private var codecs: [String: Codec] = [:]
 
-  init(_ items: [BenchItem], workers: Int) {
+  package init(_ items: [BenchItem], workers: Int) {
     self.workers = Double(workers)
     for item in items {
       codecs[item.codec.name, default: Codec(isParallel: item.isParallel, guess: item.secondsPerSize)].sizeLeft += item.size
     }
   }
 
-  mutating func complete(_ item: BenchItem, seconds: Double) {
+  package mutating func complete(_ item: BenchItem, seconds: Double) {
     codecs[item.codec.name]?.sizeLeft -= item.size
     codecs[item.codec.name]?.sizeDone += item.size
     codecs[item.codec.name]?.secondsDone += seconds
   }
 
   /// 0...1 of all the time; `fraction` of `item` is done after `seconds`.
-  func fraction(within item: BenchItem? = nil, _ fraction: Double = 0, _ seconds: Double = 0) -> Double {
+  package func fraction(within item: BenchItem? = nil, _ fraction: Double = 0, _ seconds: Double = 0) -> Double {
     var left = 0.0
     for (name, codec) in codecs {
       var perSize = codec.secondsPerSize

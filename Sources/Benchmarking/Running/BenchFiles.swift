@@ -34,7 +34,7 @@ package enum BenchFiles {
   package static let cacheEndings: Set = ["safetensors", "npy", "npz", "bin", "ggsq", "ggsn", "state"]
 
   /// Names for those paths: without folder and ending, with as much of them as makes them differ.
-  static func names(_ paths: [String]) -> [String] {
+  package static func names(_ paths: [String]) -> [String] {
     func name(_ path: String, _ detail: Int) -> String {
       let parts = path.split(separator: "/")
       let last = parts.last.map(String.init) ?? path
@@ -58,7 +58,7 @@ package enum BenchFiles {
   }
 
   /// What a report says of a picture: read whole, so that a damaged one is known now.
-  static func inspectPicture(_ path: String, named name: String) -> FileRecord {
+  package static func inspectPicture(_ path: String, named name: String) -> FileRecord {
     var record = FileRecord(name: name, path: path)
     do {
       let bytes = try FileIO.read(path)
@@ -71,7 +71,7 @@ package enum BenchFiles {
   }
 
   /// A picture as every codec gets it: RGB without alpha and metadata. Grey is repeated in all three.
-  static func readPicture(_ path: String) throws -> Image {
+  package static func readPicture(_ path: String) throws -> Image {
     let image = try ImageReader.read(try FileIO.read(path)).image
     let samples = image.colour == .rgb ? image.samples : image.samples.flatMap { [$0, $0, $0] }
     return try Image(width: image.width, height: image.height, colour: .rgb, samples: samples)
@@ -79,7 +79,7 @@ package enum BenchFiles {
 }
 
 /// Pictures by path, kept while items that need them are left.
-final class PictureCache: Sendable {
+package final class PictureCache: Sendable {
   private struct State {
     var pictures: [String: Image] = [:]
     /// How often each will still be taken.
@@ -88,9 +88,9 @@ final class PictureCache: Sendable {
 
   private let state: Mutex<State>
 
-  init(uses: [String: Int]) { state = Mutex(State(uses: uses)) }
+  package init(uses: [String: Int]) { state = Mutex(State(uses: uses)) }
 
-  func take(_ path: String) throws -> Image {
+  package func take(_ path: String) throws -> Image {
     let kept = state.withLock { state in
       let left = state.uses[path, default: 1] - 1
       state.uses[path] = left

@@ -98,14 +98,14 @@ package struct ImageBench: Sendable {
 }
 
 /// Saves results at most every five seconds, and less often where saving itself takes long.
-struct ResultsSaver {
+package struct ResultsSaver {
   private let save: (BenchResults) throws -> Void
   private var last = Stopwatch()
   private var interval = 5.0
 
-  init(_ save: @escaping (BenchResults) throws -> Void) { self.save = save }
+  package init(_ save: @escaping (BenchResults) throws -> Void) { self.save = save }
 
-  mutating func saveIfDue(_ results: BenchResults) throws {
+  package mutating func saveIfDue(_ results: BenchResults) throws {
     guard last.seconds > interval else { return }
     let watch = Stopwatch()
     try save(results)

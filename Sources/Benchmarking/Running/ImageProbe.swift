@@ -8,9 +8,9 @@ package struct ImageProbe: Sendable {
   private let measures: [any ImageMeasure]
   private let repetitions: Int
   private let isolated: [String]?
-  let pictures: PictureFolder?
+  package let pictures: PictureFolder?
 
-  init(
+  package init(
     codecs: [any ImageBenchCodec], measures: [any ImageMeasure], repetitions: Int, isolated: [String]?,
     pictures: PictureFolder?
   ) throws {
@@ -20,7 +20,7 @@ package struct ImageProbe: Sendable {
   }
 
   /// Loads libraries and tables, so that the first point's time does not have that in it.
-  func warmUp(_ names: Set<String>) {
+  package func warmUp(_ names: Set<String>) {
     guard isolated == nil,
       let image = try? Image(width: 64, height: 64, colour: .rgb, samples: (0..<(64 * 64 * 3)).map { UInt8($0 & 255) })
     else { return }
@@ -31,7 +31,7 @@ package struct ImageProbe: Sendable {
   }
 
   /// Nil where it was stopped in the middle; a failure is in the record.
-  func measure(_ item: BenchItem, _ cache: PictureCache, _ control: BenchControl) -> PointRecord? {
+  package func measure(_ item: BenchItem, _ cache: PictureCache, _ control: BenchControl) -> PointRecord? {
     var record = PointRecord(file: item.file.name, codec: item.codec.name, point: item.point, setting: item.setting.text)
     do {
       guard let codec = codecs[item.codec.name] else { throw BenchError("no codec \(item.codec.name)") }
@@ -63,15 +63,15 @@ package struct ImageProbe: Sendable {
 }
 
 /// What encoding and decoding a picture came to.
-struct Sides {
-  var bytes: Int
-  var encoding = Timing()
-  var decoding = Timing()
-  var encodePeakBytes: Int?
-  var decodePeakBytes: Int?
-  var image: Image
+package struct Sides {
+  package var bytes: Int
+  package var encoding = Timing()
+  package var decoding = Timing()
+  package var encodePeakBytes: Int?
+  package var decodePeakBytes: Int?
+  package var image: Image
 
-  init(
+  package init(
     _ codec: any ImageBenchCodec, _ image: Image, _ setting: BenchSetting, _ repetitions: Int, _ control: BenchControl
   ) throws {
     let file = try encoding.measure(repetitions, threadOnly: codec.isSingleThreaded) {
@@ -81,10 +81,10 @@ struct Sides {
     self.image = try decoding.measure(repetitions, threadOnly: codec.isSingleThreaded) { try codec.decode(file) }
   }
 
-  init(bytes: Int, image: Image) { (self.bytes, self.image) = (bytes, image) }
+  package init(bytes: Int, image: Image) { (self.bytes, self.image) = (bytes, image) }
 
   /// The decoded picture in RGB. Throws `BenchError` where it has another size than `original`.
-  func decoded(like original: Image) throws -> Image {
+  package func decoded(like original: Image) throws -> Image {
     guard image.width == original.width, image.height == original.height else {
       throw BenchError("decoded to \(image.width)x\(image.height) instead of \(original.width)x\(original.height)")
     }
@@ -95,14 +95,14 @@ struct Sides {
 }
 
 /// Where a report keeps the pictures that its page shows.
-struct PictureFolder: Sendable {
+package struct PictureFolder: Sendable {
   private let folder: String
   private let files: Set<String>
 
   /// `files` are the names of those whose pictures are kept.
-  init(_ folder: String, files: Set<String>) { (self.folder, self.files) = (folder, files) }
+  package init(_ folder: String, files: Set<String>) { (self.folder, self.files) = (folder, files) }
 
-  func writeOriginal(_ file: FileRecord) throws -> String {
+  package func writeOriginal(_ file: FileRecord) throws -> String {
     let path = "images/original/\(Self.safe(file.name)).png"
     if !FileManager.default.fileExists(atPath: "\(folder)/\(path)") {
       try write(try BenchFiles.readPicture(file.path), to: path)
@@ -111,7 +111,7 @@ struct PictureFolder: Sendable {
   }
 
   /// The path from the report's folder; nil for a file whose pictures are not kept.
-  func write(_ image: Image, _ item: BenchItem) throws -> String? {
+  package func write(_ image: Image, _ item: BenchItem) throws -> String? {
     guard files.contains(item.file.name) else { return nil }
     let path = "images/\(item.codec.name)/\(Self.safe(item.file.name))-\(item.point).png"
     try write(image, to: path)

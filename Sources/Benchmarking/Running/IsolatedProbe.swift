@@ -3,18 +3,18 @@ import Media
 import MediaIO
 
 /// Encodes and decodes one point in a process each, which tell their peak memory.
-struct IsolatedProbe {
+package struct IsolatedProbe {
   /// What a child prints.
-  struct Answer: Codable {
-    var timing: Timing
-    var peakBytes: Int?
-    var error: String?
+  package struct Answer: Codable {
+    package var timing: Timing
+    package var peakBytes: Int?
+    package var error: String?
   }
 
-  let command: [String]
-  let repetitions: Int
+  package let command: [String]
+  package let repetitions: Int
 
-  func measure(_ item: BenchItem) throws -> Sides {
+  package func measure(_ item: BenchItem) throws -> Sides {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("nccodec-bench-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
@@ -41,7 +41,7 @@ struct IsolatedProbe {
   }
 
   /// The child's side: does what `run` asked for and returns what to print.
-  static func answer(
+  package static func answer(
     _ codec: any ImageBenchCodec, value: Double, repetitions: Int, isEncoding: Bool, input: String, output: String
   ) -> String {
     var answer = Answer(timing: Timing())

@@ -99,13 +99,13 @@ package struct KVBench: Sendable {
 }
 
 /// Signal and noise of keys and of values, over all elements of a cache.
-struct KVError {
+package struct KVError {
   private var signal = [0.0, 0.0]
   private var noise = [0.0, 0.0]
   private var hasValues = false
 
   /// Throws `BenchError` where the shapes differ.
-  init(_ original: KVCache, _ decoded: KVCache) throws {
+  package init(_ original: KVCache, _ decoded: KVCache) throws {
     guard original.layers.count == decoded.layers.count else { throw BenchError("decoded to \(decoded.layers.count) layers") }
     for (a, b) in zip(original.layers, decoded.layers) {
       try add(a.keys, b.keys, 0)
@@ -135,7 +135,7 @@ struct KVError {
   }
 
   /// In dB; infinite without noise, null of nothing.
-  var measures: [String: Double?] {
+  package var measures: [String: Double?] {
     func ratio(_ signal: Double, _ noise: Double) -> Double? { signal > 0 ? 10 * log10(signal / noise) : nil }
     return [
       "snr": ratio(signal[0] + signal[1], noise[0] + noise[1]), "snrK": ratio(signal[0], noise[0]),

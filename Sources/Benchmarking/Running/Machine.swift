@@ -4,7 +4,7 @@ import MediaIO
 
 extension BenchRun.Machine {
   /// This one. What cannot be found out is "unknown".
-  static var current: BenchRun.Machine {
+  package static var current: BenchRun.Machine {
     func value(_ key: String, in path: String, separator: Character) -> String? {
       guard let bytes = try? FileIO.read(path) else { return nil }
       for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
@@ -35,7 +35,7 @@ package enum Build {
 }
 
 /// 64 hexadecimal digits.
-func sha256(_ bytes: [UInt8]) -> String {
+package func sha256(_ bytes: [UInt8]) -> String {
   KVDigest.sha256(bytes).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }
 

@@ -1,14 +1,14 @@
 import Glibc
 
 /// Wall time and the calling thread's processor time, in seconds.
-struct Stopwatch {
+package struct Stopwatch {
   private let wall = Stopwatch.now(CLOCK_MONOTONIC)
   private let processor = Stopwatch.now(CLOCK_THREAD_CPUTIME_ID)
 
-  var seconds: Double { Self.now(CLOCK_MONOTONIC) - wall }
-  var cpuSeconds: Double { Self.now(CLOCK_THREAD_CPUTIME_ID) - processor }
+  package var seconds: Double { Self.now(CLOCK_MONOTONIC) - wall }
+  package var cpuSeconds: Double { Self.now(CLOCK_THREAD_CPUTIME_ID) - processor }
 
-  static func now(_ clock: clockid_t) -> Double {
+  package static func now(_ clock: clockid_t) -> Double {
     var time = timespec()
     clock_gettime(clock, &time)
     return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
@@ -19,13 +19,13 @@ struct Stopwatch {
 }
 
 /// Times of one direction, one per repetition.
-struct Timing: Codable, Sendable, Equatable {
-  var seconds: [Double] = []
+package struct Timing: Codable, Sendable, Equatable {
+  package var seconds: [Double] = []
   /// Empty where the work was not the calling thread's alone.
-  var cpuSeconds: [Double] = []
+  package var cpuSeconds: [Double] = []
 
   /// Runs `body` that many times and returns what it gave the last time.
-  mutating func measure<R>(_ repetitions: Int, threadOnly: Bool, _ body: () throws -> R) throws -> R {
+  package mutating func measure<R>(_ repetitions: Int, threadOnly: Bool, _ body: () throws -> R) throws -> R {
     var result: R
     var left = max(repetitions, 1)
     repeat {

@@ -1,0 +1,194 @@
+/// What `nccodec bench ... --help` prints.
+extension Help {
+  static let bench = """
+    OVERVIEW: Measure codecs beside each other, and make a report.
+
+    USAGE: nccodec bench <subcommand>
+
+    OPTIONS:
+      --version               Show the version.
+      -h, --help              Show help information.
+
+    SUBCOMMANDS:
+      image                   Measure codecs of pictures: rate, quality and time on
+                              your own files.
+      kv                      Measure codecs of KV caches: bits, error and time on
+                              your own caches.
+      compare                 Measure how far a picture is from another.
+      page                    Make a report's page again from its results.json.
+
+      See 'nccodec help bench <subcommand>' for detailed help.
+
+    """
+
+  static let benchImage = """
+    OVERVIEW: Measure codecs of pictures: rate, quality and time on your own files.
+
+    Every codec gets the same 8-bit RGB in memory and gives the bytes of a whole
+    file; what those decode to is compared with the original. Ours: hyperprior,
+    overfit (at --effort; or overfit1 to overfit9). Others run through libavcodec:
+    jpeg, webp, avif, avif420, avifslow, svtav1, jxl, jpeg2000; one that this
+    libavcodec lacks is named as missing.
+
+    With --out, results.json has every measurement, results.csv the same as a
+    table, and index.html plots and shows them. A second run measures only what is
+    missing; Ctrl-C keeps what is done.
+
+    Times are of this machine, and with several workers of a busy one: processor
+    seconds are recorded beside them.
+
+    Examples:
+      nccodec bench image photos --out report
+      nccodec bench image --codecs hyperprior,overfit,jpeg,webp,avif,jxl --points 8
+    photos --out report
+      nccodec bench image ../shared/data/kodak --reference kodak --out report
+      nccodec bench image a.png b.png --codecs hyperprior,jpeg --against
+    report/results.json
+      nccodec bench image --digits ../shared/data/small --out machine
+
+    Exit codes: 0; 1 where a file or point failed, a comparison was lost, or the
+    run was stopped.
+
+    USAGE: nccodec bench image [<options>] [<files> ...]
+
+    ARGUMENTS:
+      <files>                 Pictures, or folders of them.
+
+    OPTIONS:
+      --digits <folder>       In place of pictures: mosaics of MNIST's test digits,
+                              and how many of them a small classifier still reads.
+                              The folder has t10k-images-idx3-ubyte and
+                              t10k-labels-idx1-ubyte, gzipped or not.
+      --measures <names>      The measures to take, by name, with commas. (default:
+                              all)
+      --codecs <names>        The codecs, with commas between them. (default:
+                              hyperprior,jpeg,webp,avif,jpeg2000)
+      --effort <1...9>        The effort of overfit. (default: 1)
+      --reference <curves>    Show published curves beside: kodak, or a file of
+                              that form; :name,name behind it picks some.
+      --pictures <n>          Keep the decoded pictures of so many files, for the
+                              page. (default: 3)
+      --isolate               Measure each point in processes of its own, so that
+                              peak memory is known.
+      --out <folder>          Keep the report in that folder: results.json,
+                              results.csv, index.html. What it has is not measured
+                              again.
+      --points <1...32>       Points of each codec's curve. (default: 6)
+      --repeat <n>            Time each point that often. (default: 1)
+      --workers <n>           Points measured at once; 1 gives the calmest times.
+                              (default: one per core)
+      --against <results.json>
+                              Fail where our codecs have become worse than in that
+                              report.
+      --tolerance-rate <percent>
+                              BD-rate that is no loss yet. (default: 1)
+      --tolerance-speed <percent>
+                              How much slower, as a ratio to jpeg in the same run
+                              (kv: to q8_0), is no loss yet; none: any. (default:
+                              15)
+      --fresh                 Measure everything, whatever the folder has.
+      --quiet                 Print errors only.
+      --version               Show the version.
+      -h, --help              Show help information.
+
+    """
+
+  static let benchKV = """
+    OVERVIEW: Measure codecs of KV caches: bits, error and time on your own caches.
+
+    Ours: kv1, kv5 (--effort 1 and 5), kv9 (with --profile), lossless; cachegen,
+    CacheGen's scheme in our files. Others: q8_0 and q4_0 as llama.cpp quantises,
+    f16 as it is. Rates are bits per element of whole files (of q8_0, q4_0 and f16,
+    of the numbers alone); errors are signal-to-noise ratios of keys and of values,
+    in dB over all elements.
+
+    Each codec runs on one thread. Report, resuming and Ctrl-C are as of 'bench
+    image'.
+
+    Examples:
+      nccodec bench kv cache.safetensors
+      nccodec bench kv --codecs kv1,kv5,kv9,q8_0,q4_0 --profile m.ncprofile caches
+    --out report
+
+    USAGE: nccodec bench kv <files> ... [--codecs <names>] [--profile <file>] [--out <folder>] [--points <1...32>] [--repeat <n>] [--workers <n>] [--against <results.json>] [--tolerance-rate <percent>] [--tolerance-speed <percent>] [--fresh] [--quiet]
+
+    ARGUMENTS:
+      <files>                 Caches, or folders of them.
+
+    OPTIONS:
+      --codecs <names>        The codecs, with commas between them. (default:
+                              kv1,kv5,lossless,cachegen,q8_0,q4_0,f16)
+      --profile <file>        The profile of the caches' model, for kv9.
+      --out <folder>          Keep the report in that folder: results.json,
+                              results.csv, index.html. What it has is not measured
+                              again.
+      --points <1...32>       Points of each codec's curve. (default: 6)
+      --repeat <n>            Time each point that often. (default: 1)
+      --workers <n>           Points measured at once; 1 gives the calmest times.
+                              (default: one per core)
+      --against <results.json>
+                              Fail where our codecs have become worse than in that
+                              report.
+      --tolerance-rate <percent>
+                              BD-rate that is no loss yet. (default: 1)
+      --tolerance-speed <percent>
+                              How much slower, as a ratio to jpeg in the same run
+                              (kv: to q8_0), is no loss yet; none: any. (default:
+                              15)
+      --fresh                 Measure everything, whatever the folder has.
+      --quiet                 Print errors only.
+      --version               Show the version.
+      -h, --help              Show help information.
+
+    """
+
+  static let benchCompare = """
+    OVERVIEW: Measure how far a picture is from another.
+
+    Prints every measure that bench image has, of 8-bit samples, alpha left out:
+    PSNR, PSNR of YUV by 6:1:1, SSIM, MS-SSIM, and SSIMULACRA, Butteraugli and VMAF
+    where their programs are installed. A grey picture against one in colour is
+    taken as RGB.
+
+    Examples:
+      nccodec bench compare photo.png decoded.png
+      nccodec bench compare --json --measures psnr,msssim photo.png decoded.png
+
+    USAGE: nccodec bench compare <original> <decoded> [--measures <name,...>] [--json]
+
+    ARGUMENTS:
+      <original>              The original; - for standard input.
+      <decoded>               The picture to hold against it.
+
+    OPTIONS:
+      --measures <name,...>   The measures to take, by name. (default: all)
+      --json                  Print one JSON object: a number for each measure, or
+                              null, and why.
+      --version               Show the version.
+      -h, --help              Show help information.
+
+    """
+
+  static let benchPage = """
+    OVERVIEW: Make a report's page again from its results.json.
+
+    Writes index.html beside results.json, or to another folder; one that is there
+    is replaced. The page is whole and asks nothing of the network. Its viewer
+    looks for decoded pictures in the folder that the page is in.
+
+    Examples:
+      nccodec bench page report/results.json
+      nccodec bench page results.json --out report/
+
+    USAGE: nccodec bench page <results.json> [--out <folder>]
+
+    ARGUMENTS:
+      <results.json>          The results; - for standard input.
+
+    OPTIONS:
+      --out <folder>          Folder of the page; made where it is missing.
+      --version               Show the version.
+      -h, --help              Show help information.
+
+    """
+}

@@ -1,3 +1,4 @@
 targets=(Bitstream)
+cxx=(Sources/CKernels/*.cpp)
 maps=(CZlib)
 link=(-lz)

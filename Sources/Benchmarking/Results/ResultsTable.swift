@@ -50,7 +50,8 @@ package struct ResultsTable {
   private func matrix(_ summary: BenchSummary, _ measure: MeasureRecord) -> String? {
     guard let bd = summary.bdRate[measure.name] else { return nil }
     let tests = summary.curves.map(\.codec)
-    let anchors = (tests + results.references.map(\.name)).filter { bd[$0] != nil }
+    // A reference has a curve for each measure.
+    let anchors = (tests + results.references.filter { $0.measure == measure.name }.map(\.name)).filter { bd[$0] != nil }
     guard tests.count > 1 || anchors.count > 1 else { return nil }
     var rows = [["BD-rate by \(measure.title), % against"] + tests]
     for anchor in anchors {

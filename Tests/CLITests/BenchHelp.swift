@@ -27,8 +27,8 @@ extension Help {
     Every codec gets the same 8-bit RGB in memory and gives the bytes of a whole
     file; what those decode to is compared with the original. Ours: hyperprior,
     overfit (at --effort; or overfit1 to overfit9). Others run through libavcodec:
-    jpeg, webp, avif, avif420, avifslow, svtav1, jxl, jpeg2000; one that this
-    libavcodec lacks is named as missing.
+    jpeg, jpegplain, webp, webp4, avif, avif420, avifslow, svtav1, jxl, jpeg2000;
+    one that this libavcodec lacks is named as missing.
 
     With --out, results.json has every measurement, results.csv the same as a
     table, and index.html plots and shows them. A second run measures only what is

@@ -2,7 +2,7 @@ import MediaIO
 
 /// What people would pick instead, as libavcodec has it, with settings that people would pick.
 extension LibAVCodec {
-  package static var definitions: [Definition] { [jpeg, webp] + avif + [jxl, jpeg2000] }
+  package static var definitions: [Definition] { [jpeg, jpegPlain, webp, webpMiddle] + avif + [jxl, jpeg2000] }
 
   /// libavcodec's own encoder. It scales MPEG-1's matrix, which no other JPEG encoder does, so it gets the tables of
   /// ITU-T T.81, Annex K, scaled by quality as libjpeg does. One difference stays: its step for DC is always 8, where
@@ -14,6 +14,23 @@ extension LibAVCodec {
       knob: Knob(name: "quality", first: 10, last: 93),
       options: [("huffman", "optimal"), ("flags", "+qscale+bitexact"), ("global_quality", "\(8 * 118)"), ("strict", "unofficial")],
       varied: { _ in [] }, matrices: { JPEGTables.scaled(quality: Int($0)) }, secondsPerMegapixel: 0.04)
+  }
+
+  /// As most programs write it, and as published curves have it.
+  private static var jpegPlain: Definition {
+    var plain = jpeg
+    (plain.name, plain.title) = ("jpegplain", "JPEG, plain")
+    plain.settings = plain.settings.replacing("optimal Huffman tables", with: "example Huffman tables")
+    plain.options = plain.options.map { $0.name == "huffman" ? ("huffman", "default") : $0 }
+    return plain
+  }
+
+  /// At the usual effort, as published curves have it.
+  private static var webpMiddle: Definition {
+    var middle = webp
+    (middle.name, middle.title) = ("webp4", "WebP, method 4")
+    (middle.settings, middle.options) = ("method 4, lossy (4:2:0)", [("compression_level", "4")])
+    return middle
   }
 
   private static var webp: Definition {

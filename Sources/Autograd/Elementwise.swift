@@ -1,14 +1,19 @@
 import CKernels
 import Tensors
 
-/// A term of the loss: weight * sum of (x + other - target)^2, other being optional. Its gradients are made in the
-/// forward pass.
+/// A term of the loss: weight * sum of (p - target)^2, where p is x + other (which is optional), clamped to `range`. Its gradients
+/// are made in the forward pass.
+///
+/// What goes beyond the range is free. Its gradient is 2 weight (p - target) nevertheless, so that what should not be there
+/// comes back.
 package final class SquaredError: Operation {
   package let x: Variable
   /// A second part of the prediction, shaped as x; saves a Sum.
   package let other: Variable?
   /// A constant, shaped as x.
   package let target: Variable
+  /// What a prediction is clamped to; contains 0.
+  package let range: ClosedRange<Float>
   /// May change between runs.
   package var weight: Double
   /// The sum of squares in the last run, without the weight.
@@ -17,8 +22,13 @@ package final class SquaredError: Operation {
   private let bands: RowBands
   private let sums: PartialSums
 
-  package init(_ x: Variable, plus other: Variable? = nil, target: Variable, weight: Double) {
+  package init(
+    _ x: Variable, plus other: Variable? = nil, target: Variable, range: ClosedRange<Float> = -.infinity...(.infinity),
+    weight: Double
+  ) {
     precondition(x.hasShape(of: target) && other?.hasShape(of: x) ?? true, "a target for every element")
+    precondition(range.contains(0), "rows end with zeros, which shall stay so")
+    self.range = range
     self.x = x
     self.other = other
     self.target = target
@@ -39,8 +49,8 @@ package final class SquaredError: Operation {
     bands.forEach(threads: pass.threads) { i, c, rows in
       let at = x.offset(channel: c, row: rows.lowerBound)
       sums[i][0] = pass.kernels.pointee.squared_error(
-        x.value + at, other.map { UnsafePointer($0.value + at) }, target.value + at, gx.map { $0 + at },
-        gOther.map { $0 + at }, scale, x.pitch, x.width, rows.count, adds, addsOther)
+        x.value + at, other.map { UnsafePointer($0.value + at) }, target.value + at, range.lowerBound, range.upperBound,
+        gx.map { $0 + at }, gOther.map { $0 + at }, scale, x.pitch, x.width, rows.count, adds, addsOther)
     }
     squares = sums.total(0)
     pass.addLoss(weight * squares)

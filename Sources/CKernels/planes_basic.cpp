@@ -51,18 +51,19 @@ void PassOn(const float* a, float* y, size_t pitch, size_t width, size_t rows, b
 }
 
 template <class D>
-double SquaredError(const float* x, const float* other, const float* t, float* g, float* g_other, float scale,
-                    size_t pitch, size_t width, size_t rows, bool accumulate, bool accumulate_other) {
+double SquaredError(const float* x, const float* other, const float* t, float low, float high, float* g, float* g_other,
+                    float scale, size_t pitch, size_t width, size_t rows, bool accumulate, bool accumulate_other) {
   const D d;
   constexpr size_t n = hn::MaxLanes(D());
-  const auto factor = hn::Set(d, scale);
+  const auto factor = hn::Set(d, scale), least = hn::Set(d, low), most = hn::Set(d, high);
   double total = 0;
   for (size_t r = 0; r < rows; r++) {
     auto sum = hn::Zero(d);
     for (size_t i = r * pitch; i < r * pitch + width; i += n) {
       // All have zeros after the row's end.
-      auto e = hn::Sub(hn::Load(d, x + i), hn::Load(d, t + i));
-      if (other) e = hn::Add(e, hn::Load(d, other + i));
+      auto p = hn::Load(d, x + i);
+      if (other) p = hn::Add(p, hn::Load(d, other + i));
+      const auto e = hn::Sub(hn::Min(hn::Max(p, least), most), hn::Load(d, t + i));
       sum = hn::MulAdd(e, e, sum);
       const auto slope = hn::Mul(e, factor);
       if (g) hn::Store(accumulate ? hn::Add(slope, hn::Load(d, g + i)) : slope, d, g + i);

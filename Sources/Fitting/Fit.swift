@@ -15,7 +15,7 @@ package struct FitSchedule: Sendable {
   /// Soft rounding's temperature at the start and end of the iterations.
   package var temperature: (first: Float, last: Float) = (0.4, 0.065)
   /// Deviation of the noise, in bins.
-  package var sigma: (first: Float, last: Float) = (0.22, 0.15)
+  package var sigma: (first: Float, last: Float) = (0.18, 0.18)
   /// How much more bits count in the first iteration than at the end, falling by the exponential of the share of `iterations`
   /// done until `rateShare` of them: latents that were given a value too early keep it, so the fit starts with few.
   package var rateFactor: Float = 1.5
@@ -23,6 +23,9 @@ package struct FitSchedule: Sendable {
   /// After so many iterations the latents' moments start anew: the first gradients, of a picture that is not there yet, are
   /// many times those that follow, and would make all later steps small. 0: never.
   package var restart = 40
+  /// Adam's eps for the latents. One in the middle of its bin has next to no gradient under a low temperature, and shall stay:
+  /// without eps its noise would become steps. In the loss's unit for a latent.
+  package var latentEps: Float = 1e-8
   /// Largest norm of the networks' gradient.
   package var clipping: Float = 0.1
 
@@ -55,7 +58,7 @@ package final class Fit {
     self.roundings = roundings
     self.parameters = parameters
     self.schedule = schedule
-    latentOptimiser = Adam(beta1: 0.7, beta2: 0.999, eps: 1e-12)
+    latentOptimiser = Adam(beta1: 0.7, beta2: 0.99, eps: schedule.latentEps)
     for rounding in roundings { latentOptimiser.add(rounding.x) }
     for parameter in parameters { networkOptimiser.add(parameter) }
   }

@@ -104,6 +104,20 @@ struct GradientTests {
     }
   }
 
+  /// What lies beyond the range costs as much as the bound does, and is drawn back unless the target is the bound.
+  @Test func squaredErrorInARange() {
+    let x = Variable("x", channels: 1, height: 1, width: 5)
+    let t = Variable("t", channels: 1, height: 1, width: 5, hasGradient: false)
+    x.load([-2, 3, 3, 0.25, -1])
+    t.load([0, 1, 0.5, 0.5, 0.25])
+    let tape = Tape()
+    let error = tape.append(SquaredError(x, target: t, range: 0...1, weight: 0.5))
+    tape.run(threads: 1, iteration: 0)
+    #expect(error.squares == 0.25 + 0.0625 + 0.0625)
+    #expect(x.gradientElements == [0, 0, 0.5, -0.25, -0.25])
+    #expect(marginsAreZero(x))
+  }
+
   @Test(arguments: [Float(0.1), 0.3, 1]) func softRounding(temperature: Float) {
     for (k, (height, width)) in sizes.enumerated() {
       var stream = Stream(UInt64(k))

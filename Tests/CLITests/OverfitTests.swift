@@ -26,11 +26,12 @@ struct OverfitTests {
     #expect(back.alpha == original.alpha && back.metadata == original.metadata)
     let report = try object(
       Command.run("encode", "--json", "--threads", "3", "--codec", "overfit", "--lambda", "0.002", path, "q.ncb", in: folder))
-    // As measured, whatever the threads.
-    #expect(report["psnr"] as? Double == (try Metrics.psnr(original, back)))
+    // As measured, whatever the threads. (JSON's reader may miss a number's last bit.)
+    let told = try #require(report["psnr"] as? Double)
+    #expect(abs(told - (try Metrics.psnr(original, back))) < 1e-12 * told)
     #expect(try folder.read("q.ncb") == folder.read("p.ncb"))
     #expect(report["codec"] as? String == "overfit" && report["lambda"] as? Double == 0.002)
-    #expect(report["iterations"] as? Int == 130 && report["complete"] as? Bool == true)
+    #expect(report["iterations"] as? Int == 160 && report["complete"] as? Bool == true)
   }
 
   @Test func infoShowsWhereTheBytesGo() throws {

@@ -47,10 +47,11 @@ typedef struct nc_planes {
   void (*add)(const float* a, const float* b, float* y, size_t pitch, size_t width, size_t rows);
   // y = a or y += a
   void (*pass_on)(const float* a, float* y, size_t pitch, size_t width, size_t rows, bool accumulate);
-  // Sum of (x + other - t)^2, other may be NULL; each of g and g_other that is not NULL gets = or += scale * (x + other
-  // - t).
-  double (*squared_error)(const float* x, const float* other, const float* t, float* g, float* g_other, float scale,
-                          size_t pitch, size_t width, size_t rows, bool accumulate, bool accumulate_other);
+  // With e = min(max(x + other, low), high) - t, where other may be NULL and low <= 0 <= high: the sum of e^2; each of g and
+  // g_other that is not NULL gets = or += scale * e.
+  double (*squared_error)(const float* x, const float* other, const float* t, float low, float high, float* g,
+                          float* g_other, float scale, size_t pitch, size_t width, size_t rows, bool accumulate,
+                          bool accumulate_other);
 
   // Rows [row_begin, row_end) of y [height, width]: y[r][c] = x[r / 2][c / 2].
   void (*nearest)(const float* x, size_t x_pitch, float* y, size_t y_pitch, size_t width, size_t row_begin,

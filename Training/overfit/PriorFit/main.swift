@@ -67,6 +67,7 @@ struct PriorFit: ParsableCommand {
     }
     graph.lambda = Self.lambdas[model - 1]
     var schedule = FitSchedule(iterations: iterations, settling: 0)
+    schedule.latentEps = graph.latentEps
     schedule.temperature = (temperature, 0.08)
     schedule.latentRate = temperature > 0.5 ? 0.03 : 0.01
     schedule.weightRate = temperature > 0.5 ? 0.01 : 0.004

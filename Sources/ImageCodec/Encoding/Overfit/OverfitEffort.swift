@@ -7,7 +7,7 @@ struct OverfitEffort {
   static let decoderCosts = OverfitArchitecture.Preset.allCases.map(\.cost)
 
   /// Iterations by effort, settling included.
-  private static let iterations = [130, 250, 500, 950, 1700, 2800, 4500, 7500, 12000]
+  private static let iterations = [160, 280, 550, 1100, 2200, 3600, 6000, 10000, 16000]
   /// Of the iterations, those that settle the networks.
   private static let settling = 0.05
 

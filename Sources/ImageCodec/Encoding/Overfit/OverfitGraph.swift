@@ -39,6 +39,9 @@ package final class OverfitGraph {
   package private(set) var error: SquaredError!
   package private(set) var network: ParameterRate!
 
+  /// What suits `FitSchedule.latentEps`, about a third of what a bit adds to the loss.
+  package var latentEps: Float { Float(0.3 * lambda / pixels) }
+
   private var pixels: Double { Double(architecture.width) * Double(architecture.height) }
 
   /// - Parameters:
@@ -191,7 +194,7 @@ package final class OverfitGraph {
   private func addError(_ parts: (Variable, Variable), _ target: Variable) {
     let (y, linear) = parts
     let count = y.channels * y.height * y.width
-    error = tape.append(SquaredError(y, plus: linear, target: target, weight: 1 / Double(count)))
+    error = tape.append(SquaredError(y, plus: linear, target: target, range: 0...1, weight: 1 / Double(count)))
   }
 
   /// The grids as they would be coded, after a run with plain rounding.

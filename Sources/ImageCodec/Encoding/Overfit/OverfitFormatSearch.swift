@@ -1,45 +1,88 @@
 import CKernels
 import Coding
+import Media
+import Metrics
 import Tensors
 
 /// Formats from what a picture's activations really are.
 extension OverfitFormats {
+  /// Formats under which the decoder's picture is nearest to the original, and its PSNR in dB.
+  ///
+  /// Throws `CodecError` (malformed) where the parameters fit no format.
+  package static func best(
+    _ parameters: OverfitParameters, grids: [[Int8]], image: Image, threads: Int
+  ) throws -> (formats: OverfitFormats, psnr: Double) {
+    func psnr(_ formats: OverfitFormats) throws -> Double {
+      let synthesis = OverfitSynthesis(try OverfitNetwork(parameters, formats: formats), threads: threads)
+      let decoded = try Image(
+        width: image.width, height: image.height, colour: image.colour, samples: synthesis.samples(grids))
+      return try Metrics.psnr(image, decoded)
+    }
+    let limits = Limits(parameters, grids: grids)
+    var formats = try fitted(parameters, grids: grids, threads: threads)
+    var best = try psnr(formats)
+    // What saturates beyond black and white does no harm, and the bit that it gives up serves all else.
+    for field in [\OverfitFormats.outputs, \.hidden, \.planes] {
+      while true {
+        var finer = formats
+        finer[keyPath: field] += 1
+        guard limits.reachable(finer) == finer, let value = try? psnr(finer), value > best else { break }
+        (formats, best) = (finer, value)
+      }
+    }
+    return (formats, best)
+  }
+
   /// The most fraction bits for which no activation of this picture saturates, with an eighth to spare.
   ///
   /// Throws `CodecError` (malformed) where the parameters fit no format.
   package static func fitted(
     _ parameters: OverfitParameters, grids: [[Int8]], threads: Int
   ) throws(CodecError) -> OverfitFormats {
-    let architecture = parameters.architecture
-    var steps: [OverfitGroupKind: Int] = [:]
-    for (group, step) in zip(architecture.groups, parameters.steps) { steps[group.kind] = step }
-    var largest = 1
-    for (grid, values) in zip(architecture.grids, grids) where !grid.isHyper {
-      largest = max(largest, OverfitEntropyModel.magnitudes([values])[0])
-    }
+    let limits = Limits(parameters, grids: grids)
     // Coarse formats first, which hardly anything saturates; each finding then gives the next more room.
-    let bits = { (limit: Int) in Int.bitWidth - 1 - (32767 / limit).leadingZeroBitCount }
-    // Shifts are not negative, and biases below 8 fit their sums.
-    let reachable = { (f: OverfitFormats) in
-      let planes = min(f.planes, 27 - steps[.firstWeights]!, 27 - steps[.stabiliserWeights]!)
-      let hidden = min(f.hidden, planes + steps[.firstWeights]!, 27 - steps[.secondWeights]!)
-      let last = [steps[.convolution0Weights], steps[.convolution1Weights], steps[.convolution2Weights]]
-      let outputs = min(
-        f.outputs, hidden + steps[.secondWeights]!, planes + steps[.stabiliserWeights]!,
-        27 - last.compactMap { $0 }.reduce(0, max))
-      return OverfitFormats(planes: planes, hidden: hidden, outputs: max(1, outputs))
-    }
-    var formats = reachable(OverfitFormats(planes: max(0, min(12, bits(largest)) - 3), hidden: 6, outputs: 9))
+    var formats = limits.reachable(OverfitFormats(planes: max(0, min(12, limits.planes) - 3), hidden: 6, outputs: 9))
     for _ in 0..<2 {
       let network = try OverfitNetwork(parameters, formats: formats)
       let found = OverfitSynthesis(network, threads: threads).maxima(grids)
-      let better = { (f: Int, maximum: Int) in min(15, max(0, f + bits(max(1, maximum + maximum / 8)))) }
-      formats = reachable(
+      let better = { (f: Int, maximum: Int) in max(0, f + Limits.bits(max(1, maximum + maximum / 8))) }
+      formats = limits.reachable(
         OverfitFormats(
-          planes: min(better(formats.planes, found.planes), bits(largest)),
-          hidden: better(formats.hidden, found.hidden), outputs: max(1, better(formats.outputs, found.outputs))))
+          planes: better(formats.planes, found.planes), hidden: better(formats.hidden, found.hidden),
+          outputs: better(formats.outputs, found.outputs)))
     }
     return formats
+  }
+
+  /// What bitstream-spec 9.2 and 9.4 let formats be for these parameters and grids.
+  private struct Limits {
+    /// Fraction bits that the largest latent leaves to planes.
+    let planes: Int
+    private let steps: [OverfitGroupKind: Int]
+
+    init(_ parameters: OverfitParameters, grids: [[Int8]]) {
+      let architecture = parameters.architecture
+      steps = Dictionary(uniqueKeysWithValues: zip(architecture.groups.map(\.kind), parameters.steps))
+      var largest = 1
+      for (grid, values) in zip(architecture.grids, grids) where !grid.isHyper {
+        largest = max(largest, OverfitEntropyModel.magnitudes([values])[0])
+      }
+      planes = Self.bits(largest)
+    }
+
+    /// How often a magnitude may be doubled within an Int16.
+    static func bits(_ magnitude: Int) -> Int { Int.bitWidth - 1 - (32767 / magnitude).leadingZeroBitCount }
+
+    /// The nearest formats that are allowed: shifts are not negative, and biases below 8 fit their sums.
+    func reachable(_ f: OverfitFormats) -> OverfitFormats {
+      let planes = min(f.planes, planes, 15, 27 - steps[.firstWeights]!, 27 - steps[.stabiliserWeights]!)
+      let hidden = min(f.hidden, 15, planes + steps[.firstWeights]!, 27 - steps[.secondWeights]!)
+      let last = [steps[.convolution0Weights], steps[.convolution1Weights], steps[.convolution2Weights]]
+      let outputs = min(
+        f.outputs, 15, hidden + steps[.secondWeights]!, planes + steps[.stabiliserWeights]!,
+        27 - last.compactMap { $0 }.reduce(0, max))
+      return OverfitFormats(planes: planes, hidden: hidden, outputs: max(1, outputs))
+    }
   }
 }
 

@@ -32,7 +32,9 @@ package struct OverfitNetworkSearch {
   package func quantise(before trial: () throws -> Void) throws -> OverfitParameters {
     let original = graph.floats
     let groups = architecture.groups
-    var steps = groups.map { Self.usualStep($0.kind) }
+    // Where bits count little, finer steps do.
+    let finer = max(0, Int((log2(0.001 / graph.lambda) / 2).rounded()))
+    var steps = groups.map { min(Self.usualStep($0.kind) + finer, OverfitParameters.maximumStep) }
     var current = original
     for (number, group) in groups.enumerated() {
       current.replaceSubrange(
@@ -54,23 +56,28 @@ package struct OverfitNetworkSearch {
       graph.floats = floats
       return graph.tape.forward(threads: threads, iteration: 0) + perBit * bits
     }
-    for number in groups.indices {
-      var best = (step: steps[number], loss: try loss(number, steps[number]))
-      for direction in [-1, 1] {
-        let start = best.step
-        var step = start + direction
-        while (0...OverfitParameters.maximumStep).contains(step) {
-          let value = try loss(number, step)
-          if value >= best.loss { break }
-          best = (step, value)
-          step += direction
+    for _ in 0..<2 {
+      let before = steps
+      for number in groups.indices {
+        var best = (step: steps[number], loss: try loss(number, steps[number]))
+        for direction in [-1, 1] {
+          let start = best.step
+          var step = start + direction
+          while (0...OverfitParameters.maximumStep).contains(step) {
+            let value = try loss(number, step)
+            if value >= best.loss { break }
+            best = (step, value)
+            step += direction
+          }
+          if best.step != start { break }
         }
-        if best.step != start { break }
+        steps[number] = best.step
+        current.replaceSubrange(
+          groups[number].range,
+          with: OverfitParameters.rounded(original, group: groups[number], step: best.step, prior: prior))
       }
-      steps[number] = best.step
-      current.replaceSubrange(
-        groups[number].range,
-        with: OverfitParameters.rounded(original, group: groups[number], step: best.step, prior: prior))
+      // Groups that came first were tried beside others at their usual steps.
+      if steps == before { break }
     }
     graph.floats = current
     return try OverfitParameters.quantised(original, architecture: architecture, prior: prior, steps: steps)

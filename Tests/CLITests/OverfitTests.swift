@@ -24,11 +24,11 @@ struct OverfitTests {
     let back = try ImageReader.read(folder.read("p.png")).image
     let original = try Fixture.read("rgba8.png").image
     #expect(back.alpha == original.alpha && back.metadata == original.metadata)
-    let report = try object(
-      Command.run("encode", "--json", "--threads", "3", "--codec", "overfit", "--lambda", "0.002", path, "q.ncb", in: folder))
-    // As measured, whatever the threads. (JSON's reader may miss a number's last bit.)
-    let told = try #require(report["psnr"] as? Double)
-    #expect(abs(told - (try Metrics.psnr(original, back))) < 1e-12 * told)
+    let answer = try Command.run(
+      "encode", "--json", "--threads", "3", "--codec", "overfit", "--lambda", "0.002", path, "q.ncb", in: folder)
+    let report = try object(answer)
+    // As measured, whatever the threads; looked for in the text, because JSONSerialization may miss a number's last bit.
+    #expect(answer.text.contains("\"psnr\":\(try Metrics.psnr(original, back)),"))
     #expect(try folder.read("q.ncb") == folder.read("p.ncb"))
     #expect(report["codec"] as? String == "overfit" && report["lambda"] as? Double == 0.002)
     #expect(report["iterations"] as? Int == 160 && report["complete"] as? Bool == true)

@@ -78,8 +78,8 @@ void CheckSize(const nc_planes* k, size_t height, size_t width, Tally& tally) {
       std::memcpy(z.at, x.at, x.pitch * height * sizeof(float));
       p->multiply(x.at, g.at, z.at, x.pitch, width, height, accumulate);
       p->pass_on(g.at, y.at, x.pitch, width, height, accumulate);
-      const double error = p->squared_error(x.at, accumulate ? t.at : nullptr, t.at + t.stride, -0.5f, 0.7f, y.at, z.at, 0.5f, x.pitch,
-                                            width, height, accumulate, true);
+      const double error = p->squared_error(x.at, accumulate ? t.at : nullptr, t.at + t.stride, -0.5f, 0.7f, y.at, z.at,
+                                            0.5f, x.pitch, width, height, accumulate, true);
       auto all = y.Elements();
       Append(all, z.Elements());
       all.push_back(static_cast<float>(error));

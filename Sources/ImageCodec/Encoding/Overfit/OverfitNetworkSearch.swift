@@ -56,27 +56,29 @@ package struct OverfitNetworkSearch {
       graph.floats = floats
       return graph.tape.forward(threads: threads, iteration: 0) + perBit * bits
     }
+    /// Moves one group's step for as long as the loss falls.
+    func improve(_ number: Int) throws {
+      var best = (step: steps[number], loss: try loss(number, steps[number]))
+      for direction in [-1, 1] {
+        let start = best.step
+        var step = start + direction
+        while (0...OverfitParameters.maximumStep).contains(step) {
+          let value = try loss(number, step)
+          if value >= best.loss { break }
+          best = (step, value)
+          step += direction
+        }
+        if best.step != start { break }
+      }
+      steps[number] = best.step
+      current.replaceSubrange(
+        groups[number].range,
+        with: OverfitParameters.rounded(original, group: groups[number], step: best.step, prior: prior))
+    }
+    // Groups that come first are tried beside others that have not moved yet, so all are tried twice.
     for _ in 0..<2 {
       let before = steps
-      for number in groups.indices {
-        var best = (step: steps[number], loss: try loss(number, steps[number]))
-        for direction in [-1, 1] {
-          let start = best.step
-          var step = start + direction
-          while (0...OverfitParameters.maximumStep).contains(step) {
-            let value = try loss(number, step)
-            if value >= best.loss { break }
-            best = (step, value)
-            step += direction
-          }
-          if best.step != start { break }
-        }
-        steps[number] = best.step
-        current.replaceSubrange(
-          groups[number].range,
-          with: OverfitParameters.rounded(original, group: groups[number], step: best.step, prior: prior))
-      }
-      // Groups that came first were tried beside others at their usual steps.
+      for number in groups.indices { try improve(number) }
       if steps == before { break }
     }
     graph.floats = current

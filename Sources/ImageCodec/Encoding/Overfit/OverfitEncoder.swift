@@ -29,7 +29,7 @@ final class OverfitEncoder {
   private var ended = 0
 
   /// Trials that `OverfitNetworkSearch` makes, about.
-  private static let trials = 80
+  private static let trials = 60
   /// Bits of the stream's header and length fields, about.
   private static let headerBits = 200.0
 
@@ -152,10 +152,14 @@ final class OverfitEncoder {
     }
     let now = graph.evaluate(threads: threads)
     let grids = graph.roundedGrids
-    let (formats, psnr) = try OverfitFormats.best(parameters, grids: grids, image: image, threads: threads)
+    let formats = try OverfitFormats.fitted(parameters, grids: grids, threads: threads)
+    // Of the decoder's own samples.
+    let synthesis = OverfitSynthesis(try OverfitNetwork(parameters, formats: formats), threads: threads)
+    let decoded = try Image(
+      width: image.width, height: image.height, colour: image.colour, samples: synthesis.samples(grids))
     return Result(
       parameters: parameters, formats: formats, grids: grids, lambda: graph.lambda,
-      estimate: now.bits + parameters.bits + overhead, psnr: psnr, iterations: iterations,
+      estimate: now.bits + parameters.bits + overhead, psnr: try psnr(image, decoded), iterations: iterations,
       wantedIterations: wanted)
   }
 

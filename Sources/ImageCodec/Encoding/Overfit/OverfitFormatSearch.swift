@@ -1,38 +1,9 @@
 import CKernels
 import Coding
-import Media
-import Metrics
 import Tensors
 
 /// Formats from what a picture's activations really are.
 extension OverfitFormats {
-  /// Formats under which the decoder's picture is nearest to the original, and its PSNR in dB.
-  ///
-  /// Throws `CodecError` (malformed) where the parameters fit no format.
-  package static func best(
-    _ parameters: OverfitParameters, grids: [[Int8]], image: Image, threads: Int
-  ) throws -> (formats: OverfitFormats, psnr: Double) {
-    func psnr(_ formats: OverfitFormats) throws -> Double {
-      let synthesis = OverfitSynthesis(try OverfitNetwork(parameters, formats: formats), threads: threads)
-      let decoded = try Image(
-        width: image.width, height: image.height, colour: image.colour, samples: synthesis.samples(grids))
-      return try Metrics.psnr(image, decoded)
-    }
-    let limits = Limits(parameters, grids: grids)
-    var formats = try fitted(parameters, grids: grids, threads: threads)
-    var best = try psnr(formats)
-    // What saturates beyond black and white does no harm, and the bit that it gives up serves all else.
-    for field in [\OverfitFormats.outputs, \.hidden, \.planes] {
-      while true {
-        var finer = formats
-        finer[keyPath: field] += 1
-        guard limits.reachable(finer) == finer, let value = try? psnr(finer), value > best else { break }
-        (formats, best) = (finer, value)
-      }
-    }
-    return (formats, best)
-  }
-
   /// The most fraction bits for which no activation of this picture saturates, with an eighth to spare.
   ///
   /// Throws `CodecError` (malformed) where the parameters fit no format.

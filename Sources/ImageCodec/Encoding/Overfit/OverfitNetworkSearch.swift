@@ -45,35 +45,41 @@ package struct OverfitNetworkSearch {
     graph.network.weight = 0  // counted exactly here
     defer { graph.network.weight = weight }
 
-    func loss(_ number: Int, _ step: Int) throws -> Double {
-      let group = groups[number]
-      let bits = OverfitParameters.bits(of: original, group: group, step: step, prior: prior).bits
-      guard bits.isFinite else { return .infinity }
-      try trial()
+    func bits(_ number: Int, _ step: Int) -> Double {
+      OverfitParameters.bits(of: original, group: groups[number], step: step, prior: prior).bits
+    }
+    /// `current` with one group rounded to a step.
+    func floats(_ number: Int, _ step: Int) -> [Float] {
       var floats = current
       floats.replaceSubrange(
-        group.range, with: OverfitParameters.rounded(original, group: group, step: step, prior: prior))
-      graph.floats = floats
-      return graph.tape.forward(threads: threads, iteration: 0) + perBit * bits
+        groups[number].range,
+        with: OverfitParameters.rounded(original, group: groups[number], step: step, prior: prior))
+      return floats
     }
+    func loss(_ floats: [Float]) throws -> Double {
+      try trial()
+      graph.floats = floats
+      return graph.tape.forward(threads: threads, iteration: 0)
+    }
+    // Of `current`, without the parameters' bits.
+    var standing = try loss(current)
     /// Moves one group's step for as long as the loss falls.
     func improve(_ number: Int) throws {
-      var best = (step: steps[number], loss: try loss(number, steps[number]))
+      let start = steps[number]
+      var best = standing + perBit * bits(number, start)
       for direction in [-1, 1] {
-        let start = best.step
         var step = start + direction
         while (0...OverfitParameters.maximumStep).contains(step) {
-          let value = try loss(number, step)
-          if value >= best.loss { break }
-          best = (step, value)
+          let bits = bits(number, step)
+          guard bits.isFinite else { break }
+          let floats = floats(number, step)
+          let value = try loss(floats)
+          if value + perBit * bits >= best { break }
+          (best, standing, current, steps[number]) = (value + perBit * bits, value, floats, step)
           step += direction
         }
-        if best.step != start { break }
+        if steps[number] != start { break }
       }
-      steps[number] = best.step
-      current.replaceSubrange(
-        groups[number].range,
-        with: OverfitParameters.rounded(original, group: groups[number], step: best.step, prior: prior))
     }
     // Groups that come first are tried beside others that have not moved yet, so all are tried twice.
     for _ in 0..<2 {

@@ -5,16 +5,19 @@ package final class Parameter {
   package let name: String
   package let rows: Int
   package let columns: Int
+  /// Multiplies the optimiser's rate.
+  package let rate: Float
   package let value: UnsafeMutablePointer<Float>
   /// Zeroed by the tape before each run; operators add to it, in an order that does not depend on threads.
   package let gradient: UnsafeMutablePointer<Float>
 
-  package init(_ name: String, rows: Int, columns: Int, values: [Float]? = nil) {
+  package init(_ name: String, rows: Int, columns: Int, rate: Float = 1, values: [Float]? = nil) {
     precondition(rows >= 1 && columns >= 1, "a parameter needs elements")
     precondition(values == nil || values!.count == rows * columns, "\(name) has \(rows) x \(columns) elements")
     self.name = name
     self.rows = rows
     self.columns = columns
+    self.rate = rate
     let padded = (rows * columns + 15) / 16 * 16
     value = alignedZeros(padded).assumingMemoryBound(to: Float.self)
     gradient = alignedZeros(padded).assumingMemoryBound(to: Float.self)

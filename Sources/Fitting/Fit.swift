@@ -60,7 +60,7 @@ package final class Fit {
     self.schedule = schedule
     latentOptimiser = Adam(beta1: 0.7, beta2: 0.99, eps: schedule.latentEps)
     for rounding in roundings { latentOptimiser.add(rounding.x) }
-    for parameter in parameters { networkOptimiser.add(parameter) }
+    for parameter in parameters { networkOptimiser.add(parameter, rate: parameter.rate) }
   }
 
   /// By what the caller shall multiply the weight of its bits in the next iteration.

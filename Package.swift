@@ -53,12 +53,14 @@ let package = Package(
         "LatentCoding", "Coding", "Fitting", "Networks", "Autograd", "Metrics", "EntropyCoding", "Bitstream", "Media", "Tensors", "CModels", "CKernels",
       ]),
 
+    .target(name: "AudioCodec", dependencies: ["Coding", "Bitstream", "Media"]),
+
     .target(
       name: "KVCodec",
       dependencies: ["Coding", "EntropyCoding", "Bitstream", "Media", "Tensors", "CKernels", "COpenSSL"]),
 
     // Layer 5: the public library.
-    .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "KVCodec", "Coding", "Media"]),
+    .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "AudioCodec", "KVCodec", "Coding", "Media"]),
 
     // Layer 6: measurements beside other codecs.
     .target(

@@ -1,0 +1,34 @@
+import Bitstream
+public import Coding
+public import Media
+
+/// What an `.ncb` file says of the sound in it. Nothing is decoded; checksums are checked.
+public struct AudioFile: Sendable {
+  public let format: AudioFormat
+  /// Hz, and frames at that rate: of the sound before it was resampled to `format`'s; nil if it was not.
+  public let originalSampleRate: Int?
+  public let originalFrames: Int?
+  public let frames: Int
+  public let tags: [AudioTag]
+  /// "mdct"
+  public let codec: String
+  /// Parts that decode on their own.
+  public let parts: Int
+  public let byteCount: Int
+  /// Of the parts alone.
+  public let codedBytes: Int
+
+  /// Seconds
+  public var duration: Double { Double(frames) / Double(format.sampleRate) }
+
+  /// Whether the bytes are a file with sound: decides by its track chunks, and by nothing behind them.
+  public static func isOne(_ bytes: [UInt8]) -> Bool { isOne(MemorySource(bytes)) }
+
+  package static func isOne(_ source: some ByteSource) -> Bool { fatalError("to come") }
+
+  /// Throws `CodecError` for what is no readable `.ncb` file with sound.
+  public init(reading bytes: [UInt8]) throws(CodecError) { try self.init(reading: MemorySource(bytes)) }
+
+  /// Of a file on disk, chunk by chunk.
+  package init(reading source: some ByteSource) throws(CodecError) { fatalError("to come") }
+}

@@ -6,16 +6,15 @@ from scipy.signal import resample_poly
 
 
 def si_sdr(reference, estimate):
-    """Scale-invariant signal-to-distortion ratio, dB, means removed (Le Roux et al., "SDR - half-baked or well done?",
-    section 2); None where the reference is silent."""
-    s, e = reference - reference.mean(), estimate - estimate.mean()
-    energy = s @ s
+    """Scale-invariant signal-to-distortion ratio, dB, over all channels together, each channel's mean removed (Le Roux et al.,
+    "SDR - half-baked or well done?", section 2); None where the reference is silent. [frame] or [channel][frame]."""
+    s, e = (x - x.mean(axis=-1, keepdims=True) for x in (reference, estimate))
+    energy = np.vdot(s, s)
     if energy == 0:
         return None
-    target = (s @ e) / energy * s
-    error = e - target
-    noise = error @ error
-    return 10 * math.log10((target @ target) / noise) if noise > 0 and target @ target > 0 else (math.inf if noise == 0 else -math.inf)
+    target = np.vdot(s, e) / energy * s
+    signal, noise = np.vdot(target, target), np.vdot(e - target, e - target)
+    return math.inf if noise == 0 else 10 * math.log10(signal / noise) if signal > 0 else -math.inf
 
 
 def log_spectral_distance(reference, estimate, window=2048, hop=512):
@@ -103,8 +102,6 @@ class Measures:
         self.visqol = {name: ViSQOL("speech" if "speech" in name else "audio") for name in names if name.startswith("visqol")}
 
     def one(self, name, reference, estimate, rate):
-        if name == "sisdr":
-            return si_sdr(reference, estimate)
         if name == "lsd":
             return log_spectral_distance(reference, estimate)
         if name in self.visqol:
@@ -120,10 +117,13 @@ class Measures:
             return None
 
     def __call__(self, reference, estimate, rate, speech):
-        """[channel][frame] each; the mean over channels."""
+        """[channel][frame] each; the mean over channels (SI-SDR: over all together)."""
         result = {}
         for name in self.names:
             if name in self.SPEECH and not speech:
+                continue
+            if name == "sisdr":
+                result[name] = si_sdr(np.asarray(reference), np.asarray(estimate))
                 continue
             values = [self.one(name, a, b, rate) for a, b in zip(reference, estimate)]
             values = [v for v in values if v is not None]

@@ -10,21 +10,33 @@ struct DecodedAudio {
   /// In samples, as the container says; nil where it does not say it to the sample.
   let duration: Int?
 
-  /// Of the last frame: what lies behind the packet's end is padding.
-  mutating func cutToDuration() {
-    guard let duration, duration < samples[0].count else { return }
-    for channel in samples.indices { samples[channel].removeLast(samples[channel].count - duration) }
+  mutating func cut(to length: Int) {
+    guard length < samples[0].count else { return }
+    for channel in samples.indices { samples[channel].removeLast(samples[channel].count - length) }
   }
 }
 
-/// Decodes one stream of a demuxer. libavcodec leaves out delay and padding where packets or headers tell of them.
+/// Decodes one stream of a demuxer, without the delay at its beginning and the padding at its end.
 final class AudioFrameDecoder {
+  /// Who knows where the sound ends.
+  enum Ending {
+    /// libavcodec, which also leaves out the delay, or else the last packet's duration.
+    case lastPacket
+    /// All packets' durations together, after so many samples of delay.
+    case sum(afterSkipping: Int)
+  }
+
+  private let ending: Ending
   private let demuxer: AudioDemuxer
   private let stream: UnsafeMutablePointer<AVStream>
   private var context: UnsafeMutablePointer<AVCodecContext>?
   private var packet: UnsafeMutablePointer<AVPacket>?
   private var frame: UnsafeMutablePointer<AVFrame>?
   private var isDraining = false
+  /// Of `Ending.sum`: samples that packets stand for, that are still to be skipped, and that were given.
+  private var sum = 0
+  private var toSkip = 0
+  private var given = 0
 
   private(set) var damagedPackets = 0
   /// Why there is no more, where that is not the file's end.
@@ -32,8 +44,10 @@ final class AudioFrameDecoder {
 
   private var av: LibAV { demuxer.library.av }
 
-  init(_ demuxer: AudioDemuxer, _ stream: UnsafeMutablePointer<AVStream>, _ codec: UnsafePointer<AVCodec>) throws(MediaIOError) {
-    (self.demuxer, self.stream) = (demuxer, stream)
+  init(
+    _ demuxer: AudioDemuxer, _ stream: UnsafeMutablePointer<AVStream>, _ codec: UnsafePointer<AVCodec>, _ ending: Ending
+  ) throws(MediaIOError) {
+    (self.demuxer, self.stream, self.ending) = (demuxer, stream, ending)
     context = demuxer.library.av.allocateContext(codec)
     packet = demuxer.library.av.allocatePacket()
     frame = demuxer.library.av.allocateFrame()
@@ -42,6 +56,10 @@ final class AudioFrameDecoder {
     guard status >= 0 else { throw failure(status) }
     context.pointee.pkt_timebase = stream.pointee.time_base
     context.pointee.thread_count = 1
+    if case .sum(let delay) = ending {
+      context.pointee.flags2 |= AV_CODEC_FLAG2_SKIP_MANUAL
+      toSkip = delay
+    }
     status = av.open(context, codec, nil)
     guard status >= 0 else { throw failure(status) }
   }
@@ -84,7 +102,10 @@ final class AudioFrameDecoder {
       defer { av.clearPacket(packet) }
       guard packet.pointee.stream_index == stream.pointee.index else { continue }
       status = av.sendPacket(context, packet)
-      if status >= 0 { return }
+      if status >= 0 {
+        sum += samples(packet.pointee.duration, rate: Int64(context.pointee.sample_rate)) ?? 0
+        return
+      }
       if status == -ENOMEM { throw failure(status) }
       damagedPackets += 1
     }
@@ -97,14 +118,32 @@ final class AudioFrameDecoder {
     else {
       throw MediaIOError(.unsupported, at: demuxer.input.name, "samples of libav's format \(frame.pointee.format)")
     }
-    let (rate, base) = (Int64(frame.pointee.sample_rate), context?.pointee.pkt_timebase ?? AVRational(num: 0, den: 1))
-    var duration: Int?
-    // Milliseconds, as in Matroska, are too coarse to cut by.
-    if frame.pointee.pkt_duration > 0, base.num > 0, Int64(base.den) >= rate * Int64(base.num), frame.pointee.pkt_duration < 1 << 31 {
-      let (units, denominator) = (frame.pointee.pkt_duration * Int64(base.num), Int64(base.den))
-      duration = Int(Double(units) * Double(rate) / Double(denominator) + 0.5)
+    let rate = Int(frame.pointee.sample_rate)
+    var audio = DecodedAudio(
+      sampleRate: rate, layout: layout, samples: samples, duration: self.samples(frame.pointee.pkt_duration, rate: Int64(rate)))
+    guard case .sum = ending else { return audio }
+    if toSkip > 0 {
+      let skipped = min(toSkip, samples[0].count)
+      for channel in audio.samples.indices { audio.samples[channel].removeFirst(skipped) }
+      toSkip -= skipped
     }
-    return DecodedAudio(sampleRate: Int(rate), layout: layout, samples: samples, duration: duration)
+    given += audio.samples[0].count
+    return audio
+  }
+
+  /// Of the last frame that `next` gave: how many of its samples are no padding.
+  func length(ofLast audio: DecodedAudio) -> Int {
+    switch ending {
+    case .lastPacket: audio.duration ?? audio.samples[0].count
+    case .sum(let delay): max(0, sum - delay - (given - audio.samples[0].count))
+    }
+  }
+
+  /// A packet's duration in samples; nil where its unit is too coarse to cut by, such as Matroska's milliseconds.
+  private func samples(_ duration: Int64, rate: Int64) -> Int? {
+    let base = stream.pointee.time_base
+    guard duration > 0, duration < 1 << 31, base.num > 0, Int64(base.den) >= rate * Int64(base.num) else { return nil }
+    return Int(Double(duration * Int64(base.num)) * Double(rate) / Double(base.den) + 0.5)
   }
 
   private func failure(_ status: Int32) -> MediaIOError {

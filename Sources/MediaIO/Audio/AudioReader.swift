@@ -34,29 +34,31 @@ package final class AudioReader {
   /// Throws `MediaIOError`: `unknownFormat`, `noAudio`, `unsupported` (a codec that is not there, a rate or channels beyond what
   /// `AudioFormat` takes), `empty` for no sample at all, `damaged`, `system`.
   package init(_ path: String, after start: [UInt8] = []) throws {
-    let input = try AudioInput(path, after: start)
-    demuxer = try AudioDemuxer(input)
-    let name = input.name
+    var demuxer = try AudioDemuxer(AudioInput(path, after: start))
+    let name = demuxer.input.name
     let library = demuxer.library
-    let context = demuxer.context
-    var status = library.findStreamInfo(context, nil)
-    if let failure = input.failure { throw failure }
-    var codec: UnsafePointer<AVCodec>?
-    let number = library.findBestStream(context, AVMEDIA_TYPE_AUDIO, -1, -1, nil, 0)
+    container = demuxer.container
+    let number = library.findBestStream(demuxer.context, AVMEDIA_TYPE_AUDIO, -1, -1, nil, 0)
     let pictures = demuxer.streams.filter(\.isMovingPicture).map { library.name(of: $0.pointee.codecpar.pointee.codec_id) }
-    let container = String(cString: context.pointee.iformat.pointee.name)
-    self.container = String(container.prefix { $0 != "," })
     guard number >= 0 else {
       if let picture = pictures.first {
         throw MediaIOError(.noAudio, at: name, "has moving pictures (\(picture)) and no sound, and there is no codec for video yet")
       }
-      // What is probed by its looks alone may be anything.
       throw MediaIOError(.noAudio, at: name, "has no sound that libav can read (\(container))")
     }
+    // Vorbis' first packet counts in the sum, though nothing comes of it: libavcodec would cut as much from the end.
+    let isVorbis = container == "ogg" && demuxer.streams[Int(number)].pointee.codecpar.pointee.codec_id == AV_CODEC_ID_VORBIS
+    var ending: AudioFrameDecoder.Ending = isVorbis ? .sum(afterSkipping: 0) : .lastPacket
+    if container == "mov", demuxer.input.byteCount != nil, let edits = try RoundedEdits(demuxer, path, track: Int(number)) {
+      (demuxer, ending) = (edits.demuxer, .sum(afterSkipping: edits.delay))
+    }
+    self.demuxer = demuxer
+    let context = demuxer.context
     let stream = demuxer.streams[Int(number)]
     let parameters = stream.pointee.codecpar.pointee
     self.codec = library.name(of: parameters.codec_id)
-    status = library.findBestStream(context, AVMEDIA_TYPE_AUDIO, number, -1, &codec, 0)
+    var codec: UnsafePointer<AVCodec>?
+    let status = library.findBestStream(context, AVMEDIA_TYPE_AUDIO, number, -1, &codec, 0)
     guard status >= 0, let codec else {
       throw MediaIOError(.unsupported, at: name, "this libavcodec has no decoder for \(self.codec)")
     }
@@ -67,7 +69,7 @@ package final class AudioReader {
     if sounds > 1 { notices.append("of \(sounds) sound tracks the best was read, number \(number)") }
     tags = AudioTags.read(context.pointee.metadata, stream.pointee.metadata, library, &notices)
 
-    decoder = try AudioFrameDecoder(demuxer, stream, codec)
+    decoder = try AudioFrameDecoder(demuxer, stream, codec, ending)
     // The first frame says for sure what headers may leave open.
     let first = try decoder.next()
     guard let first, let layout = first.layout, first.sampleRate > 0 else {
@@ -99,7 +101,7 @@ package final class AudioReader {
       let fresh = try decoder.next()
       guard var current = pending else { break }
       pending = fresh
-      if fresh == nil { current.cutToDuration() }
+      if fresh == nil { current.cut(to: decoder.length(ofLast: current)) }
       guard let buffer = try checked(current) else { continue }
       frames += buffer.frames
       return buffer

@@ -79,6 +79,8 @@ package final class AudioWriter {
     // Longer than 4 GiB, which only a file can be that has room left for that.
     var extras: OpaquePointer?
     if file == .wav, isSeekable, status >= 0 { status = library.setDictionaryEntry(&extras, "rf64", "auto", 0) }
+    // Edit lists that end at a sample.
+    if file == .m4a, status >= 0 { status = library.setDictionaryEntry(&extras, "movie_timescale", "\(encoder.format.sampleRate)", 0) }
     if status >= 0 { status = library.writeHeader(context, &extras) }
     library.freeDictionary(&extras)
     guard status >= 0 else { throw failure(status) }

@@ -28,6 +28,9 @@ struct LibAVFormat: Sendable {
   let contextFromParameters: @Sendable @convention(c) (
     UnsafeMutablePointer<AVCodecContext>?, UnsafePointer<AVCodecParameters>?
   ) -> Int32
+  let sideData: @Sendable @convention(c) (
+    UnsafePointer<AVPacket>?, AVPacketSideDataType, UnsafeMutablePointer<Int>?
+  ) -> UnsafeMutablePointer<UInt8>?
   let codecName: @Sendable @convention(c) (AVCodecID) -> UnsafePointer<CChar>?
 
   let allocateOutput: @Sendable @convention(c) (
@@ -76,6 +79,7 @@ struct LibAVFormat: Sendable {
     findBestStream = try format["av_find_best_stream"]
     readFrame = try format["av_read_frame"]
     contextFromParameters = try codec["avcodec_parameters_to_context"]
+    sideData = try codec["av_packet_get_side_data"]
     codecName = try codec["avcodec_get_name"]
     allocateOutput = try format["avformat_alloc_output_context2"]
     newStream = try format["avformat_new_stream"]

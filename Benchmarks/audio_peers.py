@@ -64,6 +64,8 @@ class Peer:
     searched = True
     # Whether waveforms are not kept, so that delays show elsewhere.
     vocoder = False
+    # Relative rates beside the one that was found, of which the best by SI-SDR counts: for encoders whose quality jumps.
+    beside = ()
     def __init__(self, name, suffix, encoder, muxer=(), decoder=(), rates=(6, 320)):
         self.name, self.suffix, self.encoder, self.muxer = name, suffix, list(encoder), list(muxer)
         self.decoder, self.rates = list(decoder), rates
@@ -96,6 +98,9 @@ class MP3(Peer):
 
 
 class ADTS(Peer):
+    # At one size libav's encoder may be 10 dB worse than at another 1 % below.
+    beside = (0.994, 0.997, 1.003, 1.006)
+
     def payload_of(self, path):
         """ADTS puts 7 bytes before each frame, which libav counts into packets."""
         data, at, frames = path.read_bytes(), 0, 0
@@ -150,8 +155,9 @@ class Ours:
 
 
 def matching(peer, wav, folder, wanted, seconds, within=0.01):
-    """Arguments with which the peer's file comes nearest to `wanted` bytes: of one that is within 1 %, or else of the largest smaller
-    file and the smallest larger one, between which to interpolate; of one alone where the peer goes no lower or no higher."""
+    """Arguments with which the peer's file comes nearest to `wanted` bytes, and whether to interpolate: of one that is within 1 % (and
+    of those beside it which are, too), False; or else of the largest smaller file and the smallest larger one, True; of one alone
+    where the peer goes no lower or no higher."""
     sizes = {}
     for arguments in peer.controls:
         low, high = (rate * 1000.0 for rate in peer.rates)
@@ -171,7 +177,12 @@ def matching(peer, wav, folder, wanted, seconds, within=0.01):
             rate = proportional if low < proportional < high and step < 8 else (low + high) / 2
         best = min(sizes, key=lambda s: abs(sizes[s] - wanted))
         if abs(sizes[best] - wanted) <= within * wanted:
-            return [best]
+            for factor in peer.beside:
+                setting = tuple(arguments(rate * factor))
+                if setting not in sizes:
+                    sizes[setting] = peer.encode(wav, folder, setting).bytes
+            near = sorted((s for s in sizes if abs(sizes[s] - wanted) <= within * wanted), key=lambda s: abs(sizes[s] - wanted))
+            return near[:1 + len(peer.beside)], False
     below = sorted((s for s in sizes if sizes[s] <= wanted), key=sizes.get)[-1:]
     above = sorted((s for s in sizes if sizes[s] > wanted), key=sizes.get)[:1]
-    return below + above
+    return below + above, True

@@ -103,7 +103,10 @@ final class AudioFrameDecoder {
       guard packet.pointee.stream_index == stream.pointee.index else { continue }
       status = av.sendPacket(context, packet)
       if status >= 0 {
-        sum += samples(packet.pointee.duration, rate: Int64(context.pointee.sample_rate)) ?? 0
+        // Where the end lies before the last packet's beginning, libavformat's duration is negative, and has lost its sign.
+        let duration = Int64(Int32(truncatingIfNeeded: packet.pointee.duration))
+        let length = samples(abs(duration), rate: Int64(context.pointee.sample_rate)) ?? 0
+        sum += duration < 0 ? -length : length
         return
       }
       if status == -ENOMEM { throw failure(status) }

@@ -64,4 +64,29 @@ final class AudioInput {
     position = target
     return Int64(target)
   }
+
+  /// How many bytes of a RIFF WAVE file's samples its header promises that are not there; 0 where it makes no promise, as in a
+  /// pipe.
+  // "RIFF" size(4) "WAVE" chunk*; chunk = type(4) size(4) payload [pad], little-endian
+  var missingWaveBytes: Int {
+    guard let byteCount else { return 0 }
+    func bytes(_ position: Int, _ count: Int) -> [UInt8] {
+      var bytes = [UInt8](repeating: 0, count: count)
+      let got = pread(descriptor, &bytes, count, off_t(position))
+      return got == count ? bytes : []
+    }
+    guard bytes(0, 4) == Array("RIFF".utf8) else { return 0 }
+    var position = 12
+    for _ in 0..<64 {
+      let header = bytes(position, 8)
+      if header.isEmpty { return 0 }
+      let size = header[4...].reversed().reduce(0) { $0 << 8 | Int($1) }
+      if header.starts(with: Array("data".utf8)) {
+        // Writers that cannot go back leave the greatest numbers, or 0.
+        return size >= 0x7FFF_F000 ? 0 : max(0, position + 8 + size - byteCount)
+      }
+      position += 8 + size + size % 2
+    }
+    return 0
+  }
 }

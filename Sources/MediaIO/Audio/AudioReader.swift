@@ -42,9 +42,9 @@ package final class AudioReader {
     let pictures = demuxer.streams.filter(\.isMovingPicture).map { library.name(of: $0.pointee.codecpar.pointee.codec_id) }
     guard number >= 0 else {
       if let picture = pictures.first {
-        throw MediaIOError(.noAudio, at: name, "has moving pictures (\(picture)) and no sound, and there is no codec for video yet")
+        throw MediaIOError(.noAudio, at: name, "has video (\(picture)) and no sound, and there is no codec for video yet")
       }
-      throw MediaIOError(.noAudio, at: name, "has no sound that libav can read (\(container))")
+      throw MediaIOError(.unknownFormat, at: name, "has no sound that libav can read (\(container))")
     }
     // Vorbis' first packet counts in the sum, though nothing comes of it: libavcodec would cut as much from the end.
     let isVorbis = container == "ogg" && demuxer.streams[Int(number)].pointee.codecpar.pointee.codec_id == AV_CODEC_ID_VORBIS
@@ -64,7 +64,7 @@ package final class AudioReader {
     }
     for (i, other) in demuxer.streams.enumerated() where i != Int(number) { other.pointee.discard = AVDISCARD_ALL }
     var notices: [String] = []
-    if let picture = pictures.first { notices.append("moving pictures (\(picture)) were left out: only sound is coded") }
+    if let picture = pictures.first { notices.append("its video (\(picture)) was left out: only sound is coded") }
     let sounds = demuxer.streams.count { $0.pointee.codecpar.pointee.codec_type == AVMEDIA_TYPE_AUDIO }
     if sounds > 1 { notices.append("of \(sounds) sound tracks the best was read, number \(number)") }
     tags = AudioTags.read(context.pointee.metadata, stream.pointee.metadata, library, &notices)
@@ -133,9 +133,12 @@ package final class AudioReader {
   private func addNoticesOfTheEnd() {
     let damaged = decoder.damagedPackets
     if damaged > 0 { notices.append("\(damaged) damaged \(damaged == 1 ? "packet was" : "packets were") left out") }
+    let missing = container == "wav" ? demuxer.input.missingWaveBytes : 0
     if let reason = decoder.earlyEnd {
       notices.append("it ends early (\(reason)); the \(frames) samples before that were used")
-    } else if let expectedFrames, demuxer.saysLengthExactly, frames < expectedFrames, damaged == 0 {
+    } else if missing > 0 {
+      notices.append("it is cut short by \(missing) bytes; the \(frames) samples before that were used")
+    } else if let expectedFrames, demuxer.saysLengthExactly, frames < expectedFrames {
       notices.append("it is cut short: \(frames) samples of \(expectedFrames) are there and were used")
     }
   }

@@ -31,7 +31,7 @@ extension AudioBenchCodec {
 /// The codecs of sound that a benchmark can be told to run.
 package enum AudioBenchCodecs {
   package static let standard = ["mdct", "mp3", "aac", "opus"]
-  package static let names = ["mdct", "mdct-mse", "mp3", "aac", "opus", "vorbis"]
+  package static let names = ["mdct", "mdct-mse", "mp3", "aac", "opus"]
 
   /// Kilobits a second, `points` of them with equal ratios, where the user names none: one channel's.
   package static func rates(points: Int) -> [Double] {
@@ -46,7 +46,6 @@ package enum AudioBenchCodecs {
     case "mp3": LibAVAudioCodec.mp3
     case "aac": LibAVAudioCodec.aac
     case "opus": LibAVAudioCodec.opus
-    case "vorbis": LibAVAudioCodec.vorbis
     default: throw BenchError("'\(name)' is no codec of sound: there are \(names.joined(separator: ", "))")
     }
   }

@@ -20,7 +20,6 @@ package struct LibAVAudioCodec: AudioBenchCodec {
   package static let aac = LibAVAudioCodec("aac", "AAC-LC", .m4a, "libav's own encoder, in MP4", secondsPerSecond: 0.03)
   package static let opus = LibAVAudioCodec(
     "opus", "Opus", .opus, "for sound of all kinds, variable rate, complexity 10, packets of 20 ms", secondsPerSecond: 0.03)
-  package static let vorbis = LibAVAudioCodec("vorbis", "Vorbis", .ogg, "managed rate", secondsPerSecond: 0.05)
 
   private init(
     _ name: String, _ title: String, _ file: AudioFileFormat, _ settings: String, secondsPerSecond: Double,

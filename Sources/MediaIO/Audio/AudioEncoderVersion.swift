@@ -17,7 +17,6 @@ extension AudioWriter {
       switch name {
       case "libmp3lame": text("get_lame_version").map { "LAME \($0)" }
       case "libopus": text("opus_get_version_string")
-      case "libvorbis": text("vorbis_version_string")
       default: nil
       }
     return "libavcodec \(av.codecVersionText), \(library ?? name)"

@@ -37,6 +37,8 @@ struct DecodeCommand: ParsableCommand {
   @Flag(help: "Print errors only.")
   var quiet = false
 
+  @OptionGroup var audio: AudioDecodeOptions
+
   @OptionGroup var kv: KVDecodeOptions
 
   /// Endings of names that promise what is not written.
@@ -58,8 +60,26 @@ struct DecodeCommand: ParsableCommand {
     try Console.refuseTerminal(output, suffix: "png")
     let progress = ProgressLine(quiet: quiet, stage: "reading")
     defer { progress.end() }
-    let opened = try Failure.about(source) { try InputSource(input) }
+    let opened: InputSource
+    if input == "-" {
+      // Sound is decoded as it comes; what is something else is read first.
+      let pipe = PipedInput()
+      if let decoder = try? AudioDecoder(read: pipe.next) {
+        pipe.forget()
+        return try runAudio(decoder, isStream: true, progress)
+      }
+      opened = InputSource(try Failure.about(source) { try pipe.everything() })
+    } else {
+      opened = try Failure.about(source) { try InputSource(input) }
+    }
+    if AudioFile.isOne(opened) {
+      return try runAudio(Failure.about(source) { try AudioDecoder(opened) }, isStream: false, progress)
+    }
     if KVCacheFile.isOne(opened) { return try runCache(opened, progress) }
+    if let option = audio.given.first { throw Failure("\(source): holds no sound, and --\(option) is for that. Leave the option out.") }
+    if let format = kv.format.flatMap(AudioFileFormat.init(rawValue:)) ?? AudioFileFormat(path: output) {
+      throw Failure("\(source): holds no sound, which \(format.rawValue) is for. Give the output a name such as picture.png.")
+    }
     let bytes = try Failure.about(source) { try opened.bytes }
     // Opened now, so that a target that cannot be written is known before the work.
     var file: AtomicFile

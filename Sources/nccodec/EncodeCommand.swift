@@ -2,9 +2,9 @@ import ArgumentParser
 import MediaIO
 import NeuralCodecs
 
-/// The codecs that `--codec` names: those of `ImageEncoder.Codec`, and the KV caches'.
+/// The codecs that `--codec` names: those of `ImageEncoder.Codec`, the sound's and the KV caches'.
 enum CodecName: String, ExpressibleByArgument, CaseIterable {
-  case hyperprior, overfit, kv, cachegen
+  case hyperprior, overfit, mdct, kv, cachegen
 
   init(_ codec: ImageEncoder.Codec) {
     switch codec {
@@ -18,7 +18,16 @@ enum CodecName: String, ExpressibleByArgument, CaseIterable {
     switch self {
     case .hyperprior: .hyperprior
     case .overfit: .overfit
-    case .kv, .cachegen: nil
+    case .mdct, .kv, .cachegen: nil
+    }
+  }
+
+  /// What it codes.
+  var kind: EncodeCommand.InputKind {
+    switch self {
+    case .hyperprior, .overfit: .picture
+    case .mdct: .sound
+    case .kv, .cachegen: .cache
     }
   }
 }
@@ -112,6 +121,8 @@ struct EncodeCommand: ParsableCommand {
   @Flag(help: "Report as JSON.")
   var json = false
 
+  @OptionGroup var audio: AudioEncodeOptions
+
   @OptionGroup var kv: KVEncodeOptions
 
   func validate() throws {
@@ -122,15 +133,18 @@ struct EncodeCommand: ParsableCommand {
     if let lambda, !(lambda > 0 && lambda <= 1) {
       throw ValidationError("--lambda \(lambda) is not above 0 and at most 1.")
     }
-    if [quality != nil, bpp != nil, psnr != nil, lambda != nil].count(where: { $0 }) > 1 {
-      throw ValidationError("--quality, --bpp, --psnr and --lambda exclude each other.")
+    if [quality != nil, bpp != nil, psnr != nil, lambda != nil, audio.kbps != nil].count(where: { $0 }) > 1 {
+      throw ValidationError("--quality, --bpp, --psnr, --lambda and --kbps exclude each other.")
     }
     if !(1...9).contains(effort) { throw ValidationError("--effort \(effort) is not in 1...9.") }
     if let decoderCost, ![500, 1000, 2000, 3000].contains(decoderCost) {
       throw ValidationError("--decoder-cost \(decoderCost) is none of 500, 1000, 2000 and 3000.")
     }
-    if let codec, codec.codec != nil, let option = kv.given.first {
-      throw ValidationError("--\(option) is for caches, and --codec says that this is a picture.")
+    if let codec, codec.kind != .cache, let option = kv.given.first {
+      throw ValidationError("--\(option) is for caches, and --codec says that this is \(codec.kind == .sound ? "sound" : "a picture").")
+    }
+    if let codec, codec.kind != .sound, let option = audio.given.first {
+      throw ValidationError("--\(option) is for sound, and --codec says that this is \(codec.kind == .cache ? "a cache" : "a picture").")
     }
     if kv.append, effort > 1 { throw ValidationError("--effort does not go with --append: that is as the file has it.") }
     if kv.profile != nil, effort != 9, !kv.append { throw ValidationError("--profile is for --effort 9.") }
@@ -146,7 +160,7 @@ struct EncodeCommand: ParsableCommand {
     if let codec, codec.codec == nil {
       for (name, isGiven) in [
         ("bpp", bpp != nil), ("psnr", psnr != nil), ("lambda", lambda != nil), ("decoder-cost", decoderCost != nil),
-        ("keep-best", keepBest),
+        ("keep-best", keepBest), ("effort", effort > 1 && codec.kind == .sound),
       ] where isGiven {
         throw ValidationError("--\(name) does not go with --codec \(codec.rawValue).")
       }
@@ -175,11 +189,17 @@ struct EncodeCommand: ParsableCommand {
     // Opened now, so that a target that cannot be written is known before the work.
     var file: AtomicFile
     do { file = try AtomicFile(output, overwrite: force || kv.append) } catch { throw Failure(error, at: target) }
-    // A cache may be larger than memory, so a file is looked at before it is read.
-    let piped = input == "-" ? try Failure.about(source) { try FileIO.read(input) } : nil
-    if try isCache(piped) { return try runCache(piped, progress, into: file) }
+    // A cache or a sound may be larger than memory, so the input is looked at before it is read.
+    let head = try Failure.about(source) { try FileIO.read(input, prefix: KVCacheReader.prefixBytes) }
+    let kind = kind(head)
+    if kind == .sound { return try runAudio(head, progress, into: file) }
+    let piped = input == "-" ? try Failure.about(source) { try FileIO.read(input, after: head) } : nil
+    if kind == .cache { return try runCache(piped, progress, into: file) }
     if let option = kv.given.first {
       throw Failure("\(source): is no KV cache, and --\(option) is for those. Leave the option out, or give --codec kv.")
+    }
+    if let option = audio.given.first {
+      throw Failure("\(source): is no sound, and --\(option) is for that. Leave the option out, or give --codec mdct.")
     }
     let bytes = try piped ?? Failure.about(source) { try FileIO.read(input) }
     let picture = try read(bytes, source)

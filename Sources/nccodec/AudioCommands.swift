@@ -4,7 +4,7 @@ import NeuralCodecs
 
 /// What encoding sound takes beside what pictures take too.
 struct AudioEncodeOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Aim for that many 1000 bits a second, all channels together. Sound only.", valueName: "kbps"))
+  @Option(help: ArgumentHelp("Aim for that many kbit/s on average, the whole file counted. Sound only.", valueName: "kbps"))
   var kbps: Double?
 
   @Option(
@@ -36,10 +36,10 @@ struct AudioDecodeOptions: ParsableArguments {
 
   @Option(
     name: .customLong("sample-format"),
-    help: ArgumentHelp("16, 24 or float, of WAV and FLAC. Sound only. (default: 16)", valueName: "format"))
+    help: ArgumentHelp("What WAV and FLAC hold. Sound only. (default: 16)", valueName: "format"))
   var sampleFormat: AudioSampleFormat?
 
-  @Option(help: ArgumentHelp("1000 bits a second of Opus, Vorbis, MP3 and AAC. Sound only. (default: 96 a channel)", valueName: "kbps"))
+  @Option(help: ArgumentHelp("kbit/s of Opus, Vorbis, MP3 and AAC. Sound only. (default: 96 a channel; MP3 128 or 256)", valueName: "kbps"))
   var kbps: Double?
 
   func validate() throws {
@@ -88,12 +88,14 @@ extension ChannelLayout {
     ]
     return names[mask] ?? (count == 1 ? "1 channel" : "\(count) channels")
   }
-
-  /// Of the loudspeakers in `mask`, lowest bit first; nil where the order is not said.
-  var maskText: String? { mask == 0 ? nil : "0x" + String(mask, radix: 16) }
 }
 
 extension AudioFormat {
   /// Such as "44100 Hz stereo, 12.345 s".
   func summary(frames: Int) -> String { "\(sampleRate) Hz \(layout.name), \(fixed(Double(frames) / Double(sampleRate), 3)) s" }
+}
+
+extension AudioFile {
+  /// Of the whole file, 1000 bits a second; 0 without sound.
+  var kbps: Double { frames == 0 ? 0 : 8 * Double(byteCount) / duration / 1000 }
 }

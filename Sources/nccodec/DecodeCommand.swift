@@ -5,15 +5,22 @@ import NeuralCodecs
 struct DecodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "decode",
-    abstract: "Decode an .ncb file to PNG, or to the file that a KV cache came in.",
+    abstract: "Decode an .ncb file to PNG, to a sound file, or to the file that a KV cache came in.",
     discussion: """
       The samples are the same on every machine. Without --png-level, PNG is written fast; higher levels write \
       smaller files and take longer, with the same samples.
+
+      Sound goes to WAV, FLAC, Opus (.opus), Vorbis (.ogg), MP3 or AAC (.m4a), by the output's name or --format; to WAV on \
+      standard output. It is as long as it was, to the sample, at the rate that it had, or the nearest that the format has. \
+      WAV and FLAC get 16 bits, rounded to nearest; what lies beyond full scale is clipped, except by --sample-format float.
 
       Examples:
         nccodec decode photo.ncb photo.png
         nccodec decode --force --png-level 9 photo.ncb photo.png
         cat photo.ncb | nccodec decode - - > photo.png
+        nccodec decode song.ncb song.wav
+        nccodec decode --start 1:30 --duration 10 song.ncb part.flac
+        cat song.ncb | nccodec decode - - | aplay
         nccodec decode cache.ncb cache.safetensors
         nccodec decode --tokens 0:512 --layers 4:8 cache.ncb part.npz
         nccodec decode --choose 0,2,1 cache.ncb cache.safetensors

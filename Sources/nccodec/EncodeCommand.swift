@@ -35,7 +35,7 @@ enum CodecName: String, ExpressibleByArgument, CaseIterable {
 struct EncodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "encode",
-    abstract: "Encode a picture or a KV cache as .ncb.",
+    abstract: "Encode a picture, sound or a KV cache as .ncb.",
     discussion: """
       Reads PNG, JPEG, WebP, BMP, TIFF, QOI and PNM. Grey stays grey; alpha is kept losslessly; ICC profile, gamma \
       and EXIF are kept. More than 8 bits a sample are rounded to 8.
@@ -47,6 +47,12 @@ struct EncodeCommand: ParsableCommand {
       Aims: with hyperprior, --bpp and --psnr take the nearest quality; with overfit, they repeat parts of the fit \
       until they are met, in two to three times the time. The report says what was reached. --lambda is what overfit minimises: squared error of samples 0...1 + \
       lambda * bits per pixel; about 0.02 (small) to 0.0001 (good). The result does not depend on --threads.
+
+      Sound is read from whatever libavformat knows (WAV, FLAC, MP3, Opus, M4A, Ogg, the sound of a video, ...), in memory \
+      that does not grow with its length, and coded by mdct: --kbps, or --quality 0 to 100, for the ear or with --target mse \
+      for the least squared error. Sample rate, length to the sample, channels and tags are kept; above 48 kHz it is \
+      resampled, and back when it is decoded. A file that is cut short is used as far as it goes; samples that are no \
+      finite numbers are refused. There is no codec for video yet: of a video only the sound is coded.
 
       KV caches of language models are read from safetensors, .npy, .npz and llama.cpp's sequence states, and coded by \
       kv: --quality 0 to 100 (100 as good as q8_0), --bits, or --lossless. Efforts up to 4 are the fastest; from 5 on, half \
@@ -68,6 +74,9 @@ struct EncodeCommand: ParsableCommand {
         nccodec encode --effort 9 --lambda 0.001 --keep-best photo.png photo.ncb
         nccodec encode --effort 5 --decoder-cost 500 photo.png photo.ncb
         cat photo.png | nccodec encode - - > photo.ncb
+        nccodec encode song.flac song.ncb
+        nccodec encode --kbps 48 talk.mp3 talk.ncb
+        nccodec encode --quality 70 --target mse film.mp4 sound.ncb
         nccodec encode cache.safetensors cache.ncb
         nccodec encode --bits 3.5 state.bin cache.ncb
         nccodec encode --effort 5 --quality 30 cache.safetensors cache.ncb
@@ -76,13 +85,13 @@ struct EncodeCommand: ParsableCommand {
         nccodec encode --append longer.safetensors cache.ncb
       """)
 
-  @Argument(help: ArgumentHelp("The picture or cache; - for standard input.", valueName: "in"))
+  @Argument(help: ArgumentHelp("The picture, sound or cache; - for standard input.", valueName: "in"))
   var input: String
 
   @Argument(help: ArgumentHelp("The file to write; - for standard output.", valueName: "out.ncb"))
   var output: String
 
-  @Option(help: "The codec. (default: by effort)")
+  @Option(help: "The codec. (default: by input and effort)")
   var codec: CodecName?
 
   @Option(help: ArgumentHelp("1 (fastest) to 9 (smallest files).", valueName: "1...9"))

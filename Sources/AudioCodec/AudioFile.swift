@@ -24,11 +24,30 @@ public struct AudioFile: Sendable {
   /// Whether the bytes are a file with sound: decides by its track chunks, and by nothing behind them.
   public static func isOne(_ bytes: [UInt8]) -> Bool { isOne(MemorySource(bytes)) }
 
-  package static func isOne(_ source: some ByteSource) -> Bool { fatalError("to come") }
+  package static func isOne(_ source: some ByteSource) -> Bool {
+    guard let reader = try? ContainerReader(source, limits: AudioParts.limits, checksums: .onDemand, navigation: .index) else { return false }
+    return reader.tracks.contains { $0.modality == .audio } && !reader.tracks.contains { $0.modality == .image || $0.modality == .video }
+  }
 
   /// Throws `CodecError` for what is no readable `.ncb` file with sound.
   public init(reading bytes: [UInt8]) throws(CodecError) { try self.init(reading: MemorySource(bytes)) }
 
   /// Of a file on disk, chunk by chunk.
-  package init(reading source: some ByteSource) throws(CodecError) { fatalError("to come") }
+  package init(reading source: some ByteSource) throws(CodecError) {
+    do {
+      let parts = try AudioParts(source, checksums: .whenOpening)
+      format = parts.format
+      originalSampleRate = parts.originalRate
+      (frames, originalFrames) = (parts.frames ?? 0, parts.originalFrames)
+      tags = parts.tags
+      codec = "mdct"
+      self.parts = parts.count
+      byteCount = source.byteCount
+      codedBytes = parts.byteCount
+    } catch let error as BitstreamError {
+      throw CodecError(error)
+    } catch {
+      throw error as? CodecError ?? CodecError.damagedAudio("\(error)")
+    }
+  }
 }

@@ -67,6 +67,18 @@ package enum FileIO {
     return Array(bytes.prefix(got))
   }
 
+  /// What standard input has, at most `count` bytes; none at its end only. Throws `MediaIOError`.
+  package static func readSome(_ count: Int) throws(MediaIOError) -> [UInt8] {
+    var (problem, got) = (Int32(0), 0)
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { memory, filled in
+      repeat { got = Glibc.read(STDIN_FILENO, memory.baseAddress, count) } while got < 0 && errno == EINTR
+      problem = errno
+      filled = max(0, got)
+    }
+    if got < 0 { throw .system("standard input", problem) }
+    return bytes
+  }
+
   /// Writes a file atomically (`AtomicFile`), or to standard output for "-".
   package static func write(_ bytes: [UInt8], to path: String, overwrite: Bool = false) throws(MediaIOError) {
     var file = try AtomicFile(path, overwrite: overwrite)

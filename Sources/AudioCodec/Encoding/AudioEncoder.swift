@@ -62,16 +62,55 @@ public struct AudioEncoder {
   ///
   /// Throws `CodecError` (invalidOption) for what cannot be encoded, and what `write` throws.
   public init(format: AudioFormat, options: Options = Options(), write: @escaping ([UInt8]) throws -> Void) throws {
-    fatalError("to come")
+    guard format.sampleRate <= Self.maximumSampleRate else {
+      throw CodecError(
+        .invalidOption, "\(format.sampleRate) Hz is more than the \(Self.maximumSampleRate) that are coded. Resample, and give the rate as the original one.")
+    }
+    switch options.rate {
+    case .kbps(let kbps):
+      guard kbps.isFinite, kbps > 0 else { throw CodecError(.invalidOption, "\(kbps) kbps is not above 0") }
+    case .quality(let quality):
+      guard (0...100).contains(quality) else { throw CodecError(.invalidOption, "quality \(quality) is not in 0...100") }
+    }
+    if let rate = options.originalSampleRate, !(1...AudioFormat.maximumSampleRate).contains(rate) {
+      throw CodecError(.invalidOption, "an original rate of \(rate) Hz is not 1 to \(AudioFormat.maximumSampleRate)")
+    }
+    self.format = format
+    hasOriginal = options.originalSampleRate != nil
+    encoder = try MDCTEncoder(format, options, write: write)
   }
+
+  private let format: AudioFormat
+  private let hasOriginal: Bool
+  private let encoder: MDCTEncoder
 
   /// Encodes more of the sound: any number of frames, of the encoder's format. Cancelling the surrounding task stops it.
   ///
   /// Throws `CodecError` (invalidOption) for samples that are not finite, what `write` throws, and `CancellationError`.
-  public mutating func append(_ buffer: AudioBuffer) throws { fatalError("to come") }
+  public mutating func append(_ buffer: AudioBuffer) throws {
+    guard buffer.format == format else {
+      throw CodecError(.invalidOption, "the sound has another sample rate or other channels than the encoder was told")
+    }
+    for (c, channel) in buffer.samples.enumerated() {
+      guard let bad = channel.firstIndex(where: { !(abs($0) <= Self.loudest) }) else { continue }
+      throw CodecError(.invalidOption, "sample \(encoder.frames + bad) of channel \(c) is \(channel[bad]). Samples are -\(Self.loudest) to \(Self.loudest).")
+    }
+    if buffer.frames > 0 { try encoder.append(buffer.samples) }
+  }
+
+  /// Full scale is 1; what is much louder is no sound.
+  static let loudest: Float = 65_536
 
   /// Ends the file. Nothing can be appended after it.
   ///
-  /// - Parameter originalFrames: frames of the sound at `originalSampleRate`.
-  public mutating func finish(originalFrames: Int? = nil) throws -> EncodedAudio { fatalError("to come") }
+  /// - Parameter originalFrames: frames of the sound at `originalSampleRate`; needed if there is one.
+  public mutating func finish(originalFrames: Int? = nil) throws -> EncodedAudio {
+    guard hasOriginal == (originalFrames != nil) else {
+      throw CodecError(.invalidOption, "the original rate and the frames at that rate go together")
+    }
+    if let count = originalFrames, !(0...1 << 44).contains(count) {
+      throw CodecError(.invalidOption, "\(count) original frames are not 0 to 2^44")
+    }
+    return try encoder.finish(originalFrames: originalFrames)
+  }
 }

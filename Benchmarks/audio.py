@@ -338,6 +338,10 @@ def main():
     two.add_argument("original")
     two.add_argument("decoded")
     two.add_argument("--measures", default=",".join(Measures.ALL))
+    four = parts.add_parser("program")
+    four.add_argument("name", choices=["pesq", "stoi"])
+    four.add_argument("original")
+    four.add_argument("decoded")
     three = parts.add_parser("report")
     three.add_argument("file")
     options = parser.parse_args()
@@ -346,10 +350,16 @@ def main():
     if options.part == "report":
         lines = [json.loads(line) for line in open(options.file)]
         sys.exit(conclude([r for r in lines if "clip" in r], False))
+    if options.part == "program":
+        options.measures = options.name
     (a, rate), (b, other) = read(options.original), read(options.decoded)
     if (rate, a.shape) != (other, b.shape):
         sys.exit(f"{a.shape} at {rate} Hz and {b.shape} at {other} Hz are not alike")
     values = Measures([m for m in options.measures.split(",") if m in Measures.ALL])(a, b, rate, True)
+    if options.part == "program":
+        mark = "P.862.2 Prediction (MOS-LQO):  = " if options.name == "pesq" else ""
+        print(f"{mark}{values[options.name]}")
+        return
     print(json.dumps({k: v if v is None or math.isfinite(v) else str(v) for k, v in values.items()}))
 
 

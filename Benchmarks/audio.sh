@@ -8,6 +8,8 @@
 #     all measures of one pair, as JSON
 #   Benchmarks/audio.sh report FILE.jsonl
 #     the table of an earlier run
+#   Benchmarks/audio.sh programs FOLDER
+#     puts programs visqol, pesq and stoi there, for 'nccodec bench audio' with FOLDER on the PATH
 # FOLDER holds clips (default ../shared/data/audio-test); those named speech... are measured as speech. --strict exits with 1 where a
 # target is missed. Needs Debian's ffmpeg. Peers' points are kept in the user's cache; --fresh measures them anew.
 # NC_VENV_AUDIO names a Python environment with the packages below; without it, one is made in the user's cache. NC_BUILD names the
@@ -16,9 +18,9 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 part=${1:-}
 case "$part" in
-run | compare | report) shift ;;
+run | compare | report | programs) shift ;;
 *)
-  echo "usage: audio.sh run|compare|report [options]" >&2
+  echo "usage: audio.sh run|compare|report|programs [options]" >&2
   exit 2
   ;;
 esac
@@ -28,6 +30,17 @@ if ! "$venv/bin/python" -c "import numpy, scipy, soundfile, pesq, pystoi, visqol
   # numba makes ViSQOL five times as fast; ai-edge-litert has the network of its speech mode.
   "$venv/bin/pip" install --quiet numpy==2.4.6 scipy==1.17.1 soundfile==0.14.0 pesq==0.0.4 pystoi==0.4.1 visqol-python==3.8.0 \
     numba==0.68.1 ai-edge-litert==2.3.0 >&2
+fi
+if [ "$part" = programs ]; then
+  folder=${1:?"a folder for the programs"}
+  mkdir -p "$folder"
+  single="OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=3"
+  printf '#!/bin/sh\nexec env %s "%s/bin/visqol" "$@"\n' "$single" "$venv" >"$folder/visqol"
+  # Called as the ITU's program: +16000 +wb original decoded.
+  printf '#!/bin/sh\nexec env %s "%s/bin/python" "%s" program pesq "$3" "$4"\n' "$single" "$venv" "$root/Benchmarks/audio.py" >"$folder/pesq"
+  printf '#!/bin/sh\nexec env %s "%s/bin/python" "%s" program stoi "$1" "$2"\n' "$single" "$venv" "$root/Benchmarks/audio.py" >"$folder/stoi"
+  chmod +x "$folder/visqol" "$folder/pesq" "$folder/stoi"
+  exit
 fi
 if [ "$part" != run ]; then
   exec "$venv/bin/python" "$root/Benchmarks/audio.py" "$part" "$@"

@@ -79,4 +79,21 @@ struct SoundTests {
       #expect { try logSpectralDistance(a, other) } throws: { ($0 as? MetricError)?.code == .mismatch }
     }
   }
+
+  @Test(arguments: [
+    (24000, 48000, 2000, [-0.2230821, 0.2654807, 0.2663585, -0.2342783, 0.3560824, -0.0784538, -0.3049004]),
+    (24000, 16000, 667, [-0.2510991, 0.0789235, 0.2831646, -0.1142373, 0.2852063, -0.0783163, -0.427288]),
+    (44100, 48000, 1089, [-0.2230826, 0.288691, 0.2743415, -0.4071288, 0.4512133, -0.0810147, -0.2616161]),
+    (8000, 48000, 6000, [-0.2230824, 0.1460637, 0.2739725, -0.2342786, 0.4385413, -0.0716989, -0.3049008]),
+  ] as [(Int, Int, Int, [Float])])
+  func resampling(from: Int, to: Int, count: Int, values: [Float]) {
+    let out = resampled(Array(Self.rough[..<1000]), from: from, to: to)
+    #expect(out.count == count)
+    for (i, value) in values.enumerated() { #expect(abs(out[i * count / 7] - value) < 1e-6, "\(i): \(out[i * count / 7])") }
+  }
+
+  @Test func resamplingToTheSameRate() {
+    #expect(resampled(Self.tone, from: 44_100, to: 44_100) == Self.tone)
+    #expect(resampled([], from: 8000, to: 48_000).isEmpty)
+  }
 }

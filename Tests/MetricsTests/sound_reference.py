@@ -10,7 +10,7 @@ import sys
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "Benchmarks"))
-from audio_measures import log_spectral_distance, si_sdr  # noqa: E402
+from audio_measures import log_spectral_distance, resampled, si_sdr  # noqa: E402
 
 
 def noise(count, seed):
@@ -41,3 +41,7 @@ report("two channels", [a, n], [a + n / 32, n + noise(9000, 3) / 1024])
 report("shorter than a window", n[:300], n[:300] + noise(300, 4) / 2048)
 report("one frame less than a hop", n[:511], np.round(n[:511] * 8) / 8)
 report("silence for a tone", a, 0 * a + n / 2**20)
+
+for rate, wanted in [(24000, 48000), (24000, 16000), (44100, 48000), (8000, 48000)]:
+    out = resampled(n[:1000], rate, wanted)
+    print(rate, wanted, len(out), [round(float(out[i * len(out) // 7]), 7) for i in range(7)])

@@ -1,5 +1,6 @@
 import Media
 import MediaIO
+import Metrics
 
 /// A program that is called with two WAV files of 16 bits, one channel and the sample rate that it wants, the original first, and
 /// prints a number. More channels are measured one by one, and the mean taken.
@@ -69,16 +70,16 @@ package struct AudioToolMeasure: AudioMeasure {
     }
     // Shorter ones have no window to be judged in.
     guard original.seconds >= 0.5 else { return nil }
-    let pair = try [original, decoded].map { try $0.resampled(to: sampleRate) }
     var sum = 0.0
     for channel in 0..<original.format.layout.count {
       // Silence has no quality.
-      guard pair[0].samples[channel].contains(where: { $0 != 0 }) else { return nil }
+      guard original.samples[channel].contains(where: { $0 != 0 }) else { return nil }
       sum += try ExternalTool.withFolder { folder in
-        for (sound, file) in zip(pair, ["original.wav", "decoded.wav"]) {
+        for (sound, file) in [(original, "original.wav"), (decoded, "decoded.wav")] {
           let format = try AudioFormat(sampleRate: sampleRate, layout: .mono)
           let writer = try AudioWriter("\(folder)/\(file)", as: .wav, format: format)
-          try writer.append(AudioBuffer(format: format, samples: [sound.samples[channel]]))
+          let samples = resampled(sound.samples[channel], from: sound.format.sampleRate, to: sampleRate)
+          try writer.append(AudioBuffer(format: format, samples: [samples]))
           try writer.finish()
         }
         let result = try tool.run(arguments, in: folder, seconds: 60 + 20 * original.seconds)

@@ -93,7 +93,7 @@ struct AudioReaderTests {
   }
 
   /// What a pipe brings is what the file has, also where its beginning was looked at before.
-  @Test(arguments: ["stereo.wav", "stereo.flac", "stereo.opus", "stereo.ogg", "71-48000.wav", "one.wav", "piped.wav"], [0, 12, 700])
+  @Test(arguments: ["stereo.wav", "stereo.flac", "stereo.mp3", "cover.mp3", "stereo.opus", "stereo.ogg", "71-48000.wav", "one.wav", "piped.wav"], [0, 12, 700])
   func pipes(name: String, taken: Int) throws {
     let folder = try SoundFolder()
     try #require(mkfifo(folder["pipe"], 0o600) == 0)

@@ -46,7 +46,7 @@ struct AudioReaderTests {
 
   @Test func opusIsGapless() throws {
     let sound = try WholeSound(Fixture.sounds + "stereo.opus")
-    // 11047 samples at 44100 Hz are 12024.1 at Opus' own rate, and its maker rounded down.
+    // 11047 samples at 44100 Hz are 12023.9 at Opus' own rate.
     let sweep = Sweep(rate: 48_000, frames: 12_024)
     #expect(try sound.format == sweep.format && sound.frames == sweep.frames)
     #expect(sweep.aligned(sound.samples) > 15)

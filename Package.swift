@@ -92,6 +92,12 @@ let package = Package(
         "ImageCodec", "Fitting", "Autograd", "MediaIO", "Media",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Training/overfit/PriorFit"),
+    // Learns what codec 5 knows of coefficients: Training/audio.
+    .executableTarget(
+      name: "audioprior",
+      dependencies: [
+        "AudioCodec", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Training/audio/AudioPrior"),
     // Measures the image codec for Benchmarks/rd.sh and Benchmarks/speed.sh.
     .executableTarget(
       name: "codecbench",
@@ -116,9 +122,10 @@ let package = Package(
     .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Media", "CZlib"]),
     .testTarget(
       name: "ImageCodecTests", dependencies: ["NeuralCodecs", "ImageCodec", "Coding", "Metrics", "Media", "MediaIO"]),
+    .testTarget(name: "AudioCodecTests", dependencies: ["AudioCodec", "Coding", "Bitstream", "Media"]),
     .testTarget(name: "KVCodecTests", dependencies: ["KVCodec", "Coding", "Bitstream", "Media"]),
     .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),
-    .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "KVCodec", "Coding", "Networks", "Bitstream", "Media"]),
+    .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "AudioCodec", "KVCodec", "Coding", "Networks", "Bitstream", "Media"]),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"], exclude: ["reference.py", "sound_reference.py"]),
     .testTarget(name: "BenchmarkingTests", dependencies: ["Benchmarking", "NeuralCodecs", "MediaIO", "Metrics", "Media"]),
     // Runs the nccodec that `swift test` builds beside it.

@@ -56,7 +56,7 @@ extension DecodeCommand {
       guard let buffer = try Failure.about(source, { try decoder.next() }) else { break }
       let skip = min(buffer.frames, toSkip - skipped)
       skipped += skip
-      let kept = try Failure.about(source) { try buffer.cut(skip..<min(buffer.frames, skip + expected - taken)) }
+      let kept = try Failure.about(source) { try buffer.cut(skip..<(skip + min(buffer.frames - skip, expected - taken))) }
       if kept.frames == 0 { continue }
       taken += kept.frames
       do { try writer.append(resampler?.convert(kept) ?? kept) } catch { throw Failure(error, at: target) }

@@ -77,7 +77,6 @@ struct InfoCommand: ParsableCommand {
         add("  bits", "\(fixed(8 * Double(file.byteCount) / Double(cache.elementCount), 3)) per element")
       }
     }
-    if let sound { add("    parts", "\(sound.codedBytes) bytes") }
     if let picture = file.picture {
       if picture.hasAlpha { add("    alpha", "\(picture.alphaBytes) bytes") }
       add("    latents", "\(picture.latentBytes) bytes")

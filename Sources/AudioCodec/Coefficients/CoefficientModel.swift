@@ -1,3 +1,4 @@
+import Glibc
 /// Probabilities of the bits of quantised coefficients: six contexts' estimates each, learned beforehand and adapting, mixed in the
 /// logistic domain by weights that adapt as well. Integers only.
 // bitstream-spec 11.4
@@ -58,8 +59,14 @@ final class CoefficientModel {
     bases.initialize(repeating: 0, count: 6)
     used.initialize(repeating: 0, count: 6)
     inputsNow.initialize(repeating: 256, count: Self.inputs)
+    mixRate = getenv("MIXRATE").map { Int32(String(cString: $0))! } ?? 2
+    countLimit = getenv("LIMIT").map { UInt32(String(cString: $0))! } ?? 255
+    cap = getenv("CAP").map { UInt32(String(cString: $0))! } ?? 1023
     reset()
+    if isFixed { (mixRate, countLimit) = (0, 1023) }
   }
+  var cap: UInt32 = 1023
+  let isFixed = getenv("FIXED") != nil
 
   deinit {
     for p in [squash, stretch, rates, weights, inputsNow] { p.deallocate() }
@@ -71,6 +78,7 @@ final class CoefficientModel {
   /// What was learned beforehand, and nothing more.
   func reset() {
     prior.slots.withUnsafeBufferPointer { slots.update(from: $0.baseAddress!, count: $0.count) }
+    if cap < 1023 { for i in 0..<Self.slotCount + Self.sideCount { slots[i] = slots[i] & ~1023 | min(cap, slots[i] & 1023) } }
     prior.weights.withUnsafeBufferPointer { weights.update(from: $0.baseAddress!, count: $0.count) }
   }
 
@@ -171,6 +179,7 @@ final class CoefficientModel {
 
   @inline(__always)
   private func learn(_ slot: Int, _ bit: Int) {
+    if isFixed { return }
     let old = slots[slot]
     let count = old & 1023
     let p = Int(old >> 10)

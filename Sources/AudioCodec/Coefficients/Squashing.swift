@@ -1,10 +1,10 @@
 /// The logistic function and its inverse, in integers.
 // bitstream-spec 11.4
-enum Squashing {
+package enum Squashing {
   /// The greatest argument, in 1/256.
-  static let limit = 2816
+  package static let limit = 2816
   /// 2^16 / (1 + exp(-d / 256)) for d = -limit...limit, within 1...65535.
-  static let squashed: [Int32] = {
+  package static let squashed: [Int32] = {
     var table = [Int32](repeating: 32768, count: 2 * limit + 1)
     // exp(-n / 256) in 2^-62; the ratio is floor(2^62 exp(-1/256)).
     let ratio: UInt64 = 4_593_706_758_521_714_574
@@ -20,7 +20,7 @@ enum Squashing {
   }()
 
   /// For p = 0...4095: the least d with squashed(d) at least 16 p + 8.
-  static let stretched: [Int32] = {
+  package static let stretched: [Int32] = {
     var table: [Int32] = []
     var d = -limit
     for p in 0..<4096 {

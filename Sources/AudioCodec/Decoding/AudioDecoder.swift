@@ -56,7 +56,7 @@ public struct AudioDecoder {
     (frames, originalFrames) = (parts.frames, parts.originalFrames)
     let geometry = AudioGeometry(sampleRate: format.sampleRate)
     longest = geometry.longest
-    decoder = GroupDecoder(geometry, channels: format.layout.count, try CoefficientPrior.shipped())
+    decoder = GroupDecoder(geometry, channels: format.layout.count, CoefficientPrior.shipped)
     synthesis = Synthesis(geometry, channels: format.layout.count)
   }
 

@@ -146,6 +146,18 @@ final class Analysis {
     return result
   }
 
+  /// The step index with which normalised coefficients take about so many bits.
+  static func stepIndex(of magnitudes: [Float], bits wanted: Float) -> Int {
+    var (low, high) = (0, 4095)
+    while high - low > 16 {
+      let middle = (low + high) / 2
+      let inverse = 1 / Steps.step(middle)
+      let bits = magnitudes.reduce(Float(0)) { $0 + log2f(1 + $1 * inverse) }
+      if bits > wanted { low = middle } else { high = middle }
+    }
+    return high
+  }
+
   /// Fills in angles and offsets, and turns the coefficients. `last` is the frame before in the same group.
   func finish(_ frame: inout AnalysedFrame, after last: AnalysedFrame?) {
     for pair in frame.shapes.indices where 2 * pair + 1 < channels {

@@ -34,13 +34,13 @@ final class GroupEncoder {
   /// False in training, where what was learned in a group is kept for the next one.
   var startsAfresh = true
 
-  init(_ geometry: AudioGeometry, channels: Int, _ prior: CoefficientPrior, options: Options) {
+  init(_ geometry: AudioGeometry, channels: Int, _ model: CoefficientModel, options: Options) {
     self.geometry = geometry
     self.channels = channels
     self.options = options
     map = BandMap(geometry)
-    model = CoefficientModel(prior)
-    weights = EnergyWeights(prior)
+    self.model = model
+    weights = EnergyWeights(model.prior)
     tables = GeometryTables(geometry)
     contexts = (0..<channels).map { _ in ChannelContext(longest: geometry.longest) }
     zeros = .allocate(capacity: geometry.longest + 2 * BlockNeighbours.guardCount)
@@ -78,6 +78,20 @@ final class GroupEncoder {
   /// As they are at the start of a group.
   private lazy var memories = (0..<(channels + 1) / 2).map {
     FrameMemory(channels: min(2, channels - 2 * $0), bands: geometry.bandCount)
+  }
+
+  /// The least step index with which no magnitude is too large.
+  func finestStep(_ frames: [AnalysedFrame]) -> Int {
+    var largest: Float = 0
+    for frame in frames {
+      for c in frame.coefficients.indices {
+        let peak = frame.coefficients[c].reduce(Float(0)) { max($0, abs($1)) }
+        let offset = frame.offsets.isEmpty ? 0 : frame.offsets[c].min()!
+        largest = max(largest, peak * exp2f(-Float(offset) / 4))
+      }
+    }
+    guard largest > 0 else { return 0 }
+    return max(0, min(4095, Int((128 * (log2f(largest / GroupWriter.largest) + 24)).rounded(.up))))
   }
 
   private func steps(_ frame: AnalysedFrame, _ channel: Int, _ stepIndex: Int) -> [Float] {

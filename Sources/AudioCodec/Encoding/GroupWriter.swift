@@ -30,6 +30,9 @@ final class GroupWriter: GroupBits {
     return value
   }
 
+  /// Steps of the largest magnitude that is written; the encoder keeps steps above what needs more.
+  static let largest: Float = 60_000
+
   /// Bits of something whose probability is p / 2^16, at p / 16.
   private static let costs: [Float] = (0..<4097).map { -log2f((Float($0) + 0.5) / 4096.5) }
 
@@ -44,7 +47,7 @@ final class GroupWriter: GroupBits {
       for k in 0..<count {
         model.locate(k, neighbours)
         let x = abs(coefficients[k]) * inverse[k]
-        var magnitude = Int(min(x, 60_000) + 0.5)
+        var magnitude = Int(min(x, Self.largest) + 0.5)
         while magnitude > 0, magnitude < CoefficientModel.unary {
           let fewer = magnitude - 1
           let shrink = 3 * model.energy
@@ -65,7 +68,7 @@ final class GroupWriter: GroupBits {
           levels[k] = 0
           continue
         }
-        if Self.centroids != nil {
+        if Self.centroids != nil, magnitude < CoefficientModel.unary {
           let i = 3 * model.energy + min(magnitude, 3) - 1
           Self.centroids![i].sum += Double(Float(magnitude) - x)
           Self.centroids![i].count += 1

@@ -34,7 +34,7 @@ final class MDCTEncoder {
     let channels = format.layout.count
     let tuning = MDCTTuning(options)
     analysis = Analysis(geometry, channels: channels, options: tuning.analysis)
-    encoder = GroupEncoder(geometry, channels: channels, try CoefficientPrior.shipped(), options: tuning.group)
+    encoder = GroupEncoder(geometry, channels: channels, CoefficientModel(.shipped), options: tuning.group)
     // Memory goes with the samples of a window.
     let groups = max(1, min(20, 40 / channels))
     windowFrames = tuning.stepIndex == nil ? groups * groupFrames : groupFrames
@@ -184,14 +184,7 @@ final class MDCTEncoder {
       }
     }
     let wanted = Float(8 * bytes) * Float(logs.count) / Float(count * geometry.longest * pcm.count)
-    var (low, high) = (0, 4095)
-    while high - low > 16 {
-      let middle = (low + high) / 2
-      let inverse = 1 / Steps.step(middle)
-      let bits = logs.reduce(Float(0)) { $0 + log2f(1 + $1 * inverse) }
-      if bits > wanted { low = middle } else { high = middle }
-    }
-    return high
+    return Analysis.stepIndex(of: logs, bits: wanted)
   }
 
   /// Encodes with the step that makes them take about `target` bytes, or the one that is chosen.
@@ -202,11 +195,12 @@ final class MDCTEncoder {
         return encoder.encode(analysed[range], stepIndex: index)
       }
     }
-    guard let target else { return try groups(stepIndex) }
+    let finest = encoder.finestStep(analysed)
+    guard let target else { return try groups(max(stepIndex, finest)) }
     // Bytes fall with the index: the bounds close in on the last index that is still too large, and the first that is not.
-    var (low, high) = (-1, 4096)
+    var (low, high) = (finest - 1, 4096)
     var best: (index: Int, bytes: Int, groups: [[UInt8]])?
-    var index = analysis.stepIndex
+    var index = max(finest, analysis.stepIndex)
     var slope = -0.006
     var last: (index: Int, bytes: Int)?
     for _ in 0..<10 {

@@ -1,3 +1,4 @@
+import Glibc
 /// What options come to.
 struct MDCTTuning {
   var analysis = Analysis.Options()
@@ -6,11 +7,18 @@ struct MDCTTuning {
   var stepIndex: Int?
 
   init(_ options: AudioEncoder.Options) {
+    self.init(isPerceptual: options.target == .perceptual)
     if case .quality(let quality) = options.rate { stepIndex = Int((2600 - 10 * quality).rounded()) }
-    if options.target == .perceptual {
-      analysis.bandExponent = 0.3
-      analysis.levelExponent = 0.1
-      group.hasNoise = true
-    }
+  }
+
+  init(isPerceptual: Bool) {
+    func env(_ n: String, _ d: Float) -> Float { getenv(n).map { Float(String(cString: $0))! } ?? d }
+    group.lambda = env("LAMBDA", 0.12)
+    analysis.bias = env("BIAS", 0.005)
+    guard isPerceptual else { return }
+    analysis.bandExponent = env("BAND", 0.3)
+    analysis.levelExponent = env("LEVEL", 0.1)
+    group.hasNoise = env("NOISE", 1) > 0
+    group.noiseReduction = env("NRED", 0)
   }
 }

@@ -4,7 +4,7 @@
 /// Float arithmetic in a stated order, from tables that are made by additions, multiplications, divisions and square roots alone: the
 /// same result on every machine.
 // bitstream-spec 11.6
-final class LappedTransform: Sendable {
+package final class LappedTransform: Sendable {
   /// Coefficients of the longest block, a power of two.
   let longest: Int
   /// Of blocks of `longest >> i`.
@@ -12,7 +12,7 @@ final class LappedTransform: Sendable {
   /// Slopes of `longest >> i` samples: cosine and sine of the rotation of the samples i behind and before the boundary.
   private let slopes: [[(near: Float, far: Float)]]
 
-  init(longest: Int, depth: Int) {
+  package init(longest: Int, depth: Int) {
     self.longest = longest
     cosines = (0...depth).map { DCT4(longest >> $0) }
     slopes = (0...depth).map { Self.slope(longest >> $0) }
@@ -30,12 +30,12 @@ final class LappedTransform: Sendable {
   }
 
   /// In place, `samples.count` a block's size.
-  func transform(_ samples: UnsafeMutableBufferPointer<Float>) {
+  package func transform(_ samples: UnsafeMutableBufferPointer<Float>) {
     cosines[longest.trailingZeroBitCount - samples.count.trailingZeroBitCount].transform(samples)
   }
 
   /// Before `transform`: mixes what lies `overlap / 2` samples before and behind `boundary`. The inverse is `separate`.
-  func mix(_ samples: UnsafeMutablePointer<Float>, at boundary: Int, overlap: Int) {
+  package func mix(_ samples: UnsafeMutablePointer<Float>, at boundary: Int, overlap: Int) {
     let slope = slopes[longest.trailingZeroBitCount - overlap.trailingZeroBitCount]
     for i in 0..<overlap / 2 {
       let (near, far) = slope[i]
@@ -46,7 +46,7 @@ final class LappedTransform: Sendable {
   }
 
   /// The inverse of `mix`, for samples before and behind the boundary in places of their own: `before` points at the boundary's end.
-  func separate(_ before: UnsafeMutablePointer<Float>, _ behind: UnsafeMutablePointer<Float>, overlap: Int) {
+  package func separate(_ before: UnsafeMutablePointer<Float>, _ behind: UnsafeMutablePointer<Float>, overlap: Int) {
     let slope = slopes[longest.trailingZeroBitCount - overlap.trailingZeroBitCount]
     for i in 0..<overlap / 2 {
       let (near, far) = slope[i]
@@ -58,9 +58,9 @@ final class LappedTransform: Sendable {
 }
 
 /// Sines and cosines that are the same everywhere.
-enum Trigonometry {
+package enum Trigonometry {
   /// The sine of `x` times pi, 0...1/2.
-  static func sine(_ x: Double) -> Double {
+  package static func sine(_ x: Double) -> Double {
     // Taylor's series of the smaller angle; the last term is below 2^-60.
     x <= 0.25 ? taylorSine(x * Double.pi) : taylorCosine((0.5 - x) * Double.pi)
   }

@@ -10,6 +10,10 @@ final class AudioInput {
   private let isOwned: Bool
   private let start: [UInt8]
   private var position = 0
+  /// Of a pipe, the first bytes that were read, as many as `headSize`.
+  private(set) var head: [UInt8] = []
+  /// A cover may stand before the sound.
+  private static let headSize = 1 << 20
   /// What the operating system refused.
   private(set) var failure: MediaIOError?
 
@@ -34,12 +38,14 @@ final class AudioInput {
       let part = start[position...].prefix(count)
       for (i, byte) in part.enumerated() { memory[i] = byte }
       position += part.count
+      head += part
       return Int32(part.count)
     }
     while true {
       let got = byteCount == nil ? Glibc.read(descriptor, memory, count) : pread(descriptor, memory, count, off_t(position))
       if got >= 0 {
         position += got
+        if byteCount == nil, head.count < Self.headSize { head += UnsafeBufferPointer(start: memory, count: got) }
         return Int32(got)
       }
       if errno != EINTR {

@@ -28,6 +28,8 @@ package final class AudioReader {
   /// One frame is held back, as the last one may be longer than the sound.
   private var pending: DecodedAudio?
   private var isEnded = false
+  /// Where the sound ends, if the demuxer does not cut there.
+  private let end: Int?
 
   /// Opens a file, or standard input for "-"; `start` are bytes that were read from a pipe before.
   ///
@@ -85,10 +87,11 @@ package final class AudioReader {
       notices.append("which channel is which (\(library.name(of: layout))) was not kept")
     }
     pending = first
+    end = container == "mp3" ? GaplessMP3.samples(demuxer.input.head) : nil
     let bits = parameters.bits_per_raw_sample > 0 ? parameters.bits_per_raw_sample : parameters.bits_per_coded_sample
     let isLossless = self.codec.hasPrefix("pcm_") || ["flac", "alac", "wavpack", "ape", "tta"].contains(self.codec)
     sourceBits = isLossless && bits > 0 ? Int(bits) : nil
-    expectedFrames = demuxer.expectedFrames(stream, sampleRate: first.sampleRate)
+    expectedFrames = end ?? demuxer.expectedFrames(stream, sampleRate: first.sampleRate)
     self.notices = notices
   }
 
@@ -102,6 +105,7 @@ package final class AudioReader {
       guard var current = pending else { break }
       pending = fresh
       if fresh == nil { current.cut(to: decoder.length(ofLast: current)) }
+      if let end { current.cut(to: max(0, end - frames)) }
       guard let buffer = try checked(current) else { continue }
       frames += buffer.frames
       return buffer

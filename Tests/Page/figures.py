@@ -13,7 +13,7 @@ def plain(text):
 
 
 def rate_of(point):
-    return point["bpp"] if point.get("bpp") is not None else point.get("bits")
+    return next((point[k] for k in ("bpp", "bits", "kbps") if point.get(k) is not None), None)
 
 
 def facts(browser, report):

@@ -59,8 +59,8 @@ final class CoefficientModel {
     bases.initialize(repeating: 0, count: 6)
     used.initialize(repeating: 0, count: 6)
     inputsNow.initialize(repeating: 256, count: Self.inputs)
-    mixRate = getenv("MIXRATE").map { Int32(String(cString: $0))! } ?? 2
-    countLimit = getenv("LIMIT").map { UInt32(String(cString: $0))! } ?? 255
+    mixRate = getenv("MIXRATE").map { Int32(String(cString: $0))! } ?? 1
+    countLimit = getenv("LIMIT").map { UInt32(String(cString: $0))! } ?? 1023
     cap = getenv("CAP").map { UInt32(String(cString: $0))! } ?? 1023
     reset()
     if isFixed { (mixRate, countLimit) = (0, 1023) }

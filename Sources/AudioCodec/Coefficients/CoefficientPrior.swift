@@ -11,13 +11,15 @@ struct CoefficientPrior: Sendable {
   var energies: [Int32]
   /// What is taken off a magnitude when it is restored, in 2^-8, [energy][1, 2, more].
   var shrinkage: [Int32]
+  /// What is effectively lost where a magnitude is 0, in 2^-8 of a step, [energy].
+  var zeros: [Int32]
 
   static let modelID: UInt32 = 1
   private static let slotCount = CoefficientModel.slotCount + CoefficientModel.sideCount
   private static let weightCount = CoefficientModel.mixerCount * CoefficientModel.inputs
   private static let energyCount = 2 * CoefficientModel.depths * CoefficientModel.features
   private static let shrinkageCount = 3 * CoefficientModel.energies
-  static let byteCount = 2 * (slotCount + weightCount + energyCount + shrinkageCount)
+  static let byteCount = 2 * (slotCount + weightCount + energyCount + shrinkageCount + CoefficientModel.energies)
 
   /// Observations that a slot's code stands for.
   static let observations: [UInt32] = [0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 21, 24, 27, 30]
@@ -29,7 +31,8 @@ struct CoefficientPrior: Sendable {
     let second: [Int32] = [40, 24, 12, 4, 48, 24, 10, 4, 18, 8, 16]
     return CoefficientPrior(
       slots: [UInt32](repeating: 1 << 31, count: slotCount), weights: weights,
-      energies: (0..<CoefficientModel.depths).flatMap { _ in energies + second }, shrinkage: [Int32](repeating: 0, count: shrinkageCount))
+      energies: (0..<CoefficientModel.depths).flatMap { _ in energies + second }, shrinkage: [Int32](repeating: 0, count: shrinkageCount),
+      zeros: [Int32](repeating: 64, count: CoefficientModel.energies))
   }()
 
   private static let loaded: CoefficientPrior? = {
@@ -43,8 +46,8 @@ struct CoefficientPrior: Sendable {
     return loaded
   }
 
-  /// 16-bit numbers, low byte first: slots (12 bits of probability above 4 of observations), then weights in 2^-11, energies and
-  /// shrinkage. Nil for another number of bytes. The inverse is `serialised()`.
+  /// 16-bit numbers, low byte first: slots (12 bits of probability above 4 of observations), then weights in 2^-11, energies,
+  /// shrinkage and zeros. Nil for another number of bytes. The inverse is `serialised()`.
   init?(parsing bytes: [UInt8]) {
     guard bytes.count == Self.byteCount else { return nil }
     var next = 0
@@ -60,10 +63,11 @@ struct CoefficientPrior: Sendable {
     weights = (0..<Self.weightCount).map { _ in number() << 5 }
     energies = (0..<Self.energyCount).map { _ in number() }
     shrinkage = (0..<Self.shrinkageCount).map { _ in number() }
+    zeros = (0..<CoefficientModel.energies).map { _ in number() }
   }
 
-  private init(slots: [UInt32], weights: [Int32], energies: [Int32], shrinkage: [Int32]) {
-    (self.slots, self.weights, self.energies, self.shrinkage) = (slots, weights, energies, shrinkage)
+  private init(slots: [UInt32], weights: [Int32], energies: [Int32], shrinkage: [Int32], zeros: [Int32]) {
+    (self.slots, self.weights, self.energies, self.shrinkage, self.zeros) = (slots, weights, energies, shrinkage, zeros)
   }
 
   func serialised() -> [UInt8] {
@@ -75,12 +79,12 @@ struct CoefficientPrior: Sendable {
       append(UInt16(slot >> 20) << 4 | UInt16(code))
     }
     for weight in weights { append((weight + 16) >> 5) }
-    for number in energies + shrinkage { append(number) }
+    for number in energies + shrinkage + zeros { append(number) }
     return bytes
   }
 
   /// With other parts, for training.
   func with(slots: [UInt32], weights: [Int32]) -> CoefficientPrior {
-    CoefficientPrior(slots: slots, weights: weights, energies: energies, shrinkage: shrinkage)
+    CoefficientPrior(slots: slots, weights: weights, energies: energies, shrinkage: shrinkage, zeros: zeros)
   }
 }

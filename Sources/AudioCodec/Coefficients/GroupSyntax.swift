@@ -16,11 +16,14 @@ struct GroupHeader: Equatable {
   var hasOffsets = false
   /// Whether bands without coefficients are filled with noise.
   var hasNoise = false
+  /// Eighths of what is usual that noise has in place of coefficients of magnitude 0 in other bands.
+  var holes = 0
 
   mutating func visit(_ bits: some GroupBits) throws {
     stepIndex = try bits.raw(stepIndex, bits: Self.stepBits)
     hasOffsets = try bits.raw(hasOffsets ? 1 : 0, bits: 1) == 1
     hasNoise = try bits.raw(hasNoise ? 1 : 0, bits: 1) == 1
+    if hasNoise { holes = try bits.raw(holes, bits: 4) }
   }
 }
 

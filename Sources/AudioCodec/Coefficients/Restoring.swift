@@ -20,12 +20,14 @@ enum Restoring {
     return isEmpty
   }
 
-  /// `levels` in 2^-8 of their bands' steps, and noise where `fill` has a level.
+  /// `levels` in 2^-8 of their bands' steps, and noise where `fill` has a level; unless `holes` is empty, noise of so many steps by
+  /// the context's energy in place of zeros in the other bands.
   static func coefficients(
-    _ levels: UnsafePointer<Int32>, _ depths: [Int], _ steps: [Float], _ fill: [Int], _ geometry: AudioGeometry, _ map: BandMap,
-    _ noise: inout NoiseSource
+    _ levels: UnsafePointer<Int32>, _ energies: UnsafePointer<UInt8>, _ depths: [Int], _ steps: [Float], _ fill: [Int], _ holes: [Float],
+    _ geometry: AudioGeometry, _ map: BandMap, _ noise: inout NoiseSource
   ) -> [Float] {
     var values = [Float](repeating: 0, count: geometry.longest)
+    let isEmpty = holes.isEmpty ? [] : emptyBands(levels, depths, geometry, map)
     var first = 0
     for depth in depths {
       let edges = map.edges[depth]
@@ -35,7 +37,11 @@ enum Restoring {
           for k in edges[b]..<edges[b + 1] { values[first + k] = noise.next() * size }
         } else {
           let unit = steps[b] / 256
-          for k in edges[b]..<edges[b + 1] { values[first + k] = Float(levels[first + k]) * unit }
+          for k in first + edges[b]..<first + edges[b + 1] { values[k] = Float(levels[k]) * unit }
+          guard !holes.isEmpty, !isEmpty[b] else { continue }
+          for k in first + edges[b]..<first + edges[b + 1] where levels[k] == 0 {
+            values[k] = noise.next() * (steps[b] * holes[Int(energies[k])])
+          }
         }
       }
       first += geometry.longest >> depth

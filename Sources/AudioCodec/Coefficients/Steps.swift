@@ -27,6 +27,11 @@ enum Steps {
   static let noise: [Float] = (0...15).map { level in
     level == 0 ? 0 : Float(fractions[level & 1 == 1 ? 0 : 64] * Double(sign: .plus, exponent: -((level + 2) / 2), significand: 1))
   }
+
+  /// Effective values, in steps, of noise in place of zeros, by their contexts' energy; none for a share of 0.
+  static func holes(_ prior: CoefficientPrior, _ share: Int) -> [Float] {
+    share == 0 ? [] : prior.zeros.map { Float(Int32(share) * $0) / 2048 }
+  }
 }
 
 /// Evenly distributed numbers of effective value 1.

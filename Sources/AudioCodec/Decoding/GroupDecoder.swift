@@ -10,6 +10,7 @@ final class GroupDecoder {
   private let contexts: [ChannelContext]
   private let zeros: UnsafeMutablePointer<Int32>
   private let levels: UnsafeMutablePointer<Int32>
+  private let energies: UnsafeMutablePointer<UInt8>
 
   init(_ geometry: AudioGeometry, channels: Int, _ prior: CoefficientPrior) {
     self.geometry = geometry
@@ -23,11 +24,14 @@ final class GroupDecoder {
     zeros.initialize(repeating: 0, count: geometry.longest + 2 * BlockNeighbours.guardCount)
     levels = .allocate(capacity: 2 * geometry.longest)
     levels.initialize(repeating: 0, count: 2 * geometry.longest)
+    energies = .allocate(capacity: 2 * geometry.longest)
+    energies.initialize(repeating: 0, count: 2 * geometry.longest)
   }
 
   deinit {
     zeros.deallocate()
     levels.deallocate()
+    energies.deallocate()
   }
 
   /// `done` gets each frame's coefficients, [channel][coefficient], and the depths of each pair's blocks. Throws `GroupError` or
@@ -71,12 +75,14 @@ final class GroupDecoder {
         let neighbours = context.begin(
           depth: depth, weights, tables, other: c == 1 ? contexts[2 * pair] : nil, zeros: zeros + BlockNeighbours.guardCount)
         let target = levels + c * geometry.longest + first
-        try reader.read(coded, neighbours, into: target)
-        for k in coded..<size { target[k] = 0 }
+        let energies = energies + c * geometry.longest + first
+        try reader.read(coded, neighbours, into: target, energies: energies)
+        for k in coded..<size { (target[k], energies[k]) = (0, 0) }
       }
       for c in 0..<count { contexts[2 * pair + c].end() }
       first += size
     }
+    let holes = Steps.holes(model.prior, header.holes)
     var restored: [[Float]] = []
     for c in 0..<count {
       let steps = offsets[c].map { Steps.step(header.stepIndex, offset: $0) }
@@ -86,7 +92,9 @@ final class GroupDecoder {
         try memory.visitNoise(&fill, isEmpty, channel: c, reader)
       }
       restored.append(
-        Restoring.coefficients(UnsafePointer(levels + c * geometry.longest), shape.depths, steps, fill, geometry, map, &noise))
+        Restoring.coefficients(
+          UnsafePointer(levels + c * geometry.longest), UnsafePointer(energies + c * geometry.longest), shape.depths, steps, fill, holes,
+          geometry, map, &noise))
     }
     if count == 2 { Restoring.turnBack(&restored, shape, geometry, map) }
     coefficients += restored

@@ -21,10 +21,14 @@ final class GroupReader: GroupBits {
   func raw(_ value: Int, bits: Int) throws -> Int { Int(try decoder.decodeBypass(bits: bits)) }
 
   /// Signed magnitudes of the first `count` coefficients of a block, in 2^-8 of a step, and what their contexts are to know of them.
-  func read(_ count: Int, _ neighbours: BlockNeighbours, into values: UnsafeMutablePointer<Int32>) throws {
+  /// `energies` gets the contexts' levels.
+  func read(
+    _ count: Int, _ neighbours: BlockNeighbours, into values: UnsafeMutablePointer<Int32>, energies: UnsafeMutablePointer<UInt8>
+  ) throws {
     let shrinkage = model.prior.shrinkage
     for k in 0..<count {
       model.locate(k, neighbours)
+      energies[k] = UInt8(truncatingIfNeeded: model.energy)
       var magnitude = 0
       while magnitude < CoefficientModel.unary {
         let bit = try decoder.decodeBit(zeroWidth: UInt32(65536 &- model.predict(magnitude)))

@@ -16,6 +16,8 @@ final class GroupEncoder {
   struct Options {
     var lambda: Float = 0.12
     var hasNoise = false
+    /// Eighths of what is usual.
+    var holes = 0
     /// In dB, of noise less than what it stands for.
     var noiseReduction: Float = 0
   }
@@ -62,7 +64,8 @@ final class GroupEncoder {
     let writer = GroupWriter(model, lambda: options.lambda, isFresh: startsAfresh)
     for context in contexts { context.reset() }
     var header = GroupHeader(
-      stepIndex: stepIndex, hasOffsets: frames.contains { !$0.offsets.isEmpty }, hasNoise: options.hasNoise)
+      stepIndex: stepIndex, hasOffsets: frames.contains { !$0.offsets.isEmpty }, hasNoise: options.hasNoise,
+      holes: options.holes)
     // Writing throws nothing.
     try! header.visit(writer)
     var memories = self.memories

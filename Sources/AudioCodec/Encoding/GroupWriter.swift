@@ -9,7 +9,8 @@ final class GroupWriter: GroupBits {
   /// Squared steps that a bit is worth.
   let lambda: Float
 
-  /// For training: sums of shrinkage in steps, and how many, by [energy][1, 2, more].
+  /// For training: sums of shrinkage in steps, and how many, by [energy][1, 2, more]; then of squares where magnitudes
+  /// are 0, by energy.
   nonisolated(unsafe) static var centroids: [(sum: Double, count: Double)]?
   nonisolated(unsafe) static var observer: ((Int, BlockNeighbours, Int) -> Void)?
 
@@ -66,6 +67,10 @@ final class GroupWriter: GroupBits {
         if let observer = Self.observer { observer(k, neighbours, magnitude) }
         guard magnitude > 0 else {
           levels[k] = 0
+          if Self.centroids != nil {
+            Self.centroids![3 * CoefficientModel.energies + model.energy].sum += Double(x * x)
+            Self.centroids![3 * CoefficientModel.energies + model.energy].count += 1
+          }
           continue
         }
         if Self.centroids != nil, magnitude < CoefficientModel.unary {

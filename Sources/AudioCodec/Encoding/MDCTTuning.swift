@@ -13,12 +13,13 @@ struct MDCTTuning {
 
   init(isPerceptual: Bool) {
     func env(_ n: String, _ d: Float) -> Float { getenv(n).map { Float(String(cString: $0))! } ?? d }
-    group.lambda = env("LAMBDA", 0.12)
+    group.lambda = env("LAMBDA", 0.1)
     analysis.bias = env("BIAS", 0.005)
     guard isPerceptual else { return }
-    analysis.bandExponent = env("BAND", 0.3)
-    analysis.levelExponent = env("LEVEL", 0.1)
+    analysis.bandExponent = env("BAND", 0.5)
+    analysis.levelExponent = env("LEVEL", 0.2)
     group.hasNoise = env("NOISE", 1) > 0
+    group.holes = Int(env("HOLES", 4))
     group.noiseReduction = env("NRED", 0)
   }
 }

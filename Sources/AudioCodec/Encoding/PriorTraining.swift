@@ -32,8 +32,8 @@ package final class PriorTraining {
     pass(clips, repeats: 1, mixRate: 4) { self.observe($0, $1, $2) }
     solve()
     prior = prior.with(slots: CoefficientPrior.blank.slots, weights: CoefficientPrior.blank.weights)
-    pass(clips, repeats: 1, mixRate: 6, observer: nil)
-    pass(clips, repeats: 2, mixRate: 2, observer: nil)
+    pass(clips, repeats: 1, mixRate: 4, observer: nil)
+    pass(clips, repeats: 2, mixRate: 1, observer: nil)
     return prior.serialised()
   }
 
@@ -42,7 +42,7 @@ package final class PriorTraining {
     let model = CoefficientModel(prior)
     (model.mixRate, model.countLimit) = (mixRate, 1023)
     GroupWriter.observer = observer
-    GroupWriter.centroids = [(sum: Double, count: Double)](repeating: (0, 0), count: 3 * CoefficientModel.energies)
+    GroupWriter.centroids = [(sum: Double, count: Double)](repeating: (0, 0), count: 4 * CoefficientModel.energies)
     var bytes = 0, seconds = 0.0
     for i in order {
       let clip = clips[i]
@@ -56,6 +56,10 @@ package final class PriorTraining {
     for i in prior.shrinkage.indices {
       let (sum, count) = GroupWriter.centroids![i]
       prior.shrinkage[i] = Int32((256 * sum / (count + 20)).rounded())
+    }
+    for i in prior.zeros.indices {
+      let (sum, count) = GroupWriter.centroids![prior.shrinkage.count + i]
+      prior.zeros[i] = Int32((256 * ((sum + 1) / (count + 20)).squareRoot()).rounded())
     }
     GroupWriter.centroids = nil
     prior.slots = (0..<prior.slots.count).map { model.slots[$0] }

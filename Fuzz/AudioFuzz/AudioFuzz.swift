@@ -12,7 +12,12 @@ private let seeds: [Container] = [
   (options.rate, options.target) = (.quality(quality), target)
   var bytes: [UInt8] = []
   var encoder = try! AudioEncoder(format: format, options: options) { bytes += $0 }
-  let samples = (0..<channels).map { c in (0..<frames).map { Float(($0 * (37 + c) + $0 * $0 % 91) % 401 - 200) / 400 } }
+  let samples = (0..<channels).map { c in
+    (0..<frames).map { i -> Float in
+      let saw = (i * (37 + c) + i * i % 91) % 401
+      return Float(saw - 200) / 400
+    }
+  }
   try! encoder.append(AudioBuffer(format: format, samples: samples))
   _ = try! encoder.finish()
   return try! Container(reading: bytes)

@@ -26,9 +26,11 @@ func sound(_ rate: Int, frames: Int, channels: Int = 1, seed: UInt64 = 1) -> Aud
   let samples = (0..<channels).map { c in
     var noise = Noise(seed &+ UInt64(c))
     return (0..<frames).map { i -> Float in
-      let t = Double(i) / Double(rate)
-      var x = 0.3 * sin(2 * .pi * 0.02 * Double(rate) * t * (1 + 0.1 * Double(c % 3))) * (0.6 + 0.4 * sin(5 * t))
-      x += 0.1 * sin(2 * .pi * 0.11 * Double(rate) * t)
+      let t = Double(i)
+      let swell = 0.6 + 0.4 * sin(5 * t / Double(rate))
+      let low: Double = 0.3 * sin(0.04 * Double.pi * t * (1 + 0.1 * Double(c % 3)))
+      let high: Double = 0.1 * sin(0.22 * Double.pi * t)
+      var x = low * swell + high
       if i % (rate / 2 + 7) < 20 { x += 0.4 * Double(noise.next()) }
       return Float(x) + 0.01 * noise.next()
     }

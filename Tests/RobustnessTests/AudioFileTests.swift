@@ -29,7 +29,12 @@ private func outcome(_ bytes: [UInt8], asStream: Bool) -> Result<Int, CodecError
 }
 
 private func sample(frames: Int = 20_000, channels: Int = 2) throws -> Container {
-  let samples = (0..<channels).map { c in (0..<frames).map { Float(($0 * (37 + c) + $0 * $0 % 91) % 401 - 200) / 400 } }
+  let samples = (0..<channels).map { c in
+    (0..<frames).map { i -> Float in
+      let saw = (i * (37 + c) + i * i % 91) % 401
+      return Float(saw - 200) / 400
+    }
+  }
   let format = try AudioFormat(sampleRate: 8000, layout: channels == 2 ? .stereo : .mono)
   var options = AudioEncoder.Options()
   options.rate = .quality(30)

@@ -1,4 +1,3 @@
-import Glibc
 /// Probabilities of the bits of quantised coefficients: six contexts' estimates each, learned beforehand and adapting, mixed in the
 /// logistic domain by weights that adapt as well. Integers only.
 // bitstream-spec 11.4
@@ -38,9 +37,8 @@ final class CoefficientModel {
   private(set) var energy = 0
   private var kind = 0
 
-  /// For training.
-  var mixRate: Int32 = 2
-  var countLimit: UInt32 = 255
+  /// 1; more in training alone.
+  var mixRate: Int32 = 1
 
   init(_ prior: CoefficientPrior) {
     self.prior = prior
@@ -59,14 +57,8 @@ final class CoefficientModel {
     bases.initialize(repeating: 0, count: 6)
     used.initialize(repeating: 0, count: 6)
     inputsNow.initialize(repeating: 256, count: Self.inputs)
-    mixRate = getenv("MIXRATE").map { Int32(String(cString: $0))! } ?? 1
-    countLimit = getenv("LIMIT").map { UInt32(String(cString: $0))! } ?? 1023
-    cap = getenv("CAP").map { UInt32(String(cString: $0))! } ?? 1023
     reset()
-    if isFixed { (mixRate, countLimit) = (0, 1023) }
   }
-  var cap: UInt32 = 1023
-  let isFixed = getenv("FIXED") != nil
 
   deinit {
     for p in [squash, stretch, rates, weights, inputsNow] { p.deallocate() }
@@ -78,7 +70,6 @@ final class CoefficientModel {
   /// What was learned beforehand, and nothing more.
   func reset() {
     prior.slots.withUnsafeBufferPointer { slots.update(from: $0.baseAddress!, count: $0.count) }
-    if cap < 1023 { for i in 0..<Self.slotCount + Self.sideCount { slots[i] = slots[i] & ~1023 | min(cap, slots[i] & 1023) } }
     prior.weights.withUnsafeBufferPointer { weights.update(from: $0.baseAddress!, count: $0.count) }
   }
 
@@ -179,13 +170,12 @@ final class CoefficientModel {
 
   @inline(__always)
   private func learn(_ slot: Int, _ bit: Int) {
-    if isFixed { return }
     let old = slots[slot]
     let count = old & 1023
     let p = Int(old >> 10)
     let target = bit == 0 ? 0 : (1 << 22) &- 1
     let next = p &+ ((target &- p) &* Int(rates[Int(count)])) >> 16
-    slots[slot] = UInt32(truncatingIfNeeded: next) << 10 | min(count &+ 1, max(count, countLimit))
+    slots[slot] = UInt32(truncatingIfNeeded: next) << 10 | min(count &+ 1, 1023)
   }
 }
 

@@ -88,9 +88,15 @@ final class GroupEncoder {
     var largest: Float = 0
     for frame in frames {
       for c in frame.coefficients.indices {
-        let peak = frame.coefficients[c].reduce(Float(0)) { max($0, abs($1)) }
-        let offset = frame.offsets.isEmpty ? 0 : frame.offsets[c].min()!
-        largest = max(largest, peak * exp2f(-Float(offset) / 4))
+        var first = 0
+        for depth in frame.shapes[c / 2].depths {
+          let edges = map.edges[depth]
+          for b in 0..<geometry.bandCount {
+            let peak = frame.coefficients[c][first + edges[b]..<first + edges[b + 1]].reduce(Float(0)) { max($0, abs($1)) }
+            largest = max(largest, frame.offsets.isEmpty ? peak : peak * exp2f(-Float(frame.offsets[c][b]) / 4))
+          }
+          first += geometry.longest >> depth
+        }
       }
     }
     guard largest > 0 else { return 0 }

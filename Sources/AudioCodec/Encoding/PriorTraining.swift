@@ -40,7 +40,7 @@ package final class PriorTraining {
   private func pass(_ clips: [Clip], repeats: Int, mixRate: Int32, observer: ((Int, BlockNeighbours, Int) -> Void)?) {
     let order = (0..<repeats).flatMap { _ in clips.indices.map { ($0, uniform()) }.sorted { $0.1 < $1.1 }.map(\.0) }
     let model = CoefficientModel(prior)
-    (model.mixRate, model.countLimit) = (mixRate, 1023)
+    model.mixRate = mixRate
     GroupWriter.observer = observer
     GroupWriter.centroids = [(sum: Double, count: Double)](repeating: (0, 0), count: 4 * CoefficientModel.energies)
     var bytes = 0, seconds = 0.0

@@ -62,8 +62,8 @@ final class AudioInput {
     switch whence & ~AVSEEK_FORCE {
     case AVSEEK_SIZE: return Int64(byteCount)
     case SEEK_SET: target = offset
-    case SEEK_CUR: target = position + offset
-    case SEEK_END: target = byteCount + offset
+    case SEEK_CUR: target = position &+ offset
+    case SEEK_END: target = byteCount &+ offset
     default: return Int64(-EINVAL)
     }
     guard target >= 0 else { return Int64(-EINVAL) }

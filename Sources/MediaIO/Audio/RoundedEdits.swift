@@ -3,7 +3,8 @@ import CLibAV
 /// An MP4 file whose edit list ends early only because it counts in coarse units.
 ///
 /// An edit list leaves out the encoder's delay, and says how long the sound is in the movie's time scale, often 1/1000 or 1/600 s. The
-/// track's own durations are exact. Where both differ by less than a unit, the track is believed.
+/// track's own durations are exact. Where both differ by less than a unit, the track is believed. That takes reading the file's beginning
+/// again, so what comes through a pipe ends where the edit list says.
 struct RoundedEdits {
   /// Reads the track without its edit list.
   let demuxer: AudioDemuxer

@@ -53,12 +53,14 @@ let package = Package(
         "LatentCoding", "Coding", "Fitting", "Networks", "Autograd", "Metrics", "EntropyCoding", "Bitstream", "Media", "Tensors", "CModels", "CKernels",
       ]),
 
+    .target(name: "AudioCodec", dependencies: ["Coding", "EntropyCoding", "Bitstream", "Media", "CModels"]),
+
     .target(
       name: "KVCodec",
       dependencies: ["Coding", "EntropyCoding", "Bitstream", "Media", "Tensors", "CKernels", "COpenSSL"]),
 
     // Layer 5: the public library.
-    .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "KVCodec", "Coding", "Media"]),
+    .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "AudioCodec", "KVCodec", "Coding", "Media"]),
 
     // Layer 6: measurements beside other codecs.
     .target(
@@ -90,6 +92,12 @@ let package = Package(
         "ImageCodec", "Fitting", "Autograd", "MediaIO", "Media",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Training/overfit/PriorFit"),
+    // Learns what codec 5 knows of coefficients: Training/audio.
+    .executableTarget(
+      name: "audioprior",
+      dependencies: [
+        "AudioCodec", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Training/audio/AudioPrior"),
     // Measures the image codec for Benchmarks/rd.sh and Benchmarks/speed.sh.
     .executableTarget(
       name: "codecbench",
@@ -114,10 +122,11 @@ let package = Package(
     .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Media", "CZlib"]),
     .testTarget(
       name: "ImageCodecTests", dependencies: ["NeuralCodecs", "ImageCodec", "Coding", "Metrics", "Media", "MediaIO"]),
+    .testTarget(name: "AudioCodecTests", dependencies: ["AudioCodec", "Coding", "Bitstream", "Media"]),
     .testTarget(name: "KVCodecTests", dependencies: ["KVCodec", "Coding", "Bitstream", "Media"]),
     .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),
-    .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "KVCodec", "Coding", "Networks", "Bitstream", "Media"]),
-    .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"], exclude: ["reference.py"]),
+    .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "AudioCodec", "KVCodec", "Coding", "Networks", "Bitstream", "Media"]),
+    .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"], exclude: ["reference.py", "sound_reference.py"]),
     .testTarget(name: "BenchmarkingTests", dependencies: ["Benchmarking", "NeuralCodecs", "MediaIO", "Metrics", "Media"]),
     // Runs the nccodec that `swift test` builds beside it.
     .testTarget(name: "CLITests", dependencies: ["Bitstream", "Media", "MediaIO", "Metrics"]),

@@ -3,7 +3,7 @@
 set -euo pipefail
 packages=(
   pkg-config zlib1g-dev libssl-dev libpng-dev libhwy-dev
-  libavcodec-dev libavformat-dev libavutil-dev libswscale-dev
+  libavcodec-dev libavformat-dev libavutil-dev libswresample-dev libswscale-dev
 )
 missing=()
 for p in "${packages[@]}"; do

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the synthetic results that Tests/page.sh renders: nothing in them was measured, and they say so.
 
-    make.py image > sample-image.json       make.py kv > sample-kv.json
+    make.py image > sample-image.json       make.py kv > sample-kv.json       make.py audio > sample-audio.json
     make.py pictures sample-image.json DIR  the pictures that the results name, below DIR
 
 Deterministic. Curves are PSNR = 33 + 3.6 d - 0.1 d^2 over d = log2(bpp / (codec * file * 0.6)), with a little noise.
@@ -121,6 +121,33 @@ def kv():
     measures = [measure("snrK", "SNR of keys", "dB"), measure("snrV", "SNR of values", "dB")]
     return finish("kv", run("nccodec bench kv caches/ --out report/", None), measures, [c[0] for c in codecs], files, points, [],
                   "bits", {f["name"]: f["elements"] for f in files})
+
+
+def audio():
+    noise = random.Random(9)
+    files = [{"name": n, "path": f"sounds/{n}.wav", "width": None, "height": None, "duration": d, "sampleRate": 24000, "bytes": int(48000 * d),
+              "sha256": "%064x" % noise.getrandbits(256), "error": None}
+             for n, d in [("speech-reading", 5.06), ("speech-asking", 8.4), ("music-piano", 10.0), ("music-drums", 10.0)]]
+    codecs = [(codec("mdct", "mdct", "ours", "0.1.0 (sample)", "target perceptual, one thread; kbps as asked"), 1.0, 4.0, 0.05, 0.01),
+              (codec("mp3", "MP3", "peer", "libavcodec 59.37.100, LAME 3.100", "constant rate; kbps as asked"), 1.02, 0.0, 0.012, 0.002),
+              (codec("opus", "Opus", "peer", "libavcodec 59.37.100, libopus 1.3.1", "variable rate; kbps as asked"), 1.1, -2.0, 0.03, 0.006)]
+    points = []
+    for f in files:
+        for c, excess, gain, encode, decode in codecs:
+            for i, wanted in enumerate([16, 24, 48, 64, 96]):
+                size = int(wanted * excess * noise.uniform(0.98, 1.02) * f["duration"] * 125)
+                kbps = size * 8 / f["duration"] / 1000
+                sdr = 5 * math.log2(kbps / 6) + gain + noise.uniform(-0.3, 0.3)
+                e, d = (x * f["duration"] * noise.uniform(0.9, 1.1) for x in (encode, decode))
+                points.append({"file": f["name"], "codec": c["name"], "point": i, "setting": f"{wanted} kbps", "bytes": size, "kbps": round(kbps, 4),
+                               "measures": {"sisdr": round(sdr, 3), "lsd": round(12 - 0.3 * sdr, 3), "visqol": round(4.7 - 3 * math.exp(-kbps / 18), 3)},
+                               "encodeSeconds": [round(e, 5)], "decodeSeconds": [round(d, 5)],
+                               "encodeCPUSeconds": [round(e * 0.98, 5)], "decodeCPUSeconds": [round(d * 0.98, 5)],
+                               "encodePeakBytes": None, "decodePeakBytes": None, "picture": None, "error": None})
+    measures = [measure("sisdr", "SI-SDR", "dB"), measure("lsd", "Log-spectral distance", "dB", False), measure("visqol", "ViSQOL", ""),
+                measure("pesq", "PESQ-WB", "", True, "", "no program pesq on the PATH")]
+    return finish("audio", run("nccodec bench audio sounds/ --kbps 16,24,48,64,96 --out report/"), measures, [c[0] for c in codecs], files,
+                  points, [], "kbps", {f["name"]: f["duration"] * 1e6 for f in files})
 
 
 def finish(kind, about, measures, codecs, files, points, references, rate, sizes):
@@ -245,7 +272,7 @@ if __name__ == "__main__":
         with open(sys.argv[2]) as file:
             pictures(json.load(file), sys.argv[3])
     else:
-        made = {"image": image, "kv": kv}[sys.argv[1]]()
+        made = {"image": image, "kv": kv, "audio": audio}[sys.argv[1]]()
         # One point a line.
         head = {k: v for k, v in made.items() if k != "points"}
         text = json.dumps(head, indent=1, ensure_ascii=False)

@@ -14,6 +14,10 @@ static const unsigned char overfit_1[] = {
 #embed "Weights/overfit-1.ncw"
 };
 
+static const unsigned char audio_1[] = {
+#embed "Weights/audio-1.bin"
+};
+
 static const unsigned char digits_1[] = {
 #embed "Weights/digits-1.bin"
 };
@@ -21,4 +25,5 @@ static const unsigned char digits_1[] = {
 nc_weights nc_hyperprior_1(void) { return (nc_weights){hyperprior_1, sizeof hyperprior_1}; }
 nc_weights nc_hyperprior_1_analysis(void) { return (nc_weights){hyperprior_1_analysis, sizeof hyperprior_1_analysis}; }
 nc_weights nc_overfit_1(void) { return (nc_weights){overfit_1, sizeof overfit_1}; }
+nc_weights nc_audio_1(void) { return (nc_weights){audio_1, sizeof audio_1}; }
 nc_weights nc_digits_1(void) { return (nc_weights){digits_1, sizeof digits_1}; }

@@ -47,6 +47,12 @@ package struct RangeEncoder: ~Copyable {
     encode(Interval(start: value, width: 1), precision: count)
   }
 
+  /// A bit whose 0 has a share of `zeroWidth` (1...65535) in 2^-16. The inverse is `decodeBit`.
+  package mutating func encodeBit(_ bit: Int, zeroWidth: UInt32) {
+    encode(
+      bit == 0 ? Interval(start: 0, width: zeroWidth) : Interval(start: zeroWidth, width: 65536 &- zeroWidth), precision: 16)
+  }
+
   /// A value over a table that may have an escape. Throws `symbolOutsideModel` where it has none and needs one.
   package mutating func encode(_ value: Int16, with table: TableSet.Table) throws {
     if let interval = table.interval(of: Int(value)) { return encode(interval, precision: 16) }
@@ -151,6 +157,15 @@ package struct RangeDecoder: ~Copyable {
       symbol == 0 ? Interval(start: 0, width: zero) : Interval(start: zero, width: 65536 &- zero), unit: unit)
     bit.update(with: symbol)
     return symbol
+  }
+
+  /// A bit whose 0 has a share of `zeroWidth` (1...65535) in 2^-16. The inverse is `encodeBit`.
+  package mutating func decodeBit(zeroWidth: UInt32) throws -> Int {
+    let unit = range >> 16
+    let bit = offset < unit &* UInt64(zeroWidth) ? 0 : 1
+    try take(
+      bit == 0 ? Interval(start: 0, width: zeroWidth) : Interval(start: zeroWidth, width: 65536 &- zeroWidth), unit: unit)
+    return bit
   }
 
   /// `count` (1...16) raw bits.

@@ -1,5 +1,4 @@
 import CLibAV
-import Glibc
 
 /// libavcodec and libavutil, loaded when the first picture needs them. `StillCodec` uses the encoding half.
 ///
@@ -43,7 +42,7 @@ struct LibAV: Sendable {
   /// Memory that libav frees.
   let allocate: @Sendable @convention(c) (Int) -> UnsafeMutableRawPointer?
   let codecVersion: @Sendable @convention(c) () -> UInt32
-  private let codec: Library
+  private let codec: SharedLibrary
 
   private static let loaded = Result { () throws(MediaIOError) in try LibAV() }
 
@@ -51,8 +50,9 @@ struct LibAV: Sendable {
   static func load() throws(MediaIOError) -> LibAV { try loaded.get() }
 
   private init() throws(MediaIOError) {
-    let util = try Library("libavutil.so.\(LIBAVUTIL_VERSION_MAJOR)")
-    let codec = try Library("libavcodec.so.\(LIBAVCODEC_VERSION_MAJOR)")
+    let purpose = "sound, and pictures other than PNG (Debian: apt install libavcodec-dev)"
+    let util = try SharedLibrary("libavutil.so.\(LIBAVUTIL_VERSION_MAJOR)", purpose: purpose)
+    let codec = try SharedLibrary("libavcodec.so.\(LIBAVCODEC_VERSION_MAJOR)", purpose: purpose)
     findDecoder = try codec["avcodec_find_decoder"]
     allocateContext = try codec["avcodec_alloc_context3"]
     freeContext = try codec["avcodec_free_context"]
@@ -96,30 +96,4 @@ struct LibAV: Sendable {
 
   /// A function of libavcodec or of a library that it is linked with; nil where there is none of that name.
   func function<Function>(_ name: String, as type: Function.Type) -> Function? { try? codec[name] }
-
-  /// A shared library that stays loaded for the life of the process.
-  private struct Library: Sendable {
-    private let name: String
-    private nonisolated(unsafe) let handle: UnsafeMutableRawPointer
-
-    init(_ name: String) throws(MediaIOError) {
-      guard let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) else { throw Self.failure(name) }
-      self.name = name
-      self.handle = handle
-    }
-
-    /// The function of that name, as the type that its header declares.
-    subscript<Function>(function: String) -> Function {
-      get throws(MediaIOError) {
-        guard let address = dlsym(handle, function) else { throw Self.failure(name) }
-        return unsafeBitCast(address, to: Function.self)
-      }
-    }
-
-    private static func failure(_ name: String) -> MediaIOError {
-      let reason = dlerror().map { String(cString: $0) } ?? "it cannot be loaded"
-      return MediaIOError(
-        .unsupported, at: name, "needed for pictures other than PNG (Debian: apt install libavcodec-dev): \(reason)")
-    }
-  }
 }

@@ -7,6 +7,8 @@ package struct MediaIOError: Error, Sendable, Hashable, CustomStringConvertible 
     case unknownFormat
     /// The format is known, this use of it is not.
     case unsupported
+    /// A file without sound, where sound is wanted.
+    case noAudio
     /// The bytes end inside the picture.
     case truncated
     /// The bytes contradict their format.

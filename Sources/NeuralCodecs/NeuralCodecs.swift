@@ -1,5 +1,6 @@
-/// Learned codecs on an ordinary CPU: `ImageEncoder` and `ImageDecoder` with the `Image` between them, `KVCacheEncoder` and
-/// `KVCacheDecoder` with the `KVCache`.
+/// Learned codecs on an ordinary CPU: `ImageEncoder` and `ImageDecoder` with the `Image` between them, `AudioEncoder` and
+/// `AudioDecoder` with the `AudioBuffer`, `KVCacheEncoder` and `KVCacheDecoder` with the `KVCache`.
+@_exported public import AudioCodec
 @_exported public import Coding
 @_exported public import ImageCodec
 @_exported public import KVCodec

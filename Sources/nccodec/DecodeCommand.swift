@@ -5,15 +5,22 @@ import NeuralCodecs
 struct DecodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "decode",
-    abstract: "Decode an .ncb file to PNG, or to the file that a KV cache came in.",
+    abstract: "Decode an .ncb file to PNG, to a sound file, or to the file that a KV cache came in.",
     discussion: """
       The samples are the same on every machine. Without --png-level, PNG is written fast; higher levels write \
       smaller files and take longer, with the same samples.
+
+      Sound goes to WAV, FLAC, Opus (.opus), Vorbis (.ogg), MP3 or AAC (.m4a), by the output's name or --format; to WAV on \
+      standard output. It is as long as it was, to the sample, at the rate that it had, or the nearest that the format has. \
+      WAV and FLAC get 16 bits, rounded to nearest; what lies beyond full scale is clipped, except by --sample-format float.
 
       Examples:
         nccodec decode photo.ncb photo.png
         nccodec decode --force --png-level 9 photo.ncb photo.png
         cat photo.ncb | nccodec decode - - > photo.png
+        nccodec decode song.ncb song.wav
+        nccodec decode --start 1:30 --duration 10 song.ncb part.flac
+        cat song.ncb | nccodec decode - - | aplay
         nccodec decode cache.ncb cache.safetensors
         nccodec decode --tokens 0:512 --layers 4:8 cache.ncb part.npz
         nccodec decode --choose 0,2,1 cache.ncb cache.safetensors
@@ -37,6 +44,8 @@ struct DecodeCommand: ParsableCommand {
   @Flag(help: "Print errors only.")
   var quiet = false
 
+  @OptionGroup var audio: AudioDecodeOptions
+
   @OptionGroup var kv: KVDecodeOptions
 
   /// Endings of names that promise what is not written.
@@ -58,8 +67,26 @@ struct DecodeCommand: ParsableCommand {
     try Console.refuseTerminal(output, suffix: "png")
     let progress = ProgressLine(quiet: quiet, stage: "reading")
     defer { progress.end() }
-    let opened = try Failure.about(source) { try InputSource(input) }
+    let opened: InputSource
+    if input == "-" {
+      // Sound is decoded as it comes; what is something else is read first.
+      let pipe = PipedInput()
+      if let decoder = try? AudioDecoder(read: pipe.next) {
+        pipe.forget()
+        return try runAudio(decoder, isStream: true, progress)
+      }
+      opened = InputSource(try Failure.about(source) { try pipe.everything() })
+    } else {
+      opened = try Failure.about(source) { try InputSource(input) }
+    }
+    if AudioFile.isOne(opened) {
+      return try runAudio(Failure.about(source) { try AudioDecoder(opened) }, isStream: false, progress)
+    }
     if KVCacheFile.isOne(opened) { return try runCache(opened, progress) }
+    if let option = audio.given.first { throw Failure("\(source): holds no sound, and --\(option) is for that. Leave the option out.") }
+    if let format = kv.format.flatMap(AudioFileFormat.init(rawValue:)) ?? AudioFileFormat(path: output) {
+      throw Failure("\(source): holds no sound, which \(format.rawValue) is for. Give the output a name such as picture.png.")
+    }
     let bytes = try Failure.about(source) { try opened.bytes }
     // Opened now, so that a target that cannot be written is known before the work.
     var file: AtomicFile

@@ -2,9 +2,9 @@ import ArgumentParser
 import MediaIO
 import NeuralCodecs
 
-/// The codecs that `--codec` names: those of `ImageEncoder.Codec`, and the KV caches'.
+/// The codecs that `--codec` names: those of `ImageEncoder.Codec`, the sound's and the KV caches'.
 enum CodecName: String, ExpressibleByArgument, CaseIterable {
-  case hyperprior, overfit, kv, cachegen
+  case hyperprior, overfit, mdct, kv, cachegen
 
   init(_ codec: ImageEncoder.Codec) {
     switch codec {
@@ -18,7 +18,16 @@ enum CodecName: String, ExpressibleByArgument, CaseIterable {
     switch self {
     case .hyperprior: .hyperprior
     case .overfit: .overfit
-    case .kv, .cachegen: nil
+    case .mdct, .kv, .cachegen: nil
+    }
+  }
+
+  /// What it codes.
+  var kind: EncodeCommand.InputKind {
+    switch self {
+    case .hyperprior, .overfit: .picture
+    case .mdct: .sound
+    case .kv, .cachegen: .cache
     }
   }
 }
@@ -26,7 +35,7 @@ enum CodecName: String, ExpressibleByArgument, CaseIterable {
 struct EncodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "encode",
-    abstract: "Encode a picture or a KV cache as .ncb.",
+    abstract: "Encode a picture, sound or a KV cache as .ncb.",
     discussion: """
       Reads PNG, JPEG, WebP, BMP, TIFF, QOI and PNM. Grey stays grey; alpha is kept losslessly; ICC profile, gamma \
       and EXIF are kept. More than 8 bits a sample are rounded to 8.
@@ -38,6 +47,12 @@ struct EncodeCommand: ParsableCommand {
       Aims: with hyperprior, --bpp and --psnr take the nearest quality; with overfit, they repeat parts of the fit \
       until they are met, in two to three times the time. The report says what was reached. --lambda is what overfit minimises: squared error of samples 0...1 + \
       lambda * bits per pixel; about 0.02 (small) to 0.0001 (good). The result does not depend on --threads.
+
+      Sound is read from whatever libavformat knows (WAV, FLAC, MP3, Opus, M4A, Ogg, the sound of a video, ...), in memory \
+      that does not grow with its length, and coded by mdct: --kbps, or --quality 0 to 100, for the ear or with --target mse \
+      for the least squared error. Sample rate, length to the sample, channels and tags are kept; above 48 kHz it is \
+      resampled, and back when it is decoded. A file that is cut short is used as far as it goes; samples that are no \
+      finite numbers are refused. There is no codec for video yet: of a video only the sound is coded.
 
       KV caches of language models are read from safetensors, .npy, .npz and llama.cpp's sequence states, and coded by \
       kv: --quality 0 to 100 (100 as good as q8_0), --bits, or --lossless. Efforts up to 4 are the fastest; from 5 on, half \
@@ -59,6 +74,9 @@ struct EncodeCommand: ParsableCommand {
         nccodec encode --effort 9 --lambda 0.001 --keep-best photo.png photo.ncb
         nccodec encode --effort 5 --decoder-cost 500 photo.png photo.ncb
         cat photo.png | nccodec encode - - > photo.ncb
+        nccodec encode song.flac song.ncb
+        nccodec encode --kbps 48 talk.mp3 talk.ncb
+        nccodec encode --quality 70 --target mse film.mp4 sound.ncb
         nccodec encode cache.safetensors cache.ncb
         nccodec encode --bits 3.5 state.bin cache.ncb
         nccodec encode --effort 5 --quality 30 cache.safetensors cache.ncb
@@ -67,13 +85,13 @@ struct EncodeCommand: ParsableCommand {
         nccodec encode --append longer.safetensors cache.ncb
       """)
 
-  @Argument(help: ArgumentHelp("The picture or cache; - for standard input.", valueName: "in"))
+  @Argument(help: ArgumentHelp("The picture, sound or cache; - for standard input.", valueName: "in"))
   var input: String
 
   @Argument(help: ArgumentHelp("The file to write; - for standard output.", valueName: "out.ncb"))
   var output: String
 
-  @Option(help: "The codec. (default: by effort)")
+  @Option(help: "The codec. (default: by input and effort)")
   var codec: CodecName?
 
   @Option(help: ArgumentHelp("1 (fastest) to 9 (smallest files).", valueName: "1...9"))
@@ -112,6 +130,8 @@ struct EncodeCommand: ParsableCommand {
   @Flag(help: "Report as JSON.")
   var json = false
 
+  @OptionGroup var audio: AudioEncodeOptions
+
   @OptionGroup var kv: KVEncodeOptions
 
   func validate() throws {
@@ -122,15 +142,18 @@ struct EncodeCommand: ParsableCommand {
     if let lambda, !(lambda > 0 && lambda <= 1) {
       throw ValidationError("--lambda \(lambda) is not above 0 and at most 1.")
     }
-    if [quality != nil, bpp != nil, psnr != nil, lambda != nil].count(where: { $0 }) > 1 {
-      throw ValidationError("--quality, --bpp, --psnr and --lambda exclude each other.")
+    if [quality != nil, bpp != nil, psnr != nil, lambda != nil, audio.kbps != nil].count(where: { $0 }) > 1 {
+      throw ValidationError("--quality, --bpp, --psnr, --lambda and --kbps exclude each other.")
     }
     if !(1...9).contains(effort) { throw ValidationError("--effort \(effort) is not in 1...9.") }
     if let decoderCost, ![500, 1000, 2000, 3000].contains(decoderCost) {
       throw ValidationError("--decoder-cost \(decoderCost) is none of 500, 1000, 2000 and 3000.")
     }
-    if let codec, codec.codec != nil, let option = kv.given.first {
-      throw ValidationError("--\(option) is for caches, and --codec says that this is a picture.")
+    if let codec, codec.kind != .cache, let option = kv.given.first {
+      throw ValidationError("--\(option) is for caches, and --codec says that this is \(codec.kind == .sound ? "sound" : "a picture").")
+    }
+    if let codec, codec.kind != .sound, let option = audio.given.first {
+      throw ValidationError("--\(option) is for sound, and --codec says that this is \(codec.kind == .cache ? "a cache" : "a picture").")
     }
     if kv.append, effort > 1 { throw ValidationError("--effort does not go with --append: that is as the file has it.") }
     if kv.profile != nil, effort != 9, !kv.append { throw ValidationError("--profile is for --effort 9.") }
@@ -146,7 +169,7 @@ struct EncodeCommand: ParsableCommand {
     if let codec, codec.codec == nil {
       for (name, isGiven) in [
         ("bpp", bpp != nil), ("psnr", psnr != nil), ("lambda", lambda != nil), ("decoder-cost", decoderCost != nil),
-        ("keep-best", keepBest),
+        ("keep-best", keepBest), ("effort", effort > 1 && codec.kind == .sound),
       ] where isGiven {
         throw ValidationError("--\(name) does not go with --codec \(codec.rawValue).")
       }
@@ -175,11 +198,17 @@ struct EncodeCommand: ParsableCommand {
     // Opened now, so that a target that cannot be written is known before the work.
     var file: AtomicFile
     do { file = try AtomicFile(output, overwrite: force || kv.append) } catch { throw Failure(error, at: target) }
-    // A cache may be larger than memory, so a file is looked at before it is read.
-    let piped = input == "-" ? try Failure.about(source) { try FileIO.read(input) } : nil
-    if try isCache(piped) { return try runCache(piped, progress, into: file) }
+    // A cache or a sound may be larger than memory, so the input is looked at before it is read.
+    let head = try Failure.about(source) { try FileIO.read(input, prefix: KVCacheReader.prefixBytes) }
+    let kind = kind(head)
+    if kind == .sound { return try runAudio(head, progress, into: file) }
+    let piped = input == "-" ? try Failure.about(source) { try FileIO.read(input, after: head) } : nil
+    if kind == .cache { return try runCache(piped, progress, into: file) }
     if let option = kv.given.first {
       throw Failure("\(source): is no KV cache, and --\(option) is for those. Leave the option out, or give --codec kv.")
+    }
+    if let option = audio.given.first {
+      throw Failure("\(source): is no sound, and --\(option) is for that. Leave the option out, or give --codec mdct.")
     }
     let bytes = try piped ?? Failure.about(source) { try FileIO.read(input) }
     let picture = try read(bytes, source)

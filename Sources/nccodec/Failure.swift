@@ -38,6 +38,7 @@ struct Failure: Error, CustomStringConvertible {
     case .empty, .truncated, .damaged: " Get the file again from where it came from."
     case .unknownFormat: " Convert it to one of them first."
     case .unsupported: " Save it in another format or without that feature."
+    case .noAudio: " Give a file with sound."
     case .tooLarge: " Make it smaller, or cut it into parts."
     case .outOfMemory: " Free some memory, or make the picture smaller."
     case .exists: " Give --force to overwrite it, or another name."

@@ -13,6 +13,9 @@ struct InputSource: ByteSource {
     memory = MemorySource(file == nil ? try FileIO.read(path) : [])
   }
 
+  /// Of bytes that were read already.
+  init(_ bytes: [UInt8]) { (file, memory) = (nil, MemorySource(bytes)) }
+
   var byteCount: Int { file?.byteCount ?? memory.byteCount }
 
   func read(_ range: Range<Int>) throws(BitstreamError) -> ArraySlice<UInt8> {

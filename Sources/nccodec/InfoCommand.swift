@@ -8,7 +8,8 @@ struct InfoCommand: ParsableCommand {
     abstract: "Show what is in an .ncb file.",
     discussion: """
       Shows the picture's size, codec, model and quality, the bytes of each section, and every field of every header; of \
-      an overfitted picture also what each grid of latents and each part of its networks takes. Checksums are checked.
+      an overfitted picture also what each grid of latents and each part of its networks takes; of sound its rate, channels, \
+      length and tags. Checksums are checked.
 
       Examples:
         nccodec info photo.ncb
@@ -26,10 +27,11 @@ struct InfoCommand: ParsableCommand {
     let opened = try Failure.about(source) { try InputSource(input) }
     let file = try Failure.about(source) { try ImageFile(reading: opened) }
     let cache = KVCacheFile.isOne(opened) ? try Failure.about(source) { try KVCacheFile(reading: opened) } : nil
-    Console.print(json ? jsonReport(file, cache).serialised : textReport(file, cache, source), to: .standardOutput)
+    let sound = AudioFile.isOne(opened) ? try Failure.about(source) { try AudioFile(reading: opened) } : nil
+    Console.print(json ? jsonReport(file, cache, sound).serialised : textReport(file, cache, sound, source), to: .standardOutput)
   }
 
-  private func textReport(_ file: ImageFile, _ cache: KVCacheFile?, _ source: String) -> String {
+  private func textReport(_ file: ImageFile, _ cache: KVCacheFile?, _ sound: AudioFile?, _ source: String) -> String {
     var lines: [String] = []
     func add(_ name: String, _ value: String) { lines.append("\(name):".padded(to: 13) + value) }
     add("file", Console.oneLine(source))
@@ -43,10 +45,17 @@ struct InfoCommand: ParsableCommand {
       if cache.levels.count == 1, let quality = cache.levels[0].quality { add("quality", "\(quality)") }
       if !cache.model.isEmpty { add("model", Console.oneLine(cache.model)) }
     }
+    if let sound {
+      add("sound", sound.format.summary(frames: sound.frames) + ", \(sound.frames) samples")
+      if let rate = sound.originalSampleRate { add("original", "\(rate) Hz, \(sound.originalFrames ?? 0) samples") }
+      add("codec", "\(sound.codec), \(sound.parts) parts")
+      for tag in sound.tags { add("  \(Console.oneLine(tag.key))", Console.oneLine(tag.value)) }
+    }
     if let codec = file.codec { add("codec", Self.codecName(codec).map { "\(codec) (\($0))" } ?? "\(codec) (unknown)") }
     if let model = file.model { add("model", "\(model)") }
     if let picture = file.picture { add("quality", "\(picture.quality)") }
-    add("size", "\(file.byteCount) bytes" + (file.bitsPerPixel.map { ", \(fixed($0, 3)) bpp" } ?? ""))
+    let rate = file.bitsPerPixel.map { ", \(fixed($0, 3)) bpp" } ?? sound.map { ", \(fixed($0.kbps, 2)) kbps" } ?? ""
+    add("size", "\(file.byteCount) bytes" + rate)
     add("  container", "\(file.containerBytes) bytes")
     add("  metadata", "\(file.metadataBytes) bytes")
     add("  payload", "\(file.payloadBytes) bytes")
@@ -76,7 +85,7 @@ struct InfoCommand: ParsableCommand {
     return (lines + ["", file.fieldText]).joined(separator: "\n")
   }
 
-  private func jsonReport(_ file: ImageFile, _ cache: KVCacheFile?) -> JSON {
+  private func jsonReport(_ file: ImageFile, _ cache: KVCacheFile?, _ sound: AudioFile?) -> JSON {
     var payload: [(String, JSON)] = [("bytes", .integer(file.payloadBytes))]
     var picture = JSON.null
     if let cache {
@@ -99,7 +108,7 @@ struct InfoCommand: ParsableCommand {
       ("codec", file.codec.map { .integer(Int($0)) } ?? .null),
       ("codecName", file.codec.flatMap(Self.codecName).map(JSON.text) ?? .null),
       ("model", file.model.map { .integer(Int($0)) } ?? .null), ("picture", picture),
-      ("cache", cache.map(Self.json) ?? .null),
+      ("cache", cache.map(Self.json) ?? .null), ("sound", sound.map(Self.json) ?? .null),
       ("sections", .object([
         ("container", .integer(file.containerBytes)), ("metadata", .integer(file.metadataBytes)),
         ("payload", .object(payload)),
@@ -119,6 +128,17 @@ struct InfoCommand: ParsableCommand {
           ("bytes", .integer(level.byteCount)),
         ])
       })),
+    ])
+  }
+
+  private static func json(_ sound: AudioFile) -> JSON {
+    .object([
+      ("sampleRate", .integer(sound.format.sampleRate)), ("channels", .integer(sound.format.layout.count)),
+      ("channelMask", .integer(Int(truncatingIfNeeded: sound.format.layout.mask))), ("samples", .integer(sound.frames)),
+      ("seconds", .number(sound.duration)), ("originalSampleRate", sound.originalSampleRate.map(JSON.integer) ?? .null),
+      ("originalSamples", sound.originalFrames.map(JSON.integer) ?? .null), ("codec", .text(sound.codec)),
+      ("parts", .integer(sound.parts)), ("codedBytes", .integer(sound.codedBytes)), ("kbps", .number(sound.kbps)),
+      ("tags", .list(sound.tags.map { .object([("key", .text($0.key)), ("value", .text($0.value))]) })),
     ])
   }
 

@@ -180,7 +180,8 @@ struct KVDecodeOptions: ParsableArguments {
   var layers: String?
 
   @Option(
-    help: ArgumentHelp("safetensors, npy, npz or llama. Caches only. (default: by the output's name, or what was encoded)",
+    help: ArgumentHelp(
+      "safetensors, npy, npz or llama of caches; wav, flac, opus, ogg, mp3 or m4a of sound. (default: by the output's name, or what was encoded)",
       valueName: "format"))
   var format: String?
 
@@ -198,9 +199,17 @@ struct KVDecodeOptions: ParsableArguments {
     }
     _ = try range(tokens, "tokens")
     _ = try range(layers, "layers")
-    if let format, KVFileFormat(rawValue: format) == nil {
-      throw ValidationError("--format \(format) is none of safetensors, npy, npz and llama.")
+    if let format, KVFileFormat(rawValue: format) == nil, AudioFileFormat(rawValue: format) == nil {
+      let sounds = AudioFileFormat.allCases.map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("--format \(format) is none of safetensors, npy, npz, llama, \(sounds).")
     }
+  }
+
+  /// Those that were given and that only caches have.
+  var givenForCaches: [String] {
+    [
+      ("profile", profile != nil), ("tokens", tokens != nil), ("layers", layers != nil), ("level", level != nil), ("choose", choose != nil),
+    ].filter(\.1).map(\.0)
   }
 
   /// "a:b" as a..<b.

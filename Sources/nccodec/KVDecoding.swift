@@ -7,6 +7,10 @@ extension DecodeCommand {
     if pngLevel != nil || output.lowercased().hasSuffix(".png") {
       throw Failure("\(source): is a KV cache, which does not go to PNG. Give the output a name such as cache.safetensors.")
     }
+    if let option = audio.given.first { throw Failure("\(source): is a KV cache, and --\(option) is for sound. Leave the option out.") }
+    if let format = kv.format, KVFileFormat(rawValue: format) == nil {
+      throw Failure("\(source): is a KV cache, which does not go to \(format). Give --format safetensors, npy, npz or llama.")
+    }
     var options = KVCacheDecoder.Options()
     options.profile = try KVProfile.given(kv.profile)
     options.tokens = try kv.range(kv.tokens, "tokens")

@@ -2,14 +2,6 @@ import MediaIO
 import NeuralCodecs
 
 extension EncodeCommand {
-  /// Whether the input is to be coded as a cache: by `--codec`, or else by what the file begins with. `bytes`: the input,
-  /// where it had to be read already.
-  func isCache(_ bytes: [UInt8]?) throws -> Bool {
-    if let codec { return codec.codec == nil }
-    if let bytes { return KVCacheReader.recognises(bytes) }
-    return KVCacheReader.recognises(try Failure.about(input) { try FileIO.read(input, prefix: KVCacheReader.prefixBytes) })
-  }
-
   /// `file` is open for the output.
   func runCache(_ bytes: [UInt8]?, _ progress: ProgressLine, into file: consuming AtomicFile) throws {
     let source = Console.name(input, input: true)

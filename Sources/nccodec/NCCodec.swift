@@ -7,14 +7,17 @@ import MediaIO
 struct NCCodec: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "nccodec",
-    abstract: "Small pictures from learned codecs that decode to the same bits on every machine.",
+    abstract: "Small pictures, sounds and KV caches from learned codecs, which decode to the same bits on every machine.",
     discussion: """
       Pictures go in as PNG, JPEG, WebP, BMP, TIFF, QOI or PNM and become .ncb files; those come back as PNG. \
+      Sound goes in from any file with sound and comes back as WAV, FLAC, Opus, Vorbis, MP3 or AAC. \
       The file name - means standard input or standard output.
 
       Examples:
         nccodec encode photo.png photo.ncb
         nccodec decode photo.ncb back.png
+        nccodec encode song.flac song.ncb
+        nccodec decode song.ncb song.wav
         nccodec info photo.ncb
         nccodec verify photo.ncb
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bitstream
 import MediaIO
 import NeuralCodecs
 
@@ -8,7 +9,8 @@ struct VerifyCommand: ParsableCommand {
     abstract: "Check an .ncb file: its checksums, and that it decodes.",
     discussion: """
       Prints the CRC-32 of the decoded samples (rows from the top, then the alpha plane), which is the same on every \
-      machine; of a cache, those of each level's elements. Nothing is written.
+      machine; of a cache, those of each level's elements; of sound, that of its samples as 32-bit floats, channel beside \
+      channel. Nothing is written.
 
       Examples:
         nccodec verify photo.ncb
@@ -54,6 +56,10 @@ struct VerifyCommand: ParsableCommand {
         }
         return (file, what + (sums.count > 1 ? " in \(sums.count) levels" : ""), sums)
       }
+      if AudioFile.isOne(opened) {
+        let (what, sum) = try Self.soundSum(of: opened, progress)
+        return (file, what, [sum])
+      }
       let image = try ImageDecoder(options: options).decode(opened.bytes)
       return (file, image.sizeAndColour, [image.samplesCRC32])
     }
@@ -65,5 +71,22 @@ struct VerifyCommand: ParsableCommand {
     }.joined(separator: " ")
     let line = "\(source): intact, \(file.chunkCount) checksums match, \(what) decoded, CRC-32 of samples \(crc)"
     Console.print(Console.oneLine(line), to: .standardOutput)
+  }
+
+  /// What was decoded, and the CRC-32 of its samples [frame][channel], little-endian.
+  private static func soundSum(of file: InputSource, _ progress: ProgressLine) throws -> (what: String, sum: UInt32) {
+    var decoder = try AudioDecoder(file)
+    var (frames, sum) = (0, UInt32(0))
+    while let buffer = try decoder.next() {
+      var bytes: [UInt8] = []
+      bytes.reserveCapacity(buffer.frames * buffer.samples.count * 4)
+      for frame in 0..<buffer.frames {
+        for channel in buffer.samples { withUnsafeBytes(of: channel[frame].bitPattern.littleEndian) { bytes += $0 } }
+      }
+      sum = Checksum.crc32(bytes[...], seed: sum)
+      frames += buffer.frames
+      if let all = decoder.frames { progress.update("decoding", ProgressLine.codecShare * Double(frames) / Double(max(all, 1))) }
+    }
+    return (decoder.format.summary(frames: frames), sum)
   }
 }

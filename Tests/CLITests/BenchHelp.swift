@@ -12,6 +12,8 @@ extension Help {
     SUBCOMMANDS:
       image                   Measure codecs of pictures: rate, quality and time on
                               your own files.
+      audio                   Measure codecs of sound: rate, quality and time on
+                              your own files.
       kv                      Measure codecs of KV caches: bits, error and time on
                               your own caches.
       compare                 Measure how far a picture is from another.
@@ -84,8 +86,8 @@ extension Help {
                               BD-rate that is no loss yet. (default: 1)
       --tolerance-speed <percent>
                               How much slower, as a ratio to jpeg in the same run
-                              (kv: to q8_0), is no loss yet; none: any. (default:
-                              15)
+                              (audio: to opus, kv: to q8_0), is no loss yet; none:
+                              any. (default: 15)
       --fresh                 Measure everything, whatever the folder has.
       --quiet                 Print errors only.
       --version               Show the version.
@@ -133,8 +135,8 @@ extension Help {
                               BD-rate that is no loss yet. (default: 1)
       --tolerance-speed <percent>
                               How much slower, as a ratio to jpeg in the same run
-                              (kv: to q8_0), is no loss yet; none: any. (default:
-                              15)
+                              (audio: to opus, kv: to q8_0), is no loss yet; none:
+                              any. (default: 15)
       --fresh                 Measure everything, whatever the folder has.
       --quiet                 Print errors only.
       --version               Show the version.
@@ -187,6 +189,63 @@ extension Help {
 
     OPTIONS:
       --out <folder>          Folder of the page; made where it is missing.
+      --version               Show the version.
+      -h, --help              Show help information.
+
+    """
+
+  static let benchAudio = """
+    OVERVIEW: Measure codecs of sound: rate, quality and time on your own files.
+
+    Every codec gets the same floats in memory and gives the bytes of a whole file;
+    what those decode to is compared with the original, at its sample rate (above
+    48 kHz: at 48 kHz) and of its length. Ours: mdct, mdct-mse (least squared
+    error). Others run through libav: mp3, aac, opus; one that this libav lacks is
+    named as missing.
+
+    SI-SDR and log-spectral distance are ours; ViSQOL, PESQ and STOI come from
+    programs visqol, pesq and stoi where they are installed ('Benchmarks/audio.sh
+    programs' makes some). The last two and ViSQOL's speech mode are for speech.
+
+    Rates are kilobits per second of whole files, all channels together. Report,
+    resuming and Ctrl-C are as of 'bench image'.
+
+    Examples:
+      nccodec bench audio sounds --out report
+      nccodec bench audio sounds --codecs mdct,mp3,aac,opus --kbps 24,48,64 --out
+    report
+      nccodec bench audio speech.wav --measures sisdr,visqol
+
+    USAGE: nccodec bench audio [<options>] <files> ...
+
+    ARGUMENTS:
+      <files>                 Sounds, or folders of them.
+
+    OPTIONS:
+      --codecs <names>        The codecs, with commas between them. (default:
+                              mdct,mp3,aac,opus)
+      --kbps <numbers>        The rates, with commas between them. (default:
+                              --points of them from 16 to 96)
+      --measures <names>      The measures to take, by name, with commas. (default:
+                              all)
+      --out <folder>          Keep the report in that folder: results.json,
+                              results.csv, index.html. What it has is not measured
+                              again.
+      --points <1...32>       Points of each codec's curve. (default: 6)
+      --repeat <n>            Time each point that often. (default: 1)
+      --workers <n>           Points measured at once; 1 gives the calmest times.
+                              (default: one per core)
+      --against <results.json>
+                              Fail where our codecs have become worse than in that
+                              report.
+      --tolerance-rate <percent>
+                              BD-rate that is no loss yet. (default: 1)
+      --tolerance-speed <percent>
+                              How much slower, as a ratio to jpeg in the same run
+                              (audio: to opus, kv: to q8_0), is no loss yet; none:
+                              any. (default: 15)
+      --fresh                 Measure everything, whatever the folder has.
+      --quiet                 Print errors only.
       --version               Show the version.
       -h, --help              Show help information.
 

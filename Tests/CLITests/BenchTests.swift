@@ -25,6 +25,7 @@ struct BenchTests {
     ["image", "a", "--points", "33"], ["image", "a", "--effort", "10"], ["image", "a", "--repeat", "0"],
     ["image", "a", "--workers", "0"], ["image", "a", "--pictures", "-1"], ["image", "a", "--tolerance-rate", "x"],
     ["image", "a", "--tolerance-rate", "none"], ["kv"], ["kv", "a", "--codecs", "jpeg"],
+    ["audio"], ["audio", "a", "--codecs", "jpeg"], ["audio", "a", "--kbps", "24,x"], ["audio", "a", "--kbps", "0"], ["audio", "a", "--measures", "psnr"],
   ])
   func mistakesExitWith2(arguments: [String]) throws {
     let folder = try Folder()
@@ -35,6 +36,7 @@ struct BenchTests {
 
   @Test(arguments: [
     (["bench", "--help"], Help.bench), (["bench", "image", "--help"], Help.benchImage), (["bench", "kv", "--help"], Help.benchKV),
+    (["bench", "audio", "--help"], Help.benchAudio),
   ])
   func help(arguments: [String], expected: String) throws {
     let outcome = try Command.finish(Command.process(arguments))
@@ -171,5 +173,31 @@ struct BenchTests {
     // A report of another kind is not mixed with it.
     let mixed = try Command.run("bench", "image", Fixture.photo, "--codecs", "jpeg", "--out", "out", in: folder)
     #expect(mixed.status == 1 && mixed.errors.contains("kind kv"))
+  }
+
+  @Test func sounds() throws {
+    let folder = try Folder()
+    let format = try AudioFormat(sampleRate: 16_000, layout: .mono)
+    let writer = try AudioWriter(folder.path("tone.wav"), as: .wav, format: format)
+    try writer.append(AudioBuffer(format: format, samples: [(0..<20_000).map { 0.4 * Float(sin(Double($0) / 9)) }]))
+    try writer.finish()
+    try folder.write("text.wav", Array("no sound".utf8))
+    let command = ["bench", "audio", "tone.wav", "text.wav", "--codecs", "mdct,mp3", "--kbps", "48,24", "--measures", "sisdr,lsd", "--out", "out"]
+    let first = try Command.finish(Command.process(command, in: folder))
+    #expect(first.status == 1 && first.errors.isEmpty, "\(first.errors)")
+    for text in ["mdct", "24 kbps", "SI-SDR, dB", "Failed:", "text.wav: "] { #expect(first.text.contains(text), "\(text)") }
+    let before = try points(folder)
+    #expect(before.map { $0["setting"] as? String } == ["24 kbps", "48 kbps", "24 kbps", "48 kbps"])
+    for point in before {
+      let (bytes, kbps) = (try #require(point["bytes"] as? Int), try #require(point["kbps"] as? Double))
+      #expect(abs(kbps - Double(bytes) * 8 / 1.25 / 1000) < 1e-9)
+      #expect(point["bpp"] is NSNull && point["measures"] is [String: Any])
+    }
+    // Again: every point is as it was, times too.
+    let second = try Command.finish(Command.process(command, in: folder))
+    #expect(second.status == 1)
+    #expect(try points(folder) as NSArray == before as NSArray)
+    let page = String(decoding: try folder.read("out/index.html"), as: UTF8.self)
+    #expect(page.contains("\"kind\":\"audio\""))
   }
 }

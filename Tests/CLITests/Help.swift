@@ -1,16 +1,19 @@
 /// What `--help` prints, to the letter.
 enum Help {
   static let root = """
-    OVERVIEW: Small pictures from learned codecs that decode to the same bits on
-    every machine.
+    OVERVIEW: Small pictures, sounds and KV caches from learned codecs, which
+    decode to the same bits on every machine.
 
     Pictures go in as PNG, JPEG, WebP, BMP, TIFF, QOI or PNM and become .ncb files;
-    those come back as PNG. The file name - means standard input or standard
-    output.
+    those come back as PNG. Sound goes in from any file with sound and comes back
+    as WAV, FLAC, Opus, Vorbis, MP3 or AAC. The file name - means standard input or
+    standard output.
 
     Examples:
       nccodec encode photo.png photo.ncb
       nccodec decode photo.ncb back.png
+      nccodec encode song.flac song.ncb
+      nccodec decode song.ncb song.wav
       nccodec info photo.ncb
       nccodec verify photo.ncb
 
@@ -27,9 +30,9 @@ enum Help {
       -h, --help              Show help information.
 
     SUBCOMMANDS:
-      encode                  Encode a picture or a KV cache as .ncb.
-      decode                  Decode an .ncb file to PNG, or to the file that a KV
-                              cache came in.
+      encode                  Encode a picture, sound or a KV cache as .ncb.
+      decode                  Decode an .ncb file to PNG, to a sound file, or to
+                              the file that a KV cache came in.
       info                    Show what is in an .ncb file.
       verify                  Check an .ncb file: its checksums, and that it
                               decodes.
@@ -41,7 +44,7 @@ enum Help {
     """
 
   static let encode = """
-    OVERVIEW: Encode a picture or a KV cache as .ncb.
+    OVERVIEW: Encode a picture, sound or a KV cache as .ncb.
 
     Reads PNG, JPEG, WebP, BMP, TIFF, QOI and PNM. Grey stays grey; alpha is kept
     losslessly; ICC profile, gamma and EXIF are kept. More than 8 bits a sample are
@@ -58,6 +61,15 @@ enum Help {
     time. The report says what was reached. --lambda is what overfit minimises:
     squared error of samples 0...1 + lambda * bits per pixel; about 0.02 (small) to
     0.0001 (good). The result does not depend on --threads.
+
+    Sound is read from whatever libavformat knows (WAV, FLAC, MP3, Opus, M4A, Ogg,
+    the sound of a video, ...), in memory that does not grow with its length, and
+    coded by mdct: --kbps, or --quality 0 to 100, for the ear or with --target mse
+    for the least squared error. Sample rate, length to the sample, channels and
+    tags are kept; above 48 kHz it is resampled, and back when it is decoded. A
+    file that is cut short is used as far as it goes; samples that are no finite
+    numbers are refused. There is no codec for video yet: of a video only the sound
+    is coded.
 
     KV caches of language models are read from safetensors, .npy, .npz and
     llama.cpp's sequence states, and coded by kv: --quality 0 to 100 (100 as good
@@ -82,6 +94,9 @@ enum Help {
       nccodec encode --effort 9 --lambda 0.001 --keep-best photo.png photo.ncb
       nccodec encode --effort 5 --decoder-cost 500 photo.png photo.ncb
       cat photo.png | nccodec encode - - > photo.ncb
+      nccodec encode song.flac song.ncb
+      nccodec encode --kbps 48 talk.mp3 talk.ncb
+      nccodec encode --quality 70 --target mse film.mp4 sound.ncb
       nccodec encode cache.safetensors cache.ncb
       nccodec encode --bits 3.5 state.bin cache.ncb
       nccodec encode --effort 5 --quality 30 cache.safetensors cache.ncb
@@ -92,12 +107,12 @@ enum Help {
     USAGE: nccodec encode [<options>] <in> <out.ncb>
 
     ARGUMENTS:
-      <in>                    The picture or cache; - for standard input.
+      <in>                    The picture, sound or cache; - for standard input.
       <out.ncb>               The file to write; - for standard output.
 
     OPTIONS:
-      --codec <codec>         The codec. (default: by effort) (values: hyperprior,
-                              overfit, kv, cachegen)
+      --codec <codec>         The codec. (default: by input and effort) (values:
+                              hyperprior, overfit, mdct, kv, cachegen)
       --effort <1...9>        1 (fastest) to 9 (smallest files). (default: 1)
       --decoder-cost <n>      Multiplications per pixel that decoding may take:
                               500, 1000, 2000 or 3000. Overfit only. (default: 2000)
@@ -112,6 +127,11 @@ enum Help {
       --force                 Overwrite the output if it exists.
       --quiet                 Print errors only.
       --json                  Report as JSON.
+      --kbps <kbps>           Aim for that many kbit/s on average, the whole file
+                              counted. Sound only.
+      --target <target>       perceptual (what sounds most alike) or mse (the least
+                              squared error). Sound only. (default: perceptual)
+                              (values: perceptual, mse)
       --bits <bits>           Aim for that many bits per element of keys and
                               values. Caches only.
       --lossless              Keep every bit. Caches only.
@@ -152,20 +172,30 @@ enum Help {
     """
 
   static let decode = """
-    OVERVIEW: Decode an .ncb file to PNG, or to the file that a KV cache came in.
+    OVERVIEW: Decode an .ncb file to PNG, to a sound file, or to the file that a KV
+    cache came in.
 
     The samples are the same on every machine. Without --png-level, PNG is written
     fast; higher levels write smaller files and take longer, with the same samples.
+
+    Sound goes to WAV, FLAC, Opus (.opus), Vorbis (.ogg), MP3 or AAC (.m4a), by the
+    output's name or --format; to WAV on standard output. It is as long as it was,
+    to the sample, at the rate that it had, or the nearest that the format has. WAV
+    and FLAC get 16 bits, rounded to nearest; what lies beyond full scale is
+    clipped, except by --sample-format float.
 
     Examples:
       nccodec decode photo.ncb photo.png
       nccodec decode --force --png-level 9 photo.ncb photo.png
       cat photo.ncb | nccodec decode - - > photo.png
+      nccodec decode song.ncb song.wav
+      nccodec decode --start 1:30 --duration 10 song.ncb part.flac
+      cat song.ncb | nccodec decode - - | aplay
       nccodec decode cache.ncb cache.safetensors
       nccodec decode --tokens 0:512 --layers 4:8 cache.ncb part.npz
       nccodec decode --choose 0,2,1 cache.ncb cache.safetensors
 
-    USAGE: nccodec decode <in.ncb> <out> [--threads <n>] [--png-level <0...9>] [--force] [--quiet] [--profile <file>] [--tokens <a:b>] [--layers <a:b>] [--format <format>] [--level <n>] [--choose <n,...>]
+    USAGE: nccodec decode [<options>] <in.ncb> <out>
 
     ARGUMENTS:
       <in.ncb>                The file to decode; - for standard input.
@@ -176,12 +206,21 @@ enum Help {
       --png-level <0...9>     zlib's compression level of the PNG. (default: fast)
       --force                 Overwrite the output if it exists.
       --quiet                 Print errors only.
+      --start <time>          Begin at that time, such as 90, 1:30 or 0:01:30.5.
+                              Sound only.
+      --duration <time>       Decode that much. Sound only. (default: to the end)
+      --sample-format <format>
+                              What WAV and FLAC hold. Sound only. (default: 16)
+                              (values: 16, 24, float)
+      --kbps <kbps>           kbit/s of Opus, Vorbis, MP3 and AAC. Sound only.
+                              (default: 96 a channel; MP3 128 or 256)
       --profile <file>        The profile that the file was encoded with. Caches
                               only.
       --tokens <a:b>          Decode these positions alone. Caches only.
       --layers <a:b>          Decode these layers alone. Caches only.
-      --format <format>       safetensors, npy, npz or llama. Caches only.
-                              (default: by the output's name, or what was encoded)
+      --format <format>       safetensors, npy, npz or llama of caches; wav, flac,
+                              opus, ogg, mp3 or m4a of sound. (default: by the
+                              output's name, or what was encoded)
       --level <n>             The level to decode, 0 the best. Caches only.
                               (default: 0)
       --choose <n,...>        The level of each part, from the first on. Caches
@@ -196,7 +235,8 @@ enum Help {
 
     Shows the picture's size, codec, model and quality, the bytes of each section,
     and every field of every header; of an overfitted picture also what each grid
-    of latents and each part of its networks takes. Checksums are checked.
+    of latents and each part of its networks takes; of sound its rate, channels,
+    length and tags. Checksums are checked.
 
     Examples:
       nccodec info photo.ncb
@@ -219,7 +259,8 @@ enum Help {
 
     Prints the CRC-32 of the decoded samples (rows from the top, then the alpha
     plane), which is the same on every machine; of a cache, those of each level's
-    elements. Nothing is written.
+    elements; of sound, that of its samples as 32-bit floats, channel beside
+    channel. Nothing is written.
 
     Examples:
       nccodec verify photo.ncb

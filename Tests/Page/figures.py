@@ -13,7 +13,7 @@ def plain(text):
 
 
 def rate_of(point):
-    return point["bpp"] if point.get("bpp") is not None else point.get("bits")
+    return next((point[k] for k in ("bpp", "bits", "kbps") if point.get(k) is not None), None)
 
 
 def facts(browser, report):
@@ -148,7 +148,7 @@ def table(browser, report):
             assert point["error"] in row[3], row
         else:
             assert plain(row[3]) == point["bytes"], (row, point["bytes"])
-            assert abs(plain(row[4]) - rate_of(point)) <= 0.0006, (row, rate_of(point))
+            assert abs(plain(row[4]) - rate_of(point)) <= (0.0006 if rate_of(point) < 10 else 0.006), (row, rate_of(point))
     show = "[...document.querySelectorAll('#points-table tbody tr')].filter((r) => !r.classList.contains('failed')).map((r) => r.cells[3].textContent)"
     head = "document.querySelector('#points-table th[data-key=bytes]')"
     # By the keyboard, as anyone may.

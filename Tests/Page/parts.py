@@ -155,7 +155,7 @@ def tooltips(browser, report):
         for word in wanted + (["bytes"] if canvas == "rd-plot" else []):
             assert word in text, f"{canvas}: no {word!r} in {text!r}"
         if canvas == "rd-plot":
-            rate = "b/element" if report.results["kind"] == "kv" else "bpp"
+            rate = {"kv": "b/element", "audio": "kbps"}.get(report.results["kind"], "bpp")
             assert rate in text and report.results["points"][0]["setting"] in text, text
     no_problems(page)
     page.close()

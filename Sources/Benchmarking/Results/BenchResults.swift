@@ -1,10 +1,10 @@
 /// All that one report knows: what results.json holds, and what page, CSV and guard are made from.
 ///
-/// Sizes are in bytes, times in seconds, rates in bits per pixel of the original picture (of a cache, per element), whole
+/// Sizes are in bytes, times in seconds, rates in bits per pixel of the original picture (of a cache, per element; of sound, kbps), whole
 /// files. Every measure may be null: not defined for this file (MS-SSIM of small pictures), or missing on this machine.
 /// Infinite values (PSNR of what was coded without loss) are the text "inf".
 package struct BenchResults: Codable, Sendable, Equatable {
-  package enum Kind: String, Codable, Sendable { case image, kv }
+  package enum Kind: String, Codable, Sendable { case image, kv, audio }
 
   package static let format = "nccodec-bench"
   package static let version = 1
@@ -108,11 +108,15 @@ package struct FileRecord: Codable, Sendable, Equatable {
   /// Unique within the results.
   package var name: String
   package var path: String
-  /// Pixels; nil of caches, and of what cannot be read.
+  /// Pixels; nil of caches and sound, and of what cannot be read.
   @Nullable package var width: Int?
   @Nullable package var height: Int?
   /// Keys and values of a cache.
   @Nullable package var elements: Int?
+  /// Seconds of sound.
+  @Nullable package var duration: Double? = nil
+  /// Hz, as codecs get it.
+  @Nullable package var sampleRate: Int? = nil
   @Nullable package var bytes: Int?
   /// Of the file's bytes, 64 hexadecimal digits.
   @Nullable package var sha256: String?
@@ -149,6 +153,8 @@ package struct PointRecord: Codable, Sendable, Equatable {
   @Nullable package var bpp: Double?
   /// Bits per element; nil of pictures.
   @Nullable package var bits: Double?
+  /// 1000 bits a second of sound.
+  @Nullable package var kbps: Double? = nil
   package var measures: [String: Double?]
   /// Wall time, one per repetition.
   package var encodeSeconds: [Double]
@@ -162,6 +168,9 @@ package struct PointRecord: Codable, Sendable, Equatable {
   /// The decoded picture, from the report's folder.
   @Nullable package var picture: String?
   @Nullable package var error: String?
+
+  /// Of whichever kind.
+  package var rate: Double? { bpp ?? bits ?? kbps }
 
   package init(
     file: String, codec: String, point: Int, setting: String, bytes: Int? = nil, bpp: Double? = nil, bits: Double? = nil,

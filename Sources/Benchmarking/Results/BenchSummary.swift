@@ -29,8 +29,9 @@ package struct BenchSummary: Codable, Sendable, Equatable {
     package var files: Int
     @Nullable package var bpp: Double?
     @Nullable package var bits: Double?
+    @Nullable package var kbps: Double? = nil
     package var measures: [String: Double?]
-    /// Seconds per megapixel of each file's fastest repetition (per million elements of caches).
+    /// Seconds per megapixel of each file's fastest repetition (per million elements of caches, per second of sound).
     @Nullable package var encodeSecondsPerMegapixel: Spread?
     @Nullable package var decodeSecondsPerMegapixel: Spread?
     @Nullable package var encodeCPUSecondsPerMegapixel: Spread?
@@ -38,6 +39,9 @@ package struct BenchSummary: Codable, Sendable, Equatable {
     /// The largest of all files.
     @Nullable package var encodePeakBytes: Int?
     @Nullable package var decodePeakBytes: Int?
+
+    /// Of whichever kind.
+    package var rate: Double? { bpp ?? bits ?? kbps }
 
     package init(
       point: Int, setting: String, files: Int, bpp: Double? = nil, bits: Double? = nil, measures: [String: Double?],

@@ -2,7 +2,7 @@ extension BenchResults {
   /// One row per point; columns are named as in results.json, lists joined by spaces. Commas and quotes are escaped.
   package func csv() -> [UInt8] {
     let names = measures.map(\.name)
-    let rate = kind == .image ? "bpp" : "bits"
+    let rate = kind == .image ? "bpp" : kind == .kv ? "bits" : "kbps"
     var lines = [
       (["file", "codec", "point", "setting", "bytes", rate] + names + [
         "encodeSeconds", "decodeSeconds", "encodeCPUSeconds", "decodeCPUSeconds", "encodePeakBytes", "decodePeakBytes", "error",
@@ -12,7 +12,7 @@ extension BenchResults {
     func list(_ values: [Double]) -> String { values.map { "\($0)" }.joined(separator: " ") }
     for point in points {
       var cells = [point.file, point.codec, "\(point.point)", point.setting, point.bytes.map { "\($0)" } ?? ""]
-      cells.append(text(point.bpp ?? point.bits))
+      cells.append(text(point.rate))
       cells += names.map { text(point.measures[$0].flatMap { $0 }) }
       cells += [point.encodeSeconds, point.decodeSeconds, point.encodeCPUSeconds, point.decodeCPUSeconds].map(list)
       cells += [point.encodePeakBytes, point.decodePeakBytes].map { $0.map { "\($0)" } ?? "" }

@@ -9,7 +9,8 @@ package struct ResultsTable {
     var parts: [String] = []
     if let summary = results.summary {
       if !summary.curves.isEmpty { parts.append(curves(summary)) }
-      for measure in results.measures where ["psnr", "msssim"].contains(measure.name) || results.kind == .kv {
+      for measure in results.measures 
+      where ["psnr", "msssim", "sisdr", "visqol"].contains(measure.name) || results.kind == .kv {
         if let matrix = matrix(summary, measure) { parts.append(matrix) }
       }
     }
@@ -20,9 +21,14 @@ package struct ResultsTable {
 
   private func curves(_ summary: BenchSummary) -> String {
     let shown = results.measures.filter { $0.missing == nil }
-    let unit = results.kind == .image ? "Mpx" : "M"
+    let (rate, unit) =
+      switch results.kind {
+      case .image: ("bpp", "Mpx")
+      case .kv: ("bits", "M")
+      case .audio: ("kbps", "s")
+      }
     var rows = [
-      ["codec", "setting", "files", results.kind == .image ? "bpp" : "bits"]
+      ["codec", "setting", "files", rate]
         + shown.map { $0.unit.isEmpty ? $0.title : "\($0.title), \($0.unit)" } + ["encode s/\(unit)", "decode s/\(unit)"]
     ]
     for curve in summary.curves {
@@ -32,7 +38,7 @@ package struct ResultsTable {
           return value == .infinity ? "lossless" : fixed(value, measure.unit == "dB" ? 2 : 4)
         }
         rows.append(
-          [curve.codec, point.setting, "\(point.files)", (point.bpp ?? point.bits).map { fixed($0, 3) } ?? "-"] + values + [
+          [curve.codec, point.setting, "\(point.files)", point.rate.map { fixed($0, 3) } ?? "-"] + values + [
             time(point.encodeSecondsPerMegapixel), time(point.decodeSecondsPerMegapixel),
           ])
       }

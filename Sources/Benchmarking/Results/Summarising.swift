@@ -15,10 +15,11 @@ extension BenchResults {
     return points.isEmpty ? nil : BenchSummary.Curve(codec: codec, points: points)
   }
 
-  /// Millions of pixels, or of elements.
+  /// Millions of pixels, or of elements; seconds of sound.
   private var sizes: [String: Double] {
     Dictionary(
-      files.map { ($0.name, Double($0.elements ?? ($0.width ?? 0) * ($0.height ?? 0)) / 1e6) }, uniquingKeysWith: { a, _ in a })
+      files.map { ($0.name, $0.duration ?? Double($0.elements ?? ($0.width ?? 0) * ($0.height ?? 0)) / 1e6) },
+      uniquingKeysWith: { a, _ in a })
   }
 
   private func mean(_ group: [PointRecord]) -> BenchSummary.Point {
@@ -39,6 +40,7 @@ extension BenchResults {
       bits: mean(group.map(\.bits)),
       measures: Dictionary(
         uniqueKeysWithValues: measures.map { measure in (measure.name, mean(group.map { $0.measures[measure.name] ?? nil })) }))
+    point.kbps = mean(group.map(\.kbps))
     point.encodeSecondsPerMegapixel = perSize(\.encodeSeconds)
     point.decodeSecondsPerMegapixel = perSize(\.decodeSeconds)
     point.encodeCPUSecondsPerMegapixel = perSize(\.encodeCPUSeconds)
@@ -93,7 +95,7 @@ extension BenchResults {
   package func ratePoints(_ codec: String, _ measure: MeasureRecord, _ files: Set<String>) -> [RatePoint] {
     let mine = points.filter { $0.codec == codec && $0.error == nil && files.contains($0.file) }
     return Dictionary(grouping: mine, by: \.setting).values.compactMap { group in
-      let rates = group.compactMap { $0.bpp ?? $0.bits }
+      let rates = group.compactMap { $0.rate }
       let values = group.compactMap { $0.measures[measure.name].flatMap { $0 } }
       guard rates.count == files.count, values.count == files.count else { return nil }
       let point = RatePoint(rate: arithmeticMean(rates), quality: measure.scale(arithmeticMean(values)))

@@ -31,6 +31,7 @@ package enum BenchFiles {
   }
 
   package static let pictureEndings: Set = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "qoi", "ppm", "pgm", "pnm"]
+  package static let soundEndings: Set = ["wav", "flac", "mp3", "opus", "ogg", "oga", "m4a", "aac", "aiff", "aif"]
   package static let cacheEndings: Set = ["safetensors", "npy", "npz", "bin", "ggsq", "ggsn", "state"]
 
   /// Names for those paths: without folder and ending, with as much of them as makes them differ.

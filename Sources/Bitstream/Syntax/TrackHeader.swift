@@ -79,4 +79,5 @@ package enum CodecID {
   package static let overfittedImage: UInt32 = 2
   package static let kvCache: UInt32 = 3
   package static let tensor: UInt32 = 4
+  package static let transformAudio: UInt32 = 5
 }

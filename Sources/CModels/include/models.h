@@ -18,6 +18,9 @@ nc_weights nc_hyperprior_1_analysis(void);
 // Priors of codec 2's networks, models 1 to 5.
 nc_weights nc_overfit_1(void);
 
+// What codec 5 knows of coefficients, model 1.
+nc_weights nc_audio_1(void);
+
 // The digit classifier of `nccodec bench image --digits`: Training/mpq/integer.py. No codec uses it.
 nc_weights nc_digits_1(void);
 

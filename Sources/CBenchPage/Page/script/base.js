@@ -12,12 +12,14 @@ function broken(text) {
 addEventListener("error", (event) => { if (event.error) broken(event.message); });
 
 const results = JSON.parse(byId("results").textContent);
-const isKV = results.kind === "kv";
+const isKV = results.kind === "kv", isAudio = results.kind === "audio";
 const listOf = (value) => (Array.isArray(value) ? value : []);
 const mapOf = (value) => (value !== null && typeof value === "object" ? value : {});
 const has = (object, key) => Object.prototype.hasOwnProperty.call(mapOf(object), key);
 
-const words = isKV
+const words = isAudio
+  ? { file: "sound", files: "sounds", File: "Sound", Files: "Sounds", rate: "kilobits per second", rateShort: "kbps", size: "second of sound", sizeShort: "s" }
+  : isKV
   ? { file: "cache", files: "caches", File: "Cache", Files: "Caches", rate: "bits per element", rateShort: "b/element", size: "million elements", sizeShort: "M" }
   : { file: "picture", files: "pictures", File: "Picture", Files: "Pictures", rate: "bits per pixel", rateShort: "bpp", size: "megapixel", sizeShort: "MP" };
 

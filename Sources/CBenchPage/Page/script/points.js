@@ -9,7 +9,7 @@ const columns = [
   { key: "codec", title: "Codec", isText: true, value: (p) => codecs.find((c) => c.name === p.codec)?.title ?? p.codec },
   { key: "setting", title: "Setting", isText: true, value: (p) => p.setting },
   { key: "bytes", title: "Bytes", value: (p) => p.bytes, text: show.count },
-  { key: "rate", title: isKV ? "Bits per element" : "bpp", value: rateOf, text: show.rate },
+  { key: "rate", title: isAudio ? "kbps" : isKV ? "Bits per element" : "bpp", value: rateOf, text: show.rate },
   ...measures.filter((m) => !m.missing && m.key === m.base).map((m) => ({
     key: `measure ${m.key}`, title: titleOf(m), value: (p) => valueOf(p.measures, m),
     text: (v) => (v === Infinity ? "\u221e" : isNumber(v) ? digits[m.places](v) : "\u2013"),

@@ -9,7 +9,7 @@ const failedPoints = points.filter((p) => p.error);
 const missingMeasures = measures.filter((m) => m.missing && m.key === m.base);
 
 function renderFacts() {
-  byId("eyebrow").textContent = `nccodec bench ${isKV ? "kv" : "image"}`;
+  byId("eyebrow").textContent = `nccodec bench ${isAudio ? "audio" : isKV ? "kv" : "image"}`;
   const fact = (name, value, isWhole) => el("div", { class: isWhole ? "whole" : null }, el("dt", null, name), el("dd", null, value));
   const seconds = run.finished ? (Date.parse(run.finished) - Date.parse(run.started)) / 1000 : NaN;
   const amount = goodFiles.reduce((sum, f) => sum + (sizeOf(f) ?? 0), 0);
@@ -48,7 +48,9 @@ function renderFailures() {
 
 function renderMethod() {
   const text = [
-    isKV
+    isAudio
+      ? "Rates are kilobits per second of whole files, of all channels together. Quality is of the decoded sound against the original, at the original\u2019s sample rate and length."
+      : isKV
       ? "Rates are bits per element of keys and values, of whole files. SNR is of the decoded cache against the original."
       : "Rates are bits per pixel of the original picture, of whole files with their headers. Quality is of the decoded picture in 8-bit RGB against the original.",
     `Means are arithmetic, over the values of each ${words.file}, at the same point of every codec. BD-rate and BD-quality are Bjontegaard deltas with PCHIP, over the logarithm of the rate and what both curves reach; of SSIM and MS-SSIM, in dB of what is left to 1.`,

@@ -1,0 +1,53 @@
+import Bitstream
+public import Coding
+public import Media
+
+/// What an `.ncb` file says of the sound in it. Nothing is decoded; checksums are checked.
+public struct AudioFile: Sendable {
+  public let format: AudioFormat
+  /// Hz, and frames at that rate: of the sound before it was resampled to `format`'s; nil if it was not.
+  public let originalSampleRate: Int?
+  public let originalFrames: Int?
+  public let frames: Int
+  public let tags: [AudioTag]
+  /// "mdct"
+  public let codec: String
+  /// Parts that decode on their own.
+  public let parts: Int
+  public let byteCount: Int
+  /// Of the parts alone.
+  public let codedBytes: Int
+
+  /// Seconds
+  public var duration: Double { Double(frames) / Double(format.sampleRate) }
+
+  /// Whether the bytes are a file with sound: decides by its track chunks, and by nothing behind them.
+  public static func isOne(_ bytes: [UInt8]) -> Bool { isOne(MemorySource(bytes)) }
+
+  package static func isOne(_ source: some ByteSource) -> Bool {
+    guard let reader = try? ContainerReader(source, limits: AudioParts.limits, checksums: .onDemand, navigation: .index) else { return false }
+    return reader.tracks.contains { $0.modality == .audio } && !reader.tracks.contains { $0.modality == .image || $0.modality == .video }
+  }
+
+  /// Throws `CodecError` for what is no readable `.ncb` file with sound.
+  public init(reading bytes: [UInt8]) throws(CodecError) { try self.init(reading: MemorySource(bytes)) }
+
+  /// Of a file on disk, chunk by chunk.
+  package init(reading source: some ByteSource) throws(CodecError) {
+    do {
+      let parts = try AudioParts(source, checksums: .whenOpening)
+      format = parts.format
+      originalSampleRate = parts.originalRate
+      (frames, originalFrames) = (parts.frames ?? 0, parts.originalFrames)
+      tags = parts.tags
+      codec = "mdct"
+      self.parts = parts.count
+      byteCount = source.byteCount
+      codedBytes = parts.byteCount
+    } catch let error as BitstreamError {
+      throw CodecError(error)
+    } catch {
+      throw error as? CodecError ?? CodecError.damagedAudio("\(error)")
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import Bitstream
+import Coding
+public import Media
+
+/// Turns an `.ncb` file back into sound, piece by piece, in memory that does not grow with its length.
+///
+///     var decoder = try AudioDecoder { count in try file.read(upTo: count) }
+///     while let buffer = try decoder.next() { play(buffer) }
+///
+/// The same bytes give the same samples on every machine. The inverse is `AudioEncoder`.
+// bitstream-spec 11
+public struct AudioDecoder {
+  public let format: AudioFormat
+  /// Frames of the whole sound; nil of a stream, before its end.
+  public private(set) var frames: Int?
+  /// In order.
+  public let tags: [AudioTag]
+  /// Hz: of the sound before it was resampled to `format`'s rate; nil if it was not.
+  public let originalSampleRate: Int?
+  /// Frames of the sound at that rate; nil if it was not resampled, or of a stream before its end.
+  public private(set) var originalFrames: Int?
+
+  private let parts: AudioParts
+  private let decoder: GroupDecoder
+  private let synthesis: Synthesis
+  private let longest: Int
+  /// Frames before this one are not given out.
+  private var position = 0
+  /// Where the next payload shall begin; nil after a seek.
+  private var expected: Int? = 0
+  /// Where the frame that `synthesis` holds begins.
+  private var heldStart = 0
+  private var isAtEnd = false
+  private var ready: [AudioBuffer] = []
+
+  /// From a file that is read front to back, such as a pipe: `read` gives up to so many bytes, and none at the end only.
+  ///
+  /// Throws `CodecError` for files that are damaged or need what this build lacks, and what `read` throws.
+  public init(read: @escaping (Int) throws -> [UInt8]) throws {
+    try self.init(try CodecError.explaining { try AudioParts(stream: ContainerStream(limits: AudioParts.limits, read: read)) })
+  }
+
+  /// From a file in memory.
+  public init(_ bytes: [UInt8]) throws { try self.init(MemorySource(bytes)) }
+
+  /// From a file on disk, of which only what is wanted is read.
+  package init(_ source: some ByteSource) throws {
+    try self.init(try CodecError.explaining { try AudioParts(source) })
+  }
+
+  private init(_ parts: AudioParts) throws {
+    self.parts = parts
+    format = parts.format
+    tags = parts.tags
+    originalSampleRate = parts.originalRate
+    (frames, originalFrames) = (parts.frames, parts.originalFrames)
+    let geometry = AudioGeometry(sampleRate: format.sampleRate)
+    longest = geometry.longest
+    decoder = GroupDecoder(geometry, channels: format.layout.count, CoefficientPrior.shipped)
+    synthesis = Synthesis(geometry, channels: format.layout.count)
+  }
+
+  /// The next piece of the sound, at least one frame; nil at its end. Cancelling the surrounding task stops it.
+  ///
+  /// Throws `CodecError`, what `read` throws, and `CancellationError`.
+  public mutating func next() throws -> AudioBuffer? {
+    while ready.isEmpty, !isAtEnd { try decodePart() }
+    return ready.isEmpty ? nil : ready.removeFirst()
+  }
+
+  private mutating func decodePart() throws {
+    try Task.checkCancellation()
+    guard let part = try CodecError.explaining({ try parts.next() }) else {
+      guard expected == nil || expected == 0 || frames != nil else { throw CodecError.damagedAudio("the last part is missing") }
+      isAtEnd = true
+      if frames == nil { (frames, originalFrames) = (0, originalSampleRate == nil ? nil : 0) }
+      return
+    }
+    guard expected == nil || part.start == expected else {
+      throw CodecError.damagedAudio("a part begins at frame \(part.start) where \(expected!) is expected")
+    }
+    var start = part.start - longest / 2
+    let end = part.isLast ? part.start + part.samples : 1 << 62
+    try CodecError.explaining {
+      try decoder.decode(part.data, frames: part.frames) { coefficients, depths in
+        if let samples = synthesis.next(coefficients, depths) { give(samples, at: heldStart, until: end) }
+        heldStart = start
+        start += longest
+      }
+    }
+    expected = part.start + part.frames * longest
+    guard part.isLast else { return }
+    if let samples = synthesis.end() { give(samples, at: heldStart, until: end) }
+    isAtEnd = true
+    (frames, originalFrames) = (end, part.originalSamples)
+    // What follows the last part is the file's end, which a stream has yet to look at.
+    guard try CodecError.explaining({ try parts.next() }) == nil else { throw CodecError.damagedAudio("a part follows the last one") }
+  }
+
+  private mutating func give(_ samples: [[Float]], at start: Int, until end: Int) {
+    let from = max(0, position - start), to = min(longest, end - start)
+    guard from < to else { return }
+    position = start + to
+    let samples = from == 0 && to == longest ? samples : samples.map { Array($0[from..<to]) }
+    // As many channels as the format has, of one length.
+    ready.append(try! AudioBuffer(format: format, samples: samples))
+  }
+
+  /// Lets `next` go on at a frame, 0 or more; behind the sound it gives nil.
+  ///
+  /// Throws `CodecError` (invalidOption) where the file is read front to back.
+  public mutating func seek(toFrame frame: Int) throws {
+    guard frame >= 0 else { throw CodecError(.invalidOption, "frame \(frame) is before the sound") }
+    guard try CodecError.explaining({ try parts.seek(to: frame) }) else {
+      throw CodecError(.invalidOption, "a stream that is read front to back has no random access")
+    }
+    synthesis.reset()
+    ready = []
+    position = frame
+    expected = nil
+    isAtEnd = frames.map { frame >= $0 } ?? false
+  }
+}

@@ -1,0 +1,80 @@
+import Bitstream
+import Coding
+import Media
+
+/// Writes the chunks of a file with sound.
+final class AudioFileWriter {
+  private var writer: ContainerWriter<ClosureSink>?
+  private let output: Output
+  private let sampleRate: Int
+  private var payloads = 0
+
+  init(_ format: AudioFormat, _ options: AudioEncoder.Options, write: @escaping ([UInt8]) throws -> Void) throws {
+    output = Output()
+    sampleRate = format.sampleRate
+    var configuration = AudioConfiguration()
+    configuration.sampleRate = UInt32(format.sampleRate)
+    configuration.channels = UInt32(format.layout.count)
+    configuration.mask = format.layout.mask
+    configuration.originalRate = UInt32(options.originalSampleRate ?? 0)
+    let track = TrackHeader(
+      modality: .audio, codec: CodecID.transformAudio, model: 1,
+      timeBase: TimeBase(numerator: 1, denominator: UInt32(format.sampleRate)), configuration: try configuration.serialised()[...])
+    do {
+      var writer = try ContainerWriter(ClosureSink(write, output))
+      try writer.append(track)
+      for tag in options.tags { try writer.append(.text(key: tag.key, value: tag.value)) }
+      self.writer = consume writer
+    } catch {
+      throw explained(error)
+    }
+  }
+
+  /// What the file will have, without range-coded data, once `more` groups are appended, and its end.
+  func byteCount(with more: Int) -> Int {
+    // Type, length, flags, start of up to 5 bytes, header of 2, CRC; the index has some 7 bytes for each.
+    output.byteCount + more * 14 + (payloads + more) * 7 + 30
+  }
+
+  func append(_ header: AudioPayloadHeader, _ bytes: [UInt8], start: Int) throws {
+    payloads += 1
+    let payload = Payload(start: UInt64(start), data: (try header.serialised() + bytes)[...])
+    do { try writer!.append(payload) } catch { throw explained(error) }
+  }
+
+  func finish(frames: Int) throws -> EncodedAudio {
+    let bytes: Int
+    do { bytes = try writer.take()!.finish(hasIndex: true).byteCount } catch { throw explained(error) }
+    return EncodedAudio(
+      byteCount: bytes, frames: frames, kbps: frames == 0 ? 0 : Double(bytes) * 8 * Double(sampleRate) / Double(frames) / 1000)
+  }
+
+  private func explained(_ error: BitstreamError) -> any Error {
+    output.error ?? CodecError(error.code == .inputOutput ? .inputOutput : .invalidOption, error.description)
+  }
+}
+
+/// What a closure got, and threw.
+private final class Output {
+  var byteCount = 0
+  var error: (any Error)?
+}
+
+/// Hands bytes to a closure.
+private struct ClosureSink: ByteSink {
+  private let handle: ([UInt8]) throws -> Void
+  private let output: Output
+  var byteCount: Int { output.byteCount }
+
+  init(_ handle: @escaping ([UInt8]) throws -> Void, _ output: Output) { (self.handle, self.output) = (handle, output) }
+
+  mutating func write(_ bytes: ArraySlice<UInt8>) throws(BitstreamError) {
+    do {
+      try handle(Array(bytes))
+    } catch {
+      output.error = error
+      throw BitstreamError(.inputOutput, at: byteCount, in: "", "\(error)")
+    }
+    output.byteCount += bytes.count
+  }
+}

@@ -1,0 +1,101 @@
+import MediaIO
+import NeuralCodecs
+
+extension EncodeCommand {
+  /// What the input is: by `--codec`, or else by what it begins with. `head` are its first bytes.
+  enum InputKind {
+    case picture
+    case cache
+    case sound
+  }
+
+  func kind(_ head: [UInt8]) -> InputKind {
+    if let codec { return codec.kind }
+    if KVCacheReader.recognises(head) { return .cache }
+    // A device or a pipe with a name shows nothing before it is read; pictures are what it was taken for always.
+    return head.isEmpty || ImageFormat(sniffing: head) != nil || ImageFile.isOne(head) ? .picture : .sound
+  }
+
+  /// Options that were given and that sound has no use for.
+  private var foreignToSound: String? {
+    [
+      ("bpp", bpp != nil), ("psnr", psnr != nil), ("lambda", lambda != nil), ("decoder-cost", decoderCost != nil),
+      ("keep-best", keepBest), ("effort", effort > 1),
+    ].first { $0.1 }?.0 ?? kv.given.first
+  }
+
+  /// `file` is open for the output; `head` was taken from standard input, where that is the input.
+  func runAudio(_ head: [UInt8], _ progress: ProgressLine, into file: consuming AtomicFile) throws {
+    let source = Console.name(input, input: true), target = Console.name(output, input: false)
+    let reader = try openSound(head, source)
+    if let option = foreignToSound { throw Failure("\(source): is sound, and --\(option) is not for that. Leave the option out.") }
+    var options = AudioEncoder.Options()
+    options.rate = audio.kbps.map { .kbps($0) } ?? .quality(Double(quality ?? 50))
+    options.target = audio.target?.target ?? .perceptual
+    options.tags = reader.tags
+    options.progress = progress.handler
+    let (format, highest) = (reader.format, AudioEncoder.maximumSampleRate)
+    let resampler = try Failure.about(source) { try format.sampleRate > highest ? AudioResampler(format, to: highest) : nil }
+    if resampler != nil { options.originalSampleRate = format.sampleRate }
+    options.expectedFrames = reader.expectedFrames.map { AudioResampler.frames($0, from: format.sampleRate, to: resampler?.format.sampleRate ?? format.sampleRate) }
+    let sink = OutputSink(file)
+    let encoded: EncodedAudio
+    do {
+      var encoder = try AudioEncoder(format: resampler?.format ?? format, options: options) { bytes in try sink.write(bytes[...]) }
+      while let buffer = try reader.next() { try encoder.append(resampler?.convert(buffer) ?? buffer) }
+      if let resampler { try encoder.append(resampler.finish()) }
+      encoded = try encoder.finish(originalFrames: resampler == nil ? nil : reader.frames)
+    } catch {
+      throw sink.failure.map { Failure($0, at: target) } ?? Failure(error, at: source)
+    }
+    do { try sink.commit() } catch { throw Failure(error, at: target) }
+    progress.end()
+    report(encoded, of: reader, options, source)
+  }
+
+  private func openSound(_ head: [UInt8], _ source: String) throws(Failure) -> AudioReader {
+    if ImageFile.isOne(head) { throw Failure("\(source): is an .ncb file already. To get its sound, use 'nccodec decode'.") }
+    do {
+      return try AudioReader(input, after: input == "-" ? head : [])
+    } catch let error as MediaIOError where error.code == .unknownFormat && codec == nil {
+      throw Failure(
+        "\(source): neither a picture in a known format (\(ImageFormat.names) are read), nor sound that libav knows, nor a KV cache. "
+          + "Convert it to one of them first.")
+    } catch let error as MediaIOError where error.code == .empty && error.reason == "no bytes" {
+      throw Failure("\(source): no bytes. Get the file again from where it came from.")
+    } catch {
+      throw Failure(error, at: source)
+    }
+  }
+
+  private func report(_ encoded: EncodedAudio, of reader: AudioReader, _ options: AudioEncoder.Options, _ source: String) {
+    let stream = Console.reportStream(besideOutput: output)
+    let target = audio.target ?? .perceptual
+    if json {
+      var members: [(String, JSON)] = [
+        ("input", .text(input)), ("output", .text(output)), ("container", .text(reader.container)),
+        ("inputCodec", .text(reader.codec)), ("sampleRate", .integer(reader.format.sampleRate)),
+        ("codedSampleRate", .integer(min(reader.format.sampleRate, AudioEncoder.maximumSampleRate))),
+        ("channels", .integer(reader.format.layout.count)), ("channelMask", .integer(Int(truncatingIfNeeded: reader.format.layout.mask))),
+        ("samples", .integer(reader.frames)), ("seconds", .number(Double(reader.frames) / Double(reader.format.sampleRate))),
+        ("codec", .text(options.codec.rawValue)), ("target", .text(target.rawValue)), ("bytes", .integer(encoded.byteCount)),
+        ("kbps", .number(encoded.kbps)),
+      ]
+      switch options.rate {
+      case .kbps(let kbps): members.append(("asked", .object([("kbps", .number(kbps))])))
+      case .quality(let quality): members.append(("quality", .number(quality)))
+      }
+      members.append(("notices", .list(reader.notices.map(JSON.text))))
+      Console.print(JSON.object(members).serialised, to: stream)
+    } else if !quiet {
+      for notice in reader.notices { Console.notice("\(source): \(notice)") }
+      var line = "\(source): \(reader.format.summary(frames: reader.frames)), \(encoded.byteCount) bytes, \(fixed(encoded.kbps, 2)) kbps"
+      switch options.rate {
+      case .kbps(let kbps): if fixed(kbps, 2) != fixed(encoded.kbps, 2) { line += " (of \(fixed(kbps, 2)) asked for)" }
+      case .quality(let quality): line += ", quality \(Int(quality))"
+      }
+      if target == .mse { line += ", for the least squared error" }
+      Console.print(Console.oneLine(line), to: stream)
+    }
+  }
+}

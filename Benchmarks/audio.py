@@ -81,6 +81,11 @@ class Remembering:
         def __init__(self, count):
             self.bytes = count
 
+    def known(self):
+        """Sizes by arguments, of earlier runs."""
+        start = f"{self.cache.version} size {self.digest} {self.peer.name} "
+        return {tuple(k[len(start):].split()): size for k, size in self.cache.known.items() if k.startswith(start)}
+
     def encode(self, wav, folder, arguments):
         key = f"size {self.digest} {self.peer.name} {' '.join(arguments)}"
         return self.Size(self.cache.value(key, lambda: self.peer.encode(wav, folder, arguments).bytes))

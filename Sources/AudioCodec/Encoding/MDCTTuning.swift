@@ -8,9 +8,9 @@ struct MDCTTuning {
   init(_ options: AudioEncoder.Options) {
     let isPerceptual = options.target == .perceptual
     self.init(isPerceptual: isPerceptual)
-    // Quality 50 is about 48 kbps of mono sound at 24 kHz.
+    // Quality 50 is about 45 kbps of mono sound at 24 kHz.
     if case .quality(let quality) = options.rate {
-      stepIndex = Int((isPerceptual ? 3030 - 9 * quality : 2600 - 10 * quality).rounded())
+      stepIndex = Int((isPerceptual ? 2930 - 9 * quality : 2600 - 10 * quality).rounded())
     }
   }
 
@@ -18,8 +18,8 @@ struct MDCTTuning {
     analysis.bias = 0.005
     group.lambda = isPerceptual ? 0.08 : 0.1
     guard isPerceptual else { return }
-    analysis.bandExponent = 0.7
-    analysis.levelExponent = 0.4
+    analysis.bandExponent = 0.6
+    analysis.levelExponent = 0.2
     group.hasNoise = true
     group.noiseReduction = 2
     group.holes = 4

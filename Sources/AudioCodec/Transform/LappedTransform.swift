@@ -84,7 +84,7 @@ package enum Trigonometry {
 // bitstream-spec 11.6
 private final class DCT4: Sendable {
   private let half: Int
-  /// exp(-i pi (4 n + 1) / (4 size)), scaled by (2 / size)^(1/4) so that both turns make the whole scale.
+  /// exp(-i pi (8 n + 1) / (8 size)), scaled by (2 / size)^(1/4) so that both turns make the whole scale.
   private let turns: [(re: Float, im: Float)]
   /// For stages of 2, 4, ... points, one behind the other.
   private let rootsRe, rootsIm: [Float]
@@ -95,7 +95,7 @@ private final class DCT4: Sendable {
     self.half = half
     let scale = (2.0 / Double(size)).squareRoot().squareRoot()
     turns = (0..<half).map { n in
-      let x = Double(4 * n + 1) / Double(4 * size)
+      let x = Double(8 * n + 1) / Double(8 * size)
       return (Float(scale * Trigonometry.sine(0.5 - x)), Float(-scale * Trigonometry.sine(x)))
     }
     var re: [Float] = [], im: [Float] = []

@@ -260,7 +260,7 @@ def verdicts(rows, ours, kinds=(("target", TARGETS), ("goal", GOALS))):
                 missed += len(below) if kind == "target" else 0
                 worst = min(differences)
                 print(f"{kind}: {ours} against {peer} at {target:g} kbps, {TITLES[name]}: mean {mean(d for d, _ in differences):+.3f}, "
-                      f"below on {len(below)} of {len(differences)} clips, worst {worst[0]:+.3f} ({worst[1]})")
+                      f"below by more than {EQUAL.get(name, 0)} on {len(below)} of {len(differences)} clips, worst {worst[0]:+.3f} ({worst[1]})")
     return missed
 
 

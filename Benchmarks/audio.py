@@ -81,6 +81,11 @@ class Remembering:
         def __init__(self, count):
             self.bytes = count
 
+    def known(self):
+        """Sizes by arguments, of earlier runs."""
+        start = f"{self.cache.version} size {self.digest} {self.peer.name} "
+        return {tuple(k[len(start):].split()): size for k, size in self.cache.known.items() if k.startswith(start)}
+
     def encode(self, wav, folder, arguments):
         key = f"size {self.digest} {self.peer.name} {' '.join(arguments)}"
         return self.Size(self.cache.value(key, lambda: self.peer.encode(wav, folder, arguments).bytes))
@@ -255,7 +260,7 @@ def verdicts(rows, ours, kinds=(("target", TARGETS), ("goal", GOALS))):
                 missed += len(below) if kind == "target" else 0
                 worst = min(differences)
                 print(f"{kind}: {ours} against {peer} at {target:g} kbps, {TITLES[name]}: mean {mean(d for d, _ in differences):+.3f}, "
-                      f"below on {len(below)} of {len(differences)} clips, worst {worst[0]:+.3f} ({worst[1]})")
+                      f"below by more than {EQUAL.get(name, 0)} on {len(below)} of {len(differences)} clips, worst {worst[0]:+.3f} ({worst[1]})")
     return missed
 
 

@@ -158,7 +158,10 @@ def matching(peer, wav, folder, wanted, seconds, within=0.01):
     """Arguments with which the peer's file comes nearest to `wanted` bytes, and whether to interpolate: of one that is within 1 % (and
     of those beside it which are, too), False; or else of the largest smaller file and the smallest larger one, True; of one alone
     where the peer goes no lower or no higher."""
-    sizes = {}
+    sizes = peer.known() if hasattr(peer, "known") else {}
+    near = [s for s in sizes if abs(sizes[s] - wanted) <= within / 2 * wanted]
+    if near:
+        return sorted(near, key=lambda s: abs(sizes[s] - wanted))[:1 + len(peer.beside)], False
     for arguments in peer.controls:
         low, high = (rate * 1000.0 for rate in peer.rates)
         rate = min(high, max(low, wanted * 8 / seconds))

@@ -17,7 +17,7 @@ public struct EncodedAudio: Sendable, Equatable {
 ///     let encoded = try encoder.finish()
 ///
 /// Bytes come a group of about one second at a time. With a quality, sound waits for at most a group and three transform frames (85 ms each
-/// at 24 and 48 kHz); with a rate, for up to 30 seconds, whose steps are chosen together. The decoder gives out a group as soon as it
+/// at 24 and 48 kHz); with a rate, for about 30 seconds, whose steps are chosen together. The decoder gives out a group as soon as it
 /// has it, but for the last 1.5 frames, which need the next one.
 ///
 /// The inverse is `AudioDecoder`.

@@ -35,6 +35,8 @@ final class GroupEncoder {
   var options: Options
   /// False in training, where what was learned in a group is kept for the next one.
   var startsAfresh = true
+  /// For training.
+  var notes: TrainingNotes?
 
   init(_ geometry: AudioGeometry, channels: Int, _ model: CoefficientModel, options: Options) {
     self.geometry = geometry
@@ -61,7 +63,7 @@ final class GroupEncoder {
 
   /// The range-coded bytes of the group.
   func encode(_ frames: ArraySlice<AnalysedFrame>, stepIndex: Int) -> [UInt8] {
-    let writer = GroupWriter(model, lambda: options.lambda, isFresh: startsAfresh)
+    let writer = GroupWriter(model, lambda: options.lambda, isFresh: startsAfresh, notes: notes)
     for context in contexts { context.reset() }
     var header = GroupHeader(
       stepIndex: stepIndex, hasOffsets: frames.contains { !$0.offsets.isEmpty }, hasNoise: options.hasNoise,

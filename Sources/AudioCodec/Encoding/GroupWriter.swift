@@ -9,14 +9,12 @@ final class GroupWriter: GroupBits {
   /// Squared steps that a bit is worth.
   let lambda: Float
 
-  /// For training: sums of shrinkage in steps, and how many, by [energy][1, 2, more]; then of squares where magnitudes
-  /// are 0, by energy.
-  nonisolated(unsafe) static var centroids: [(sum: Double, count: Double)]?
-  nonisolated(unsafe) static var observer: ((Int, BlockNeighbours, Int) -> Void)?
+  private let notes: TrainingNotes?
 
-  init(_ model: CoefficientModel, lambda: Float, isFresh: Bool = true) {
+  init(_ model: CoefficientModel, lambda: Float, isFresh: Bool = true, notes: TrainingNotes? = nil) {
     self.model = model
     self.lambda = lambda
+    self.notes = notes
     if isFresh { model.reset() }
   }
 
@@ -64,19 +62,14 @@ final class GroupWriter: GroupBits {
         }
         write(magnitude)
         neighbours.current[k] = Int32(min(magnitude, 255)) << 4
-        if let observer = Self.observer { observer(k, neighbours, magnitude) }
+        notes?.observe?(k, neighbours, magnitude)
         guard magnitude > 0 else {
           levels[k] = 0
-          if Self.centroids != nil {
-            Self.centroids![3 * CoefficientModel.energies + model.energy].sum += Double(x * x)
-            Self.centroids![3 * CoefficientModel.energies + model.energy].count += 1
-          }
+          notes?.add(x * x, at: 3 * CoefficientModel.energies + model.energy)
           continue
         }
-        if Self.centroids != nil, magnitude < CoefficientModel.unary {
-          let i = 3 * model.energy + min(magnitude, 3) - 1
-          Self.centroids![i].sum += Double(Float(magnitude) - x)
-          Self.centroids![i].count += 1
+        if magnitude < CoefficientModel.unary {
+          notes?.add(Float(magnitude) - x, at: 3 * model.energy + min(magnitude, 3) - 1)
         }
         let value = Int32(magnitude) << 8 &- shrinkage[3 * model.energy + min(magnitude, 3) - 1]
         let isNegative = coefficients[k] < 0
@@ -106,5 +99,19 @@ final class GroupWriter: GroupBits {
     var other = RangeEncoder()
     swap(&other, &encoder)
     return other.finish()
+  }
+}
+
+/// What training looks at while groups are written.
+final class TrainingNotes {
+  /// Of what magnitudes are above their coefficients, in steps, by [energy][1, 2, more]; then of squares where magnitudes are 0, by energy.
+  private(set) var sums = [(sum: Double, count: Double)](repeating: (0, 0), count: 4 * CoefficientModel.energies)
+  let observe: ((Int, BlockNeighbours, Int) -> Void)?
+
+  init(observe: ((Int, BlockNeighbours, Int) -> Void)?) { self.observe = observe }
+
+  func add(_ value: Float, at index: Int) {
+    sums[index].sum += Double(value)
+    sums[index].count += 1
   }
 }

@@ -41,39 +41,37 @@ package final class PriorTraining {
     let order = (0..<repeats).flatMap { _ in clips.indices.map { ($0, uniform()) }.sorted { $0.1 < $1.1 }.map(\.0) }
     let model = CoefficientModel(prior)
     model.mixRate = mixRate
-    GroupWriter.observer = observer
-    GroupWriter.centroids = [(sum: Double, count: Double)](repeating: (0, 0), count: 4 * CoefficientModel.energies)
+    let notes = TrainingNotes(observe: observer)
     var bytes = 0, seconds = 0.0
     for i in order {
       let clip = clips[i]
       // Bits a second and channel, evenly in the logarithm.
       let kbps = exp(log(10) + uniform() * log(12)) * min(1, Double(clip.sampleRate) / 24_000)
       let isPerceptual = uniform() < 0.6
-      bytes += encode(clip, kbps: kbps, isPerceptual: isPerceptual, model)
+      bytes += encode(clip, kbps: kbps, isPerceptual: isPerceptual, model, notes)
       seconds += Double(clip.samples[0].count) / Double(clip.sampleRate)
     }
-    GroupWriter.observer = nil
     for i in prior.shrinkage.indices {
-      let (sum, count) = GroupWriter.centroids![i]
+      let (sum, count) = notes.sums[i]
       prior.shrinkage[i] = Int32((256 * sum / (count + 20)).rounded())
     }
     for i in prior.zeros.indices {
-      let (sum, count) = GroupWriter.centroids![prior.shrinkage.count + i]
+      let (sum, count) = notes.sums[prior.shrinkage.count + i]
       prior.zeros[i] = Int32((256 * ((sum + 1) / (count + 20)).squareRoot()).rounded())
     }
-    GroupWriter.centroids = nil
     prior.slots = (0..<prior.slots.count).map { model.slots[$0] }
     prior.weights = (0..<prior.weights.count).map { model.weights[$0] }
     report("pass: \(bytes) bytes of \(Int(seconds)) seconds")
   }
 
-  private func encode(_ clip: Clip, kbps: Double, isPerceptual: Bool, _ model: CoefficientModel) -> Int {
+  private func encode(_ clip: Clip, kbps: Double, isPerceptual: Bool, _ model: CoefficientModel, _ notes: TrainingNotes) -> Int {
     guard let layout = clip.samples.count == 2 ? 2 : clip.samples.count == 1 ? 1 : nil else { return 0 }
     let geometry = AudioGeometry(sampleRate: clip.sampleRate)
     let tuning = MDCTTuning(isPerceptual: isPerceptual)
     let analysis = Analysis(geometry, channels: layout, options: tuning.analysis)
     let encoder = GroupEncoder(geometry, channels: layout, model, options: tuning.group)
     encoder.startsAfresh = false
+    encoder.notes = notes
     let longest = geometry.longest
     let count = clip.samples[0].count / longest - 2
     guard count > 2 else { return 0 }

@@ -77,13 +77,10 @@ struct BenchAudioCommand: ParsableCommand {
     Interrupt.letFirstPass()
     var options = AudioBench.Options()
     options.kbps = try rates()
-    options.repetitions = bench.repeat
-    options.workers = bench.workers ?? BenchRun.cores
-    options.isStopped = { Interrupt.hasHappened }
-    options.progress = { progress.update("\($0.done)/\($0.total) points", $0.fraction) }
+    options.course = bench.course(progress)
     let paths = try Failure.about("bench") { try BenchFiles.list(self.paths, endings: BenchFiles.soundEndings) }
     let measuring = AudioBench(codecs: codecs, measures: try wantedMeasures(), options: options)
-    let run = BenchRun(started: BenchRun.now, command: BenchReport.commandLine, nccodec: version, workers: options.workers)
+    let run = BenchRun(started: BenchRun.now, command: BenchReport.commandLine, nccodec: version, workers: options.course.workers)
     var results = try measuring.prepare(paths, run: run, previous: try report.previous())
     results = try Failure.about(bench.out ?? "bench") { try measuring.run(results, save: report.save) }
     progress.end()

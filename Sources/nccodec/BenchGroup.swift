@@ -57,6 +57,15 @@ struct BenchOptions: ParsableArguments {
     if toleranceRate.value == nil { throw ValidationError("--tolerance-rate needs a number.") }
   }
 
+  func course(_ progress: ProgressLine) -> BenchCourse {
+    var course = BenchCourse()
+    course.repetitions = `repeat`
+    course.workers = workers ?? BenchRun.cores
+    course.isStopped = { Interrupt.hasHappened }
+    course.progress = { progress.update("\($0.done)/\($0.total) points", $0.fraction) }
+    return course
+  }
+
   /// Codecs from a list with commas, each once.
   static func names(_ list: String) throws -> [String] {
     var result: [String] = []

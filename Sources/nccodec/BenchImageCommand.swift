@@ -85,16 +85,13 @@ struct BenchImageCommand: ParsableCommand {
     Interrupt.letFirstPass()
     var options = ImageBench.Options()
     options.points = bench.points
-    options.repetitions = bench.repeat
-    options.workers = bench.workers ?? BenchRun.cores
+    options.course = bench.course(progress)
     options.pictures = bench.out == nil ? 0 : pictures
     options.isolated = isolate ? ["bench", "probe", "--effort", "\(effort)"] : nil
-    options.isStopped = { Interrupt.hasHappened }
-    options.progress = { progress.update("\($0.done)/\($0.total) points", $0.fraction) }
     let (paths, measures) = try pathsAndMeasures()
     let references = try reference.flatMap { text in try Failure.about(text) { try PublishedCurves.read(text) } }
     let measuring = ImageBench(codecs: codecs, measures: measures, options: options)
-    let run = BenchRun(started: BenchRun.now, command: BenchReport.commandLine, nccodec: version, workers: options.workers)
+    let run = BenchRun(started: BenchRun.now, command: BenchReport.commandLine, nccodec: version, workers: options.course.workers)
     var results = try measuring.prepare(paths, run: run, previous: try report.previous())
     if !references.isEmpty { results.references = references }
     results = try Failure.about(bench.out ?? "bench") { try measuring.run(results, folder: bench.out, save: report.save) }

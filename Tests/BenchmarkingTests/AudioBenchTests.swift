@@ -65,7 +65,7 @@ struct AudioBenchTests {
 
   static func run(_ paths: [String], _ codecs: [any AudioBenchCodec], kbps: [Double] = [4, 6], previous: BenchResults? = nil) throws -> BenchResults {
     var options = AudioBench.Options()
-    (options.kbps, options.workers) = (kbps, 2)
+    (options.kbps, options.course.workers) = (kbps, 2)
     let bench = AudioBench(codecs: codecs, measures: AudioMeasures.computed, options: options)
     let run = BenchRun(started: BenchRun.now, command: "test", nccodec: "test", workers: 2)
     return try bench.run(try bench.prepare(paths, run: run, previous: previous)) { _ in }

@@ -69,7 +69,7 @@ func bench(
   isStopped: @escaping @Sendable () -> Bool = { false }, save: @escaping (BenchResults) throws -> Void = { _ in }
 ) throws -> BenchResults {
   var options = ImageBench.Options()
-  (options.points, options.workers, options.isStopped) = (points, 2, isStopped)
+  (options.points, options.course.workers, options.course.isStopped) = (points, 2, isStopped)
   let bench = ImageBench(codecs: codecs, measures: ImageMeasures.all.filter { ["psnr", "msssim"].contains($0.record.name) }, options: options)
   let run = BenchRun(started: BenchRun.now, command: "test", nccodec: "test", workers: 2)
   return try bench.run(try bench.prepare(paths, run: run, previous: previous), folder: nil, save: save)

@@ -118,7 +118,7 @@ struct KVBenchTests {
     let path = folder.path + "/cache.safetensors"
     try KVCacheWriter.write(Self.cache(), to: path)
     var options = KVBench.Options()
-    (options.points, options.workers) = (3, 2)
+    (options.points, options.course.workers) = (3, 2)
     let codecs = try ["kv1", "lossless", "cachegen", "q8_0", "q4_0", "kv9"].map { try KVBenchCodecs.named($0, profile: nil, version: "1") }
     let bench = KVBench(codecs: codecs, options: options)
     let run = BenchRun(started: BenchRun.now, command: "test", nccodec: "test", workers: 2)

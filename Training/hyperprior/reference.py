@@ -7,12 +7,16 @@ two on the conformance streams.
 """
 
 import argparse
+import pathlib
+import sys
 import zlib
 
 import numpy as np
 import torch
 
-import integer
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
+import integer  # noqa: E402
+from weights import read  # noqa: E402
 
 M62 = 62
 
@@ -286,8 +290,6 @@ def main():
     ap.add_argument("files", nargs="+")
     ap.add_argument("--weights", default="../../Sources/CModels/Weights/hyperprior-1.ncw")
     args = ap.parse_args()
-    from export import read  # which needs this module for its tables
-
     model = read(args.weights)
     for name in args.files:
         samples, alpha = decode(open(name, "rb").read(), model)

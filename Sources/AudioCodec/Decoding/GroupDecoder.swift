@@ -1,49 +1,29 @@
 /// Decodes the frames of a group: coefficients by [channel], each frame's blocks one behind the other.
 // bitstream-spec 11.5
 final class GroupDecoder {
-  private let geometry: AudioGeometry
-  private let map: BandMap
-  private let channels: Int
-  private let model: CoefficientModel
-  private let weights: EnergyWeights
-  private let tables: GeometryTables
-  private let contexts: [ChannelContext]
-  private let zeros: UnsafeMutablePointer<Int32>
-  private let levels: UnsafeMutablePointer<Int32>
+  private let state: GroupState
+  /// As `GroupState.levels`.
   private let energies: UnsafeMutablePointer<UInt8>
 
+  private var geometry: AudioGeometry { state.geometry }
+  private var map: BandMap { state.map }
+
   init(_ geometry: AudioGeometry, channels: Int, _ prior: CoefficientPrior) {
-    self.geometry = geometry
-    self.channels = channels
-    map = BandMap(geometry)
-    model = CoefficientModel(prior)
-    weights = EnergyWeights(prior)
-    tables = GeometryTables(geometry)
-    contexts = (0..<channels).map { _ in ChannelContext(longest: geometry.longest) }
-    zeros = .allocate(capacity: geometry.longest + 2 * BlockNeighbours.guardCount)
-    zeros.initialize(repeating: 0, count: geometry.longest + 2 * BlockNeighbours.guardCount)
-    levels = .allocate(capacity: 2 * geometry.longest)
-    levels.initialize(repeating: 0, count: 2 * geometry.longest)
+    state = GroupState(geometry, channels: channels, CoefficientModel(prior))
     energies = .allocate(capacity: 2 * geometry.longest)
     energies.initialize(repeating: 0, count: 2 * geometry.longest)
   }
 
-  deinit {
-    zeros.deallocate()
-    levels.deallocate()
-    energies.deallocate()
-  }
+  deinit { energies.deallocate() }
 
   /// `done` gets each frame's coefficients, [channel][coefficient], and the depths of each pair's blocks. Throws `GroupError` or
   /// `EntropyError`.
   func decode(_ payload: [UInt8], frames: Int, done: ([[Float]], [[Int]]) throws -> Void) throws {
-    let reader = GroupReader(payload, model)
-    for context in contexts { context.reset() }
+    let reader = GroupReader(payload, state.model)
+    state.beginGroup()
     var header = GroupHeader()
     try header.visit(reader)
-    var memories = (0..<(channels + 1) / 2).map {
-      FrameMemory(channels: min(2, channels - 2 * $0), bands: geometry.bandCount)
-    }
+    var memories = state.memories()
     var noise = NoiseSource()
     for _ in 0..<frames {
       var coefficients: [[Float]] = []
@@ -60,7 +40,7 @@ final class GroupDecoder {
     _ pair: Int, _ header: GroupHeader, _ memory: inout FrameMemory, _ reader: GroupReader, _ noise: inout NoiseSource,
     into coefficients: inout [[Float]]
   ) throws -> [Int] {
-    let count = min(2, channels - 2 * pair)
+    let count = state.width(ofPair: pair)
     let bands = geometry.bandCount
     var shape = FrameShape()
     try memory.visit(&shape, reader)
@@ -71,29 +51,27 @@ final class GroupDecoder {
       let size = geometry.longest >> depth
       let coded = size * shape.bandwidth / 64
       for c in 0..<count {
-        let context = contexts[2 * pair + c]
-        let neighbours = context.begin(
-          depth: depth, weights, tables, other: c == 1 ? contexts[2 * pair] : nil, zeros: zeros + BlockNeighbours.guardCount)
-        let target = levels + c * geometry.longest + first
+        let neighbours = state.beginBlock(depth: depth, pair: pair, channel: c)
+        let target = state.levels + c * geometry.longest + first
         let energies = energies + c * geometry.longest + first
         try reader.read(coded, neighbours, into: target, energies: energies)
         for k in coded..<size { (target[k], energies[k]) = (0, 0) }
       }
-      for c in 0..<count { contexts[2 * pair + c].end() }
+      state.endBlock(pair: pair)
       first += size
     }
-    let holes = Steps.holes(model.prior, header.holes)
+    let holes = Steps.holes(state.model.prior, header.holes)
     var restored: [[Float]] = []
     for c in 0..<count {
       let steps = offsets[c].map { Steps.step(header.stepIndex, offset: $0) }
       var fill = [Int](repeating: 0, count: bands)
       if header.hasNoise {
-        let isEmpty = Restoring.emptyBands(UnsafePointer(levels + c * geometry.longest), shape.depths, geometry, map)
+        let isEmpty = state.emptyBands(channel: c, shape.depths)
         try memory.visitNoise(&fill, isEmpty, channel: c, reader)
       }
       restored.append(
         Restoring.coefficients(
-          UnsafePointer(levels + c * geometry.longest), UnsafePointer(energies + c * geometry.longest), shape.depths, steps, fill, holes,
+          UnsafePointer(state.levels + c * geometry.longest), UnsafePointer(energies + c * geometry.longest), shape.depths, steps, fill, holes,
           geometry, map, &noise))
     }
     if count == 2 { Restoring.turnBack(&restored, shape, geometry, map) }

@@ -22,55 +22,35 @@ final class GroupEncoder {
     var noiseReduction: Float = 0
   }
 
-  let geometry: AudioGeometry
-  let map: BandMap
-  private let channels: Int
-  let model: CoefficientModel
-  private let weights: EnergyWeights
-  private let tables: GeometryTables
-  private let contexts: [ChannelContext]
-  private let zeros: UnsafeMutablePointer<Int32>
-  private let levels: UnsafeMutablePointer<Int32>
-  private let inverses: UnsafeMutablePointer<Float>
+  private let state: GroupState
+  /// 1 / step of the coefficients of a block.
+  private var inverses: [Float]
   var options: Options
   /// False in training, where what was learned in a group is kept for the next one.
   var startsAfresh = true
   /// For training.
   var notes: TrainingNotes?
 
-  init(_ geometry: AudioGeometry, channels: Int, _ model: CoefficientModel, options: Options) {
-    self.geometry = geometry
-    self.channels = channels
-    self.options = options
-    map = BandMap(geometry)
-    self.model = model
-    weights = EnergyWeights(model.prior)
-    tables = GeometryTables(geometry)
-    contexts = (0..<channels).map { _ in ChannelContext(longest: geometry.longest) }
-    zeros = .allocate(capacity: geometry.longest + 2 * BlockNeighbours.guardCount)
-    zeros.initialize(repeating: 0, count: geometry.longest + 2 * BlockNeighbours.guardCount)
-    levels = .allocate(capacity: 2 * geometry.longest)
-    levels.initialize(repeating: 0, count: 2 * geometry.longest)
-    inverses = .allocate(capacity: 2 * geometry.longest)
-    inverses.initialize(repeating: 0, count: 2 * geometry.longest)
-  }
+  var geometry: AudioGeometry { state.geometry }
+  var map: BandMap { state.map }
+  var model: CoefficientModel { state.model }
 
-  deinit {
-    zeros.deallocate()
-    levels.deallocate()
-    inverses.deallocate()
+  init(_ geometry: AudioGeometry, channels: Int, _ model: CoefficientModel, options: Options) {
+    self.options = options
+    state = GroupState(geometry, channels: channels, model)
+    inverses = [Float](repeating: 0, count: geometry.longest)
   }
 
   /// The range-coded bytes of the group.
   func encode(_ frames: ArraySlice<AnalysedFrame>, stepIndex: Int) -> [UInt8] {
     let writer = GroupWriter(model, lambda: options.lambda, isFresh: startsAfresh, notes: notes)
-    for context in contexts { context.reset() }
+    state.beginGroup()
     var header = GroupHeader(
       stepIndex: stepIndex, hasOffsets: frames.contains { !$0.offsets.isEmpty }, hasNoise: options.hasNoise,
       holes: options.holes)
     // Writing throws nothing.
     try! header.visit(writer)
-    var memories = self.memories
+    var memories = state.memories()
     let bandwidths = memories.indices.map { bandwidth(frames, pair: $0, stepIndex) }
     for frame in frames {
       for pair in memories.indices {
@@ -78,11 +58,6 @@ final class GroupEncoder {
       }
     }
     return writer.finish()
-  }
-
-  /// As they are at the start of a group.
-  private lazy var memories = (0..<(channels + 1) / 2).map {
-    FrameMemory(channels: min(2, channels - 2 * $0), bands: geometry.bandCount)
   }
 
   /// The least step index with which no magnitude is too large.
@@ -115,7 +90,7 @@ final class GroupEncoder {
     var highest = 0
     let unit = geometry.bandwidthUnit
     for frame in frames {
-      for c in 2 * pair..<min(2 * pair + 2, channels) {
+      for c in 2 * pair..<2 * pair + state.width(ofPair: pair) {
         let steps = steps(frame, c, stepIndex)
         var first = 0
         for depth in frame.shapes[pair].depths {
@@ -139,7 +114,7 @@ final class GroupEncoder {
   private func write(
     _ frame: AnalysedFrame, _ pair: Int, _ header: GroupHeader, _ bandwidth: Int, _ memory: inout FrameMemory, _ writer: GroupWriter
   ) {
-    let count = min(2, channels - 2 * pair)
+    let count = state.width(ofPair: pair)
     var shape = frame.shapes[pair]
     shape.bandwidth = bandwidth
     try! memory.visit(&shape, writer)
@@ -156,23 +131,25 @@ final class GroupEncoder {
       let size = longest >> depth
       let coded = size * shape.bandwidth / 64
       for c in 0..<count {
-        let context = contexts[2 * pair + c]
-        let neighbours = context.begin(
-          depth: depth, weights, tables, other: c == 1 ? contexts[2 * pair] : nil, zeros: zeros + BlockNeighbours.guardCount)
+        let neighbours = state.beginBlock(depth: depth, pair: pair, channel: c)
         let bands = map.bands[depth]
-        for k in 0..<coded { inverses[k] = 1 / steps[c][Int(bands[k])] }
-        let target = levels + c * longest + first
-        frame.coefficients[2 * pair + c].withUnsafeBufferPointer {
-          writer.write($0.baseAddress! + first, coded, inverse: inverses, neighbours, levels: target)
+        inverses.withUnsafeMutableBufferPointer { inverses in
+          for k in 0..<coded { inverses[k] = 1 / steps[c][Int(bands[k])] }
+        }
+        let target = state.levels + c * longest + first
+        frame.coefficients[2 * pair + c].withUnsafeBufferPointer { values in
+          inverses.withUnsafeBufferPointer {
+            writer.write(values.baseAddress! + first, coded, inverse: $0.baseAddress!, neighbours, levels: target)
+          }
         }
         for k in coded..<size { target[k] = 0 }
       }
-      for c in 0..<count { contexts[2 * pair + c].end() }
+      state.endBlock(pair: pair)
       first += size
     }
     guard header.hasNoise else { return }
     for c in 0..<count {
-      let isEmpty = Restoring.emptyBands(UnsafePointer(levels + c * longest), shape.depths, geometry, map)
+      let isEmpty = state.emptyBands(channel: c, shape.depths)
       var fill = noise(frame.coefficients[2 * pair + c], shape.depths, steps[c], isEmpty)
       try! memory.visitNoise(&fill, isEmpty, channel: c, writer)
     }

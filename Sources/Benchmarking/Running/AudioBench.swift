@@ -7,10 +7,7 @@ package struct AudioBench: Sendable {
   package struct Options: Sendable {
     /// 1000 bits a second, of all channels together.
     package var kbps = AudioBenchCodecs.rates(points: 6)
-    package var repetitions = 1
-    package var workers = 1
-    package var isStopped: @Sendable () -> Bool = { false }
-    package var progress: @Sendable (BenchProgress) -> Void = { _ in }
+    package var course = BenchCourse()
 
     package init() {}
   }
@@ -39,69 +36,46 @@ package struct AudioBench: Sendable {
       return record
     }
     results.codecs = codecs.map(\.record)
-    if let previous {
-      let wanted = codecs.map { ($0.record.name, settings($0, results).map(\.text)) }
-      try results.keep(previous, settings: Dictionary(uniqueKeysWithValues: wanted))
-    }
+    if let previous { try results.keep(previous, settings: settings(results).mapValues { $0.map(\.text) }) }
     return results
   }
 
   /// The same for all files, or there would be no mean over them.
-  private func settings(_ codec: any AudioBenchCodec, _ results: BenchResults) -> [BenchSetting] {
-    codec.settings(kbps: options.kbps, sampleRate: results.files.compactMap(\.sampleRate).max() ?? 48_000)
+  private func settings(_ results: BenchResults) -> [String: [BenchSetting]] {
+    let rate = results.files.compactMap(\.sampleRate).max() ?? 48_000
+    return Dictionary(uniqueKeysWithValues: codecs.map { ($0.record.name, $0.settings(kbps: options.kbps, sampleRate: rate)) })
   }
 
   /// As `ImageBench.run`.
   package func run(_ results: BenchResults, save: @escaping (BenchResults) throws -> Void) throws -> BenchResults {
     var results = results
-    let done = Set(results.points.filter { $0.error == nil }.map { PointKey($0) })
-    var items: [BenchItem] = []
-    for file in results.files where file.error == nil {
-      for codec in codecs where codec.record.missing == nil {
-        for (point, setting) in settings(codec, results).enumerated()
-        where !done.contains(PointKey(file: file.name, codec: codec.record.name, setting: setting.text)) {
-          items.append(
-            BenchItem(
-              file: file, codec: codec.record, point: point, setting: setting, isParallel: true, size: file.duration ?? 0,
-              secondsPerSize: codec.secondsPerSecond + measures.reduce(0) { $0 + ($1.missing == nil ? $1.secondsPerSecond : 0) }))
-        }
-      }
-    }
     let byName = Dictionary(codecs.map { ($0.record.name, $0) }, uniquingKeysWith: { a, _ in a })
-    let (repetitions, measures) = (options.repetitions, measures)
-    let engine = BenchEngine(items: items, workers: options.workers, isStopped: options.isStopped, report: options.progress)
-    var saver = ResultsSaver(save)
-    try engine.run({ item, _ in byName[item.codec.name].map { Self.measure(item, $0, measures, repetitions) } }) { point in
-      results.put(point)
-      try saver.saveIfDue(results)
+    let measures = measures.filter { $0.missing == nil }
+    let measuring = measures.reduce(0) { $0 + $1.secondsPerSecond }
+    let items = results.missing(
+      settings(results), size: { $0.duration ?? 0 }, secondsPerSize: { (byName[$0.name]?.secondsPerSecond ?? 0) + measuring })
+    let repetitions = options.course.repetitions
+    try results.measure(items, options.course, save: save) { item, _ in
+      byName[item.codec.name].map { Self.measure(item, $0, measures, repetitions) }
     }
-    if !options.isStopped() { results.run.finished = BenchRun.now }
-    results.summarise()
-    try save(results)
     return results
   }
 
   private static func measure(
     _ item: BenchItem, _ codec: any AudioBenchCodec, _ measures: [any AudioMeasure], _ repetitions: Int
   ) -> PointRecord {
-    var record = PointRecord(file: item.file.name, codec: item.codec.name, point: item.point, setting: item.setting.text)
     do {
       let sound = try BenchFiles.readSound(item.file.path)
-      var (encoding, decoding) = (Timing(), Timing())
-      let bytes = try encoding.measure(repetitions, threadOnly: true) { try codec.encode(sound, at: item.setting) }
-      let decoded = try decoding.measure(repetitions, threadOnly: true) { try codec.decode(bytes, like: sound) }
-      record.bytes = bytes.count
-      record.kbps = 8 * Double(bytes.count) / sound.seconds / 1000
-      for measure in measures where measure.missing == nil {
-        record.measures[measure.name] = .some(try measure.measure(original: sound, decoded: decoded))
+      return PointRecord(
+        item, repetitions: repetitions, encode: { try codec.encode(sound, at: item.setting) },
+        decode: { try codec.decode($0, like: sound) }
+      ) { record, decoded in
+        record.kbps = 8 * Double(record.bytes ?? 0) / sound.seconds / 1000
+        for measure in measures { record.measures[measure.name] = .some(try measure.measure(original: sound, decoded: decoded)) }
       }
-      (record.encodeSeconds, record.encodeCPUSeconds) = (encoding.seconds, encoding.cpuSeconds)
-      (record.decodeSeconds, record.decodeCPUSeconds) = (decoding.seconds, decoding.cpuSeconds)
     } catch {
-      record = PointRecord(
-        file: item.file.name, codec: item.codec.name, point: item.point, setting: item.setting.text, error: "\(error)")
+      return PointRecord(item, error: "\(error)")
     }
-    return record
   }
 }
 

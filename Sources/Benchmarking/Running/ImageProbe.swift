@@ -32,7 +32,7 @@ package struct ImageProbe: Sendable {
 
   /// Nil where it was stopped in the middle; a failure is in the record.
   package func measure(_ item: BenchItem, _ cache: PictureCache, _ control: BenchControl) -> PointRecord? {
-    var record = PointRecord(file: item.file.name, codec: item.codec.name, point: item.point, setting: item.setting.text)
+    var record = PointRecord(item)
     do {
       guard let codec = codecs[item.codec.name] else { throw BenchError("no codec \(item.codec.name)") }
       let image = try cache.take(item.file.path)
@@ -44,8 +44,7 @@ package struct ImageProbe: Sendable {
       }
       record.bytes = sides.bytes
       record.bpp = 8 * Double(sides.bytes) / Double(image.pixelCount)
-      (record.encodeSeconds, record.encodeCPUSeconds) = (sides.encoding.seconds, sides.encoding.cpuSeconds)
-      (record.decodeSeconds, record.decodeCPUSeconds) = (sides.decoding.seconds, sides.decoding.cpuSeconds)
+      record.take(sides.encoding, sides.decoding)
       record.encodePeakBytes = sides.encodePeakBytes
       record.decodePeakBytes = sides.decodePeakBytes
       let decoded = try sides.decoded(like: image)
@@ -55,8 +54,7 @@ package struct ImageProbe: Sendable {
       return nil
     } catch {
       if control.isStopped() { return nil }
-      record = PointRecord(
-        file: item.file.name, codec: item.codec.name, point: item.point, setting: item.setting.text, error: "\(error)")
+      return PointRecord(item, error: "\(error)")
     }
     return record
   }

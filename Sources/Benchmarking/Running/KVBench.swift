@@ -8,10 +8,7 @@ package struct KVBench: Sendable {
   package struct Options: Sendable {
     /// Of each codec's curve, where it has one.
     package var points = 6
-    package var repetitions = 1
-    package var workers = 1
-    package var isStopped: @Sendable () -> Bool = { false }
-    package var progress: @Sendable (BenchProgress) -> Void = { _ in }
+    package var course = BenchCourse()
 
     package init() {}
   }
@@ -41,60 +38,39 @@ package struct KVBench: Sendable {
       return record
     }
     results.codecs = codecs.map(\.record)
-    if let previous {
-      let settings = codecs.map { ($0.record.name, $0.settings(points: options.points).map(\.text)) }
-      try results.keep(previous, settings: Dictionary(uniqueKeysWithValues: settings))
-    }
+    if let previous { try results.keep(previous, settings: settings.mapValues { $0.map(\.text) }) }
     return results
+  }
+
+  private var settings: [String: [BenchSetting]] {
+    Dictionary(uniqueKeysWithValues: codecs.map { ($0.record.name, $0.settings(points: options.points)) })
   }
 
   /// As `ImageBench.run`.
   package func run(_ results: BenchResults, save: @escaping (BenchResults) throws -> Void) throws -> BenchResults {
     var results = results
-    let done = Set(results.points.filter { $0.error == nil }.map { PointKey($0) })
-    var items: [BenchItem] = []
-    for file in results.files where file.error == nil {
-      for codec in codecs where codec.record.missing == nil {
-        for (point, setting) in codec.settings(points: options.points).enumerated()
-        where !done.contains(PointKey(file: file.name, codec: codec.record.name, setting: setting.text)) {
-          items.append(
-            BenchItem(
-              file: file, codec: codec.record, point: point, setting: setting, isParallel: true,
-              size: Double(file.elements ?? 0) / 1e6, secondsPerSize: 0.2))
-        }
-      }
-    }
+    let items = results.missing(settings, size: { Double($0.elements ?? 0) / 1e6 }, secondsPerSize: { _ in 0.2 })
     let byName = Dictionary(codecs.map { ($0.record.name, $0) }, uniquingKeysWith: { a, _ in a })
-    let repetitions = options.repetitions
-    let engine = BenchEngine(items: items, workers: options.workers, isStopped: options.isStopped, report: options.progress)
-    var saver = ResultsSaver(save)
-    try engine.run({ item, _ in byName[item.codec.name].map { Self.measure(item, $0, repetitions) } }) { point in
-      results.put(point)
-      try saver.saveIfDue(results)
+    let repetitions = options.course.repetitions
+    try results.measure(items, options.course, save: save) { item, _ in
+      byName[item.codec.name].map { Self.measure(item, $0, repetitions) }
     }
-    if !options.isStopped() { results.run.finished = BenchRun.now }
-    results.summarise()
-    try save(results)
     return results
   }
 
   private static func measure(_ item: BenchItem, _ codec: any KVBenchCodec, _ repetitions: Int) -> PointRecord {
-    var record = PointRecord(file: item.file.name, codec: item.codec.name, point: item.point, setting: item.setting.text)
     do {
       let cache = try KVCacheReader.read(item.file.path)
-      var (encoding, decoding) = (Timing(), Timing())
-      let bytes = try encoding.measure(repetitions, threadOnly: true) { try codec.encode(cache, at: item.setting) }
-      let decoded = try decoding.measure(repetitions, threadOnly: true) { try codec.decode(bytes, like: cache) }
-      record.bytes = bytes.count
-      record.bits = 8 * Double(bytes.count) / Double(max(cache.elementCount, 1))
-      record.measures = try KVError(cache, decoded).measures
-      (record.encodeSeconds, record.encodeCPUSeconds) = (encoding.seconds, encoding.cpuSeconds)
-      (record.decodeSeconds, record.decodeCPUSeconds) = (decoding.seconds, decoding.cpuSeconds)
+      return PointRecord(
+        item, repetitions: repetitions, encode: { try codec.encode(cache, at: item.setting) },
+        decode: { try codec.decode($0, like: cache) }
+      ) { record, decoded in
+        record.bits = 8 * Double(record.bytes ?? 0) / Double(max(cache.elementCount, 1))
+        record.measures = try KVError(cache, decoded).measures
+      }
     } catch {
-      record = PointRecord(
-        file: item.file.name, codec: item.codec.name, point: item.point, setting: item.setting.text, error: "\(error)")
+      return PointRecord(item, error: "\(error)")
     }
-    return record
   }
 }
 

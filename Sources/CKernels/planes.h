@@ -18,11 +18,15 @@ void InstallPlanesUpsampleScalar(nc_planes* table);
 void InstallPlanesSymmetricScalar(nc_planes* table);
 void InstallPlanesConv3Scalar(nc_planes* table);
 void InstallPlanesDenseScalar(nc_planes* table);
+void InstallPlanesShuffleScalar(nc_planes* table);
+void InstallPlanesConvolveScalar(nc_planes* table);
 void InstallPlanesBasic(int64_t target, nc_planes* table);
 void InstallPlanesRound(int64_t target, nc_planes* table);
 void InstallPlanesUpsample(int64_t target, nc_planes* table);
 void InstallPlanesSymmetric(int64_t target, nc_planes* table);
 void InstallPlanesConv3(int64_t target, nc_planes* table);
 void InstallPlanesDense(int64_t target, nc_planes* table);
+void InstallPlanesShuffle(int64_t target, nc_planes* table);
+void InstallPlanesConvolve(int64_t target, nc_planes* table);
 
 }  // namespace nc

@@ -28,6 +28,8 @@ struct Tables {
       InstallPlanesSymmetricScalar(table);
       InstallPlanesConv3Scalar(table);
       InstallPlanesDenseScalar(table);
+      InstallPlanesShuffleScalar(table);
+      InstallPlanesConvolveScalar(table);
       table->level = level;
       if (level == NC_LEVEL_SCALAR) continue;
       const int64_t target = TargetOf(level);
@@ -37,6 +39,8 @@ struct Tables {
       InstallPlanesSymmetric(target, table);
       InstallPlanesConv3(target, table);
       InstallPlanesDense(target, table);
+      InstallPlanesShuffle(target, table);
+      InstallPlanesConvolve(target, table);
     }
   }
 };

@@ -131,6 +131,52 @@ void CheckSize(const nc_planes* k, size_t height, size_t width, Tally& tally) {
         return all;
       });
   }
+  for (size_t side : {1, 3, 5})
+    for (size_t outputs : {1, 3, 13, 20}) {
+      const size_t inputs = 3;
+      const auto weights = RandomFloats(random, inputs * outputs * side * side), offsets = RandomFloats(random, outputs);
+      Planes g(outputs, height, width);
+      g.Fill(random);
+      Compare(k, "convolve", height, width, sums * 4, tally, [&](const nc_planes* p) {
+        std::vector<float> packed(nc_convolve_packed_count(inputs, outputs, side)),
+            adjoint(nc_convolve_packed_count(outputs, inputs, side));
+        nc_convolve_pack(weights.data(), inputs, outputs, side, false, packed.data());
+        nc_convolve_pack(weights.data(), inputs, outputs, side, true, adjoint.data());
+        Planes y(outputs, height, width), gx(inputs, height, width);
+        p->convolve(packed.data(), offsets.data(), inputs, outputs, side, x.at, x.stride, y.at, y.stride, width, x.pitch, 0,
+                    height, false);
+        p->convolve(packed.data(), nullptr, inputs, outputs, side, x.at, x.stride, y.at, y.stride, width, x.pitch, 0, height / 2,
+                    true);
+        p->convolve(adjoint.data(), nullptr, outputs, inputs, side, g.at, g.stride, gx.at, gx.stride, width, x.pitch, 0, height,
+                    false);
+        std::vector<double> gw(weights.size()), gb(outputs);
+        p->convolve_weights(inputs, outputs, side, x.at, x.stride, g.at, g.stride, width, x.pitch, 0, height, gw.data(), gb.data());
+        auto all = y.Elements();
+        Append(all, gx.Elements());
+        Append(all, Floats(gw));
+        Append(all, Floats(gb));
+        return all;
+      });
+    }
+  for (size_t s = 1; s <= NC_MAX_SHUFFLE; s++)
+    for (int32_t activation = NC_ACTIVATION_NONE; activation <= NC_ACTIVATION_UNIT; activation++) {
+      Planes u(2 * s * s, height, width), gy(2, height * s, width * s);
+      u.Fill(random);
+      gy.Fill(random);
+      Compare(k, "shuffle", height, width, 1e-5f, tally, [&](const nc_planes* p) {
+        Planes y(2, height * s, width * s), gu(2 * s * s, height, width), back(2 * s * s, height, width);
+        p->shuffle(s, activation, u.at, u.stride, u.pitch, y.at, y.stride, y.pitch, 2, width, 0, height);
+        for (size_t c = 0; c < gu.channels; c++)
+          std::memcpy(gu.at + c * gu.stride, u.at + c * u.stride, u.pitch * height * sizeof(float));
+        p->shuffle_back(s, activation, gu.at, gu.stride, gu.pitch, gy.at, gy.stride, gy.pitch, 2, width, 0, height);
+        for (bool accumulate : {false, true})
+          p->unshuffle(s, gy.at, gy.stride, gy.pitch, back.at, back.stride, back.pitch, 2, width, 0, height, accumulate);
+        auto all = y.Elements();
+        Append(all, gu.Elements());
+        Append(all, back.Elements());
+        return all;
+      });
+    }
   Compare(k, "adam", height, width, 1e-5f, tally, [&](const nc_planes* p) {
     Planes value(1, height, width), m(1, height, width), v(1, height, width);
     for (int i = 0; i < 3; i++)
@@ -172,4 +218,44 @@ void CheckPlanes(int32_t level, bool quick, Tally& tally) {
       if (!quick || (width + height) % 2 == 1 || width == 1) CheckSize(k, height, width, tally);
   for (size_t rows : {1, 3, 6, 20})
     for (size_t columns : {1, 5, 20, 33}) CheckDense(k, rows, 7, columns, tally);
+}
+
+// The last upsampling stage of HNeRV with 0.35M parameters, and what it does to a picture of 128x1280.
+std::vector<TileLine> PlaneLines() {
+  constexpr size_t kInputs = 16, kOutputs = 52, kSide = 5, kHeight = 64, kWidth = 640;
+  struct Stage {
+    Planes x{kInputs, kHeight, kWidth}, u{kOutputs, kHeight, kWidth}, y{kOutputs / 4, 2 * kHeight, 2 * kWidth};
+    std::vector<float> packed = std::vector<float>(nc_convolve_packed_count(kInputs, kOutputs, kSide), 0.01f);
+    std::vector<float> adjoint = std::vector<float>(nc_convolve_packed_count(kOutputs, kInputs, kSide), 0.01f);
+  };
+  auto s = std::make_shared<Stage>();
+  const double macs = double(kInputs) * kOutputs * kSide * kSide * kHeight * kWidth;
+  return {
+      {"convolve 16-52 5x5 64x640", macs,
+       [=](int32_t level, size_t b) {
+         nc_planes_at(level)->convolve(s->packed.data(), nullptr, kInputs, kOutputs, kSide, s->x.at, s->x.stride, s->u.at, s->u.stride,
+                                       kWidth, s->x.pitch, 4 * b, 4 * b + 4, false);
+       }},
+      {"  towards its input", macs,
+       [=](int32_t level, size_t b) {
+         nc_planes_at(level)->convolve(s->adjoint.data(), nullptr, kOutputs, kInputs, kSide, s->u.at, s->u.stride, s->x.at, s->x.stride,
+                                       kWidth, s->x.pitch, 4 * b, 4 * b + 4, false);
+       }},
+      {"  towards its weights", macs,
+       [=](int32_t level, size_t b) {
+         std::vector<double> gw(kInputs * kOutputs * kSide * kSide), gb(kOutputs);
+         nc_planes_at(level)->convolve_weights(kInputs, kOutputs, kSide, s->x.at, s->x.stride, s->u.at, s->u.stride, kWidth,
+                                               s->x.pitch, 4 * b, 4 * b + 4, gw.data(), gb.data());
+       }},
+      {"shuffle 2 with GELU", double(kOutputs) * kHeight * kWidth,
+       [=](int32_t level, size_t b) {
+         nc_planes_at(level)->shuffle(2, NC_ACTIVATION_GELU, s->u.at, s->u.stride, s->u.pitch, s->y.at, s->y.stride, s->y.pitch,
+                                      kOutputs / 4, kWidth, 4 * b, 4 * b + 4);
+       }},
+      {"shuffle 2 with GELU, back", double(kOutputs) * kHeight * kWidth,
+       [=](int32_t level, size_t b) {
+         nc_planes_at(level)->shuffle_back(2, NC_ACTIVATION_GELU, s->u.at, s->u.stride, s->u.pitch, s->y.at, s->y.stride,
+                                           s->y.pitch, kOutputs / 4, kWidth, 4 * b, 4 * b + 4);
+       }},
+  };
 }

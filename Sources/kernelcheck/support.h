@@ -78,4 +78,5 @@ struct TileLine {
   std::function<void(int32_t level, size_t band)> work;
 };
 std::vector<TileLine> TileLines();
+std::vector<TileLine> PlaneLines();
 void PrintTimes(const char* only);  // nullptr, or part of the kernel's name

@@ -153,4 +153,5 @@ void PrintTimes(const char* only) {
          [&](auto* k, size_t b) { nc_shuffle8_u8(k, x.data(), 96, 3, 5, bytes.data(), 768 * 3, 768, 32 * b, 32 * b + 32); }, nullptr});
 
   for (const TileLine& line : TileLines()) PrintReal(only, line);
+  for (const TileLine& line : PlaneLines()) PrintReal(only, line);
 }

@@ -94,6 +94,40 @@ struct ForwardTests {
     }
   }
 
+  @Test(arguments: [(1, 1), (3, 2), (5, 1), (5, 3)]) func convolutionWithShuffle(side: Int, factor: Int) {
+    for (height, width) in sizes {
+      var stream = Stream(UInt64(height))
+      let (inputs, outputs) = (2, 3)
+      let x = Variable("x", channels: inputs, height: height, width: width)
+      let y = Variable("y", channels: outputs, height: height * factor, width: width * factor)
+      x.load(stream.array(x.count))
+      let rows = outputs * factor * factor
+      let w = Parameter("w", rows: rows, columns: inputs * side * side, values: stream.array(rows * inputs * side * side, scale: 0.2))
+      let b = Parameter("b", rows: 1, columns: rows, values: stream.array(rows))
+      let tape = Tape()
+      tape.append(Convolution(x, into: y, weights: w, bias: b, side: side, factor: factor, activation: .none))
+      tape.forward(threads: 3, iteration: 0)
+      var worst: Float = 0
+      for o in 0..<outputs {
+        for r in 0..<height * factor {
+          for c in 0..<width * factor {
+            let row = (o * factor + r % factor) * factor + c % factor
+            var sum = b.value[row]
+            for i in 0..<inputs {
+              for t in 0..<side * side {
+                let (v, h) = (r / factor + t / side - side / 2, c / factor + t % side - side / 2)
+                guard (0..<height).contains(v), (0..<width).contains(h) else { continue }
+                sum += w.value[(row * inputs + i) * side * side + t] * x[i, v, h]
+              }
+            }
+            worst = max(worst, abs(sum - y[o, r, c]))
+          }
+        }
+      }
+      #expect(worst < 1e-5)
+    }
+  }
+
   @Test func nearestRepeats() {
     for (height, width) in sizes {
       var stream = Stream(4)

@@ -63,6 +63,41 @@ struct GradientTests {
     }
   }
 
+  @Test(arguments: [(1, 2, Activation.gelu), (3, 1, .none), (5, 2, .gelu), (3, 4, .swish), (1, 5, .gelu), (3, 3, .unit), (7, 1, .swish)])
+  func convolutionWithShuffle(side: Int, factor: Int, activation: Activation) {
+    for (k, (height, width)) in sizes.enumerated() where k % 2 == 0 || height * width < 100 {
+      var stream = Stream(UInt64(k))
+      let (inputs, outputs) = (3, 2)
+      let tape = Tape()
+      let x = Variable("x", channels: inputs, height: height, width: width)
+      let y = Variable("y", channels: outputs, height: height * factor, width: width * factor)
+      x.load(stream.array(x.count))
+      let rows = outputs * factor * factor
+      let w = Parameter("w", rows: rows, columns: inputs * side * side, values: stream.array(rows * inputs * side * side, scale: 0.3))
+      let b = Parameter("b", rows: 1, columns: rows, values: stream.array(rows))
+      tape.append(Convolution(x, into: y, weights: w, bias: b, side: side, factor: factor, activation: activation))
+      tape.append(Probe(y, seed: 5))
+      checkGradients(tape, variables: [x], parameters: [w, b], step: 0.01, tolerance: 1e-3)
+      #expect(marginsAreZero(y))
+    }
+  }
+
+  @Test(arguments: [1, 2, 3, 4, 5]) func unshuffle(factor: Int) {
+    for (k, (height, width)) in sizes.enumerated() where k % 2 == 0 {
+      var stream = Stream(UInt64(k))
+      let tape = Tape()
+      let x = Variable("x", channels: 2, height: height * factor, width: width * factor)
+      let y = Variable("y", channels: 2 * factor * factor, height: height, width: width)
+      x.load(stream.array(x.count))
+      tape.append(PixelUnshuffle(x, into: y, factor: factor))
+      tape.append(Probe(y, seed: 5))
+      checkGradients(tape, variables: [x], parameters: [], step: 0.02, tolerance: 2e-4)
+      #expect(marginsAreZero(y))
+      tape.forward(threads: 1, iteration: 0)
+      #expect(y[factor * factor, height - 1, 0] == x[1, (height - 1) * factor, 0])
+    }
+  }
+
   @Test func nearestAndSum() {
     for (k, (height, width)) in sizes.enumerated() {
       var stream = Stream(UInt64(k))

@@ -111,6 +111,73 @@ package final class Convolution: Operation {
   }
 }
 
+/// y = convolution of each channel by itself, plus bias; zero padding, odd kernels.
+package final class DepthwiseConvolution: Operation {
+  package let x: Variable
+  package let y: Variable
+  /// [channels, k * k]
+  package let weights: Parameter
+  /// [1, channels]
+  package let bias: Parameter
+  package let side: Int
+  /// The gradient of y with zeros around.
+  private let gradient: Variable
+  private let packed: UnsafeMutablePointer<Float>
+  private let stride: Int
+  private let sums: PartialSums
+
+  /// - Parameter y: shaped as x; not x itself.
+  package init(_ x: Variable, into y: Variable, weights: Parameter, bias: Parameter, side: Int) {
+    precondition(side % 2 == 1 && (1...Int(NC_MAX_CONVOLVE)).contains(side), "odd kernels up to 9")
+    precondition(y.hasShape(of: x) && y.value != x.value, "it keeps the shape, and its input")
+    precondition(weights.rows == x.channels && weights.columns == side * side && bias.count == x.channels, "weights are [c, k k]")
+    self.x = x
+    self.y = y
+    self.weights = weights
+    self.bias = bias
+    self.side = side
+    gradient = Variable("gradient", channels: x.channels, height: x.height, width: x.width, hasGradient: false)
+    stride = nc_convolve_packed_count(1, 1, side)
+    packed = alignedZeros(2 * x.channels * stride).assumingMemoryBound(to: Float.self)
+    sums = PartialSums(bands: x.channels, width: side * side + 1)
+  }
+
+  deinit { packed.deallocate() }
+
+  package var targets: [Variable] { x.gradient == nil ? [] : [x] }
+  package var parameters: [Parameter] { [weights, bias] }
+
+  package func forward(_ pass: Pass) {
+    parallelFor(x.channels, threads: pass.threads) { c in
+      nc_convolve_pack(weights.value + c * side * side, 1, 1, side, false, packed + 2 * c * stride)
+      let at = c * x.planeStride
+      pass.kernels.pointee.convolve(
+        packed + 2 * c * stride, bias.value + c, 1, 1, side, x.value + at, 0, y.value + at, 0, x.width, x.pitch, 0, x.height, false)
+    }
+  }
+
+  package func backward(_ pass: Pass) {
+    let kernels = pass.kernels.pointee
+    let adds = x.gradient != nil && pass.accumulates(0)
+    sums.clear()
+    parallelFor(x.channels, threads: pass.threads) { c in
+      let at = c * x.planeStride
+      kernels.shuffle_back(
+        1, Activation.none.rawValue, gradient.value + at, 0, x.pitch, y.gradient! + at, 0, x.pitch, 1, x.width, 0, x.height)
+      kernels.convolve_weights(
+        1, 1, side, x.value + at, 0, gradient.value + at, 0, x.width, x.pitch, 0, x.height, sums[c], sums[c] + side * side)
+      guard let gx = x.gradient else { return }
+      let adjoint = packed + (2 * c + 1) * stride
+      nc_convolve_pack(weights.value + c * side * side, 1, 1, side, true, adjoint)
+      kernels.convolve(adjoint, nil, 1, 1, side, gradient.value + at, 0, gx + at, 0, x.width, x.pitch, 0, x.height, adds)
+    }
+    for c in 0..<x.channels {
+      for t in 0..<side * side { weights.gradient[c * side * side + t] += Float(sums[c][t]) }
+      bias.gradient[c] += Float(sums[c][side * side])
+    }
+  }
+}
+
 /// y [channels * factor * factor, h, w] = x [channels, h * factor, w * factor], channel c * factor * factor + dy * factor + dx being
 /// what lies at offset (dy, dx) of each cell: the inverse of the pixel shuffle.
 package final class PixelUnshuffle: Operation {

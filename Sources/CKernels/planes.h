@@ -19,6 +19,7 @@ void InstallPlanesSymmetricScalar(nc_planes* table);
 void InstallPlanesConv3Scalar(nc_planes* table);
 void InstallPlanesDenseScalar(nc_planes* table);
 void InstallPlanesShuffleScalar(nc_planes* table);
+void InstallPlanesNormScalar(nc_planes* table);
 void InstallPlanesConvolveScalar(nc_planes* table);
 void InstallPlanesBasic(int64_t target, nc_planes* table);
 void InstallPlanesRound(int64_t target, nc_planes* table);
@@ -27,6 +28,7 @@ void InstallPlanesSymmetric(int64_t target, nc_planes* table);
 void InstallPlanesConv3(int64_t target, nc_planes* table);
 void InstallPlanesDense(int64_t target, nc_planes* table);
 void InstallPlanesShuffle(int64_t target, nc_planes* table);
+void InstallPlanesNorm(int64_t target, nc_planes* table);
 void InstallPlanesConvolve(int64_t target, nc_planes* table);
 
 }  // namespace nc

@@ -29,6 +29,7 @@ struct Tables {
       InstallPlanesConv3Scalar(table);
       InstallPlanesDenseScalar(table);
       InstallPlanesShuffleScalar(table);
+      InstallPlanesNormScalar(table);
       InstallPlanesConvolveScalar(table);
       table->level = level;
       if (level == NC_LEVEL_SCALAR) continue;
@@ -40,6 +41,7 @@ struct Tables {
       InstallPlanesConv3(target, table);
       InstallPlanesDense(target, table);
       InstallPlanesShuffle(target, table);
+      InstallPlanesNorm(target, table);
       InstallPlanesConvolve(target, table);
     }
   }

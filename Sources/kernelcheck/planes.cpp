@@ -158,6 +158,20 @@ void CheckSize(const nc_planes* k, size_t height, size_t width, Tally& tally) {
         return all;
       });
     }
+  for (bool accumulate : {false, true})
+    Compare(k, "channel norm", height, width, sums * 8, tally, [&](const nc_planes* p) {
+      Planes y(3, height, width), gx(3, height, width);
+      std::vector<double> parts(6);
+      p->channel_norm(w.data(), bias.data(), x.at, y.at, x.stride, x.pitch, 3, width, 0, height);
+      p->channel_norm_back(w.data(), x.at, gx.at, g.at, x.stride, x.pitch, 3, width, 0, height, parts.data(), parts.data() + 3,
+                           accumulate);
+      p->scaled_sum(0.3f, t.at, x.at, y.at + y.stride, x.pitch, width, height);
+      parts.push_back(p->scaled_sum_back(0.3f, x.at, g.at, gx.at, x.pitch, width, height, accumulate));
+      auto all = y.Elements();
+      Append(all, gx.Elements());
+      Append(all, Floats(parts));
+      return all;
+    });
   for (size_t s = 1; s <= NC_MAX_SHUFFLE; s++)
     for (int32_t activation = NC_ACTIVATION_NONE; activation <= NC_ACTIVATION_UNIT; activation++) {
       Planes u(2 * s * s, height, width), gy(2, height * s, width * s);

@@ -82,6 +82,41 @@ struct GradientTests {
     }
   }
 
+  @Test(arguments: [1, 3, 7]) func depthwiseConvolution(side: Int) {
+    for (k, (height, width)) in sizes.enumerated() where k % 2 == 0 {
+      var stream = Stream(UInt64(k))
+      let tape = Tape()
+      let x = Variable("x", channels: 3, height: height, width: width)
+      let y = Variable("y", channels: 3, height: height, width: width)
+      x.load(stream.array(x.count))
+      let w = Parameter("w", rows: 3, columns: side * side, values: stream.array(3 * side * side))
+      let b = Parameter("b", rows: 1, columns: 3, values: stream.array(3))
+      tape.append(DepthwiseConvolution(x, into: y, weights: w, bias: b, side: side))
+      tape.append(Probe(y, seed: 5))
+      checkGradients(tape, variables: [x], parameters: [w, b], step: 0.02, tolerance: 4e-4)
+      #expect(marginsAreZero(y))
+    }
+  }
+
+  @Test func normAndScaledSum() {
+    for (k, (height, width)) in sizes.enumerated() where k % 2 == 0 {
+      var stream = Stream(UInt64(k))
+      let tape = Tape()
+      let x = Variable("x", channels: 5, height: height, width: width)
+      let y = Variable("y", channels: 5, height: height, width: width)
+      let z = Variable("z", channels: 5, height: height, width: width)
+      x.load(stream.array(x.count))
+      let gain = Parameter("gain", rows: 1, columns: 5, values: stream.array(5))
+      let bias = Parameter("bias", rows: 1, columns: 5, values: stream.array(5))
+      let factors = Parameter("factors", rows: 1, columns: 5, values: stream.array(5))
+      tape.append(ChannelNorm(x, into: y, gain: gain, bias: bias))
+      tape.append(ScaledSum(x, y, into: z, factors: factors))
+      tape.append(Probe(z, seed: 5))
+      checkGradients(tape, variables: [x], parameters: [gain, bias, factors], step: 0.005, tolerance: 2e-3)
+      #expect(marginsAreZero(y) && marginsAreZero(z))
+    }
+  }
+
   @Test(arguments: [1, 2, 3, 4, 5]) func unshuffle(factor: Int) {
     for (k, (height, width)) in sizes.enumerated() where k % 2 == 0 {
       var stream = Stream(UInt64(k))

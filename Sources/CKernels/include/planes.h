@@ -125,6 +125,20 @@ typedef struct nc_planes {
   void (*unshuffle)(size_t s, const float* y, size_t y_plane, size_t y_pitch, float* u, size_t u_plane, size_t u_pitch,
                     size_t channels, size_t width, size_t row_begin, size_t row_end, bool accumulate);
 
+  // y = gain[c] * (x - mean) / sqrt(variance + 1e-6) + bias[c], mean and variance over the channels of each pixel; all of one
+  // shape. Rows [row_begin, row_end).
+  void (*channel_norm)(const float* gain, const float* bias, const float* x, float* y, size_t plane, size_t pitch,
+                       size_t channels, size_t width, size_t row_begin, size_t row_end);
+  // gx may be NULL: not wanted. g_gain and g_bias [channels] += the part of those rows.
+  void (*channel_norm_back)(const float* gain, const float* x, float* gx, const float* gy, size_t plane, size_t pitch,
+                            size_t channels, size_t width, size_t row_begin, size_t row_end, double* g_gain,
+                            double* g_bias, bool accumulate);
+  // y = a + factor * b on rows of one plane; y may be a.
+  void (*scaled_sum)(float factor, const float* a, const float* b, float* y, size_t pitch, size_t width, size_t rows);
+  // gb = or += factor * gy; returns the sum of gy * b.
+  double (*scaled_sum_back)(float factor, const float* b, const float* gy, float* gb, size_t pitch, size_t width,
+                            size_t rows, bool accumulate);
+
   // One step of Adam on `rows` rows: m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
   // value = value * decay - rate * m / (sqrt(v * correction) + eps).
   void (*adam)(float* value, const float* g, float* m, float* v, size_t pitch, size_t width, size_t rows, float beta1,

@@ -2,14 +2,14 @@ import CLibAV
 import Glibc
 
 /// An opened input of libavformat.
-final class AudioDemuxer {
+final class Demuxer {
   let library: LibAVFormat
-  let input: AudioInput
+  let input: MediaInput
   private var opened: UnsafeMutablePointer<AVFormatContext>?
   private var io: UnsafeMutablePointer<AVIOContext>?
 
   /// `options`: libavformat's. Throws `MediaIOError`: `unknownFormat` for what it does not recognise, `empty`, `system`.
-  init(_ input: AudioInput, options: [(name: String, value: String)] = []) throws(MediaIOError) {
+  init(_ input: MediaInput, options: [(name: String, value: String)] = []) throws(MediaIOError) {
     library = try LibAVFormat.load()
     self.input = input
     let size: Int32 = 1 << 16
@@ -18,14 +18,14 @@ final class AudioDemuxer {
       buffer?.assumingMemoryBound(to: UInt8.self), size, 0, Unmanaged.passUnretained(input).toOpaque(),
       { input, memory, count in
         guard let input, let memory else { return -EINVAL }
-        let got = Unmanaged<AudioInput>.fromOpaque(input).takeUnretainedValue().read(into: memory, Int(count))
+        let got = Unmanaged<MediaInput>.fromOpaque(input).takeUnretainedValue().read(into: memory, Int(count))
         return got == 0 ? LibAVFormat.end : got
       }, nil,
       input.byteCount == nil
         ? nil
         : { input, offset, whence in
           guard let input else { return Int64(-EINVAL) }
-          return Unmanaged<AudioInput>.fromOpaque(input).takeUnretainedValue().seek(Int(offset), whence)
+          return Unmanaged<MediaInput>.fromOpaque(input).takeUnretainedValue().seek(Int(offset), whence)
         })
     opened = library.allocateContext()
     guard buffer != nil, io != nil, let opened else { throw MediaIOError(.outOfMemory, at: input.name, "no memory") }

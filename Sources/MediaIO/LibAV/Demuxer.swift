@@ -8,8 +8,14 @@ final class Demuxer {
   private var opened: UnsafeMutablePointer<AVFormatContext>?
   private var io: UnsafeMutablePointer<AVIOContext>?
 
-  /// `options`: libavformat's. Throws `MediaIOError`: `unknownFormat` for what it does not recognise, `empty`, `system`.
-  init(_ input: MediaInput, options: [(name: String, value: String)] = []) throws(MediaIOError) {
+  /// `media`: what is looked for, such as "sound", for the error. `options`: libavformat's. `codecOptions`: of decoders that look into the
+  /// streams for what their headers leave open.
+  ///
+  /// Throws `MediaIOError`: `unknownFormat` for what it does not recognise, `empty`, `system`.
+  init(
+    _ input: MediaInput, for media: String = "sound", options: [(name: String, value: String)] = [],
+    codecOptions: [(name: String, value: String)] = []
+  ) throws(MediaIOError) {
     library = try LibAVFormat.load()
     self.input = input
     let size: Int32 = 1 << 16
@@ -38,14 +44,14 @@ final class Demuxer {
     // The name's ending helps where the bytes leave it open. Frees the context where it fails.
     var status = library.openInput(&self.opened, input.name, nil, &extras)
     if status >= 0 {
-      status = library.findStreamInfo(context, nil)
+      status = findStreamInfo(codecOptions)
       if let failure = input.failure { throw failure }
       // What it did not find out, the first decoded frame will say.
       return
     }
     if let failure = input.failure { throw failure }
     if input.byteCount == 0 { throw MediaIOError(.empty, at: input.name, "no bytes") }
-    throw MediaIOError(.unknownFormat, at: input.name, "not in a format of sound that libavformat knows (\(library.av.reason(status)))")
+    throw MediaIOError(.unknownFormat, at: input.name, "not in a format of \(media) that libavformat knows (\(library.av.reason(status)))")
   }
 
   deinit {
@@ -53,6 +59,15 @@ final class Demuxer {
     // libavformat may have put a buffer of another size in the first one's place.
     if let io { library.free(io.pointee.buffer) }
     library.freeIO(&io)
+  }
+
+  private func findStreamInfo(_ codecOptions: [(name: String, value: String)]) -> Int32 {
+    if codecOptions.isEmpty { return library.findStreamInfo(context, nil) }
+    // One dictionary for each stream that is known by now, each its own.
+    var all = [OpaquePointer?](repeating: nil, count: Int(context.pointee.nb_streams))
+    for i in all.indices { for (name, value) in codecOptions { _ = library.setDictionaryEntry(&all[i], name, value, 0) } }
+    defer { for i in all.indices { library.freeDictionary(&all[i]) } }
+    return all.withUnsafeMutableBufferPointer { library.findStreamInfo(context, $0.baseAddress) }
   }
 
   var context: UnsafeMutablePointer<AVFormatContext> { opened! }

@@ -28,6 +28,8 @@ struct LibAVFormat: Sendable {
   let contextFromParameters: @Sendable @convention(c) (
     UnsafeMutablePointer<AVCodecContext>?, UnsafePointer<AVCodecParameters>?
   ) -> Int32
+  let allocateParameters: @Sendable @convention(c) () -> UnsafeMutablePointer<AVCodecParameters>?
+  let freeParameters: @Sendable @convention(c) (UnsafeMutablePointer<UnsafeMutablePointer<AVCodecParameters>?>?) -> Void
   let sideData: @Sendable @convention(c) (
     UnsafePointer<AVPacket>?, AVPacketSideDataType, UnsafeMutablePointer<Int>?
   ) -> UnsafeMutablePointer<UInt8>?
@@ -100,6 +102,8 @@ struct LibAVFormat: Sendable {
     findBestStream = try format["av_find_best_stream"]
     readFrame = try format["av_read_frame"]
     contextFromParameters = try codec["avcodec_parameters_to_context"]
+    allocateParameters = try codec["avcodec_parameters_alloc"]
+    freeParameters = try codec["avcodec_parameters_free"]
     sideData = try codec["av_packet_get_side_data"]
     codecName = try codec["avcodec_get_name"]
     codecNamed = try codec["avcodec_descriptor_get_by_name"]

@@ -1,5 +1,5 @@
-package import Bitstream
-package import Media
+import Bitstream
+import Media
 
 /// Puts a copied track's packets into payloads, some at a time. The inverse is `CopiedTrackReader`.
 // bitstream-spec 13

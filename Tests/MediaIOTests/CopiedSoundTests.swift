@@ -131,8 +131,10 @@ import Testing
     let part = try WholeVideo(path, Self.sounding(start, duration))
     let (track, packets) = try throughContainer(part)
     // Ticks are samples here; the cut is at a tick of the video.
-    let cut = Int64((start * 12800).rounded()) * 48000 / 12800
-    let end = duration.map { cut + Int64(($0 * 12800).rounded()) * 48000 / 12800 } ?? 254_976
+    let (ticks, samples) = (try #require(Rational(exactly: 1, 12800)), try #require(Rational(exactly: 1, 48000)))
+    let first = Int64((start * 12800).rounded())
+    let cut = try #require(ticks.rescale(first, to: samples))
+    let end = duration.flatMap { ticks.rescale(first + Int64(($0 * 12800).rounded()), to: samples) } ?? 254_976
     let overlapping = whole.sound.map(\.packet).filter { $0.time + $0.duration > cut && $0.time < end }
     let preparing = start == 0 ? 0 : 1
     #expect(packets.dropFirst(preparing).map(\.data) == overlapping.map(\.data))

@@ -23,36 +23,37 @@ import Testing
     }
   }
 
-  @Test(arguments: ["libx264", "ffv1"])
+  /// In MP4, where packets are found though they are damaged.
+  @Test(arguments: ["libx264", "mpeg4"])
   func corruptPackets(_ encoder: String) throws {
     let folder = try SoundFolder()
     let film = try Film(96, 64, frames: 20)
-    try film.write(folder["a.mkv"], .init(encoder, encoder == "ffv1" ? "g=1" : "preset=ultrafast:crf=5:g=5"))
-    let good = try FileIO.read(folder["a.mkv"])
-    let whole = try WholeVideo(folder["a.mkv"], Self.strict)
+    try film.write(folder["a.mp4"], .init(encoder, encoder == "mpeg4" ? "b=4M" : "preset=ultrafast:crf=5:g=5"))
+    let good = try FileIO.read(folder["a.mp4"])
+    let whole = try WholeVideo(folder["a.mp4"], Self.strict)
     #expect(whole.frames.count == 20 && whole.damagedPackets == 0 && whole.patchedFrames == 0)
     var found = 0
     for seed in 0..<10 {
       var bad = good
       // A stretch in the midst, where packets lie.
       var generator = SeededGenerator(state: UInt64(seed))
-      let start = Int.random(in: (good.count / 4)..<(good.count * 3 / 4), using: &generator)
+      let start = Int.random(in: (good.count / 4)..<(good.count / 2), using: &generator)
       for i in start..<min(start + 40, good.count) { bad[i] = UInt8.random(in: 0...255, using: &generator) }
-      try FileIO.write(bad, to: folder["b.mkv"], overwrite: true)
+      try FileIO.write(bad, to: folder["b.mp4"], overwrite: true)
       // Times stay in order (WholeVideo looks), and what is wrong is counted.
-      let video = try WholeVideo(folder["b.mkv"])
+      let video = try WholeVideo(folder["b.mp4"])
       #expect(video.frames.count <= 20 && video.frames.count >= 5)
       if video.damagedPackets + video.patchedFrames > 0 {
         found += 1
         #expect(video.notices.contains { $0.contains("damaged") })
       }
-      if let error = refusal(folder["b.mkv"], Self.strict) { #expect(error == MediaIOError(.damaged), "\(error)") }
+      if let error = refusal(folder["b.mp4"], Self.strict) { #expect(error == MediaIOError(.damaged), "\(error)") }
     }
     #expect(found >= 5)
     var bad = good
     for i in (good.count / 3)..<(good.count / 3 + 200) { bad[i] ^= 0x5A }
-    try FileIO.write(bad, to: folder["c.mkv"])
-    #expect(refusal(folder["c.mkv"], Self.strict) == MediaIOError(.damaged))
+    try FileIO.write(bad, to: folder["c.mp4"])
+    #expect(refusal(folder["c.mp4"], Self.strict) == MediaIOError(.damaged))
   }
 
   @Test func cutFiles() throws {
@@ -127,7 +128,7 @@ import Testing
     #expect(video.notices.contains { $0.hasPrefix("5 frames of other sizes") })
     #expect(video.frames.map(\.time) == (0..<10).map(Int64.init))
     // The formula's picture is the same at any size, up to its edges.
-    for (a, b) in zip(video.frames[5...], original) { #expect(psnr(a, b) > 25) }
+    for (a, b) in zip(video.frames[5...], original) { #expect(psnr(a, b) > 18) }
     for (a, b) in zip(video.frames[..<5], original) { #expect(psnr(a, b) > 38) }
   }
 

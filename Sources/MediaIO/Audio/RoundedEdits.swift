@@ -10,6 +10,8 @@ struct RoundedEdits {
   let demuxer: Demuxer
   /// Samples at the beginning that are the encoder's delay.
   let delay: Int
+  /// Samples by which the edit list ends early.
+  let excess: Int
 
   /// Nil for a track that is not so. `edited`: the file as its edit list has it.
   init?(_ edited: Demuxer, _ path: String, track: Int) throws(MediaIOError) {
@@ -21,7 +23,7 @@ struct RoundedEdits {
     guard streams.count > track, streams[track].pointee.id == stream.id, let delay = try Self.delay(path, track: track) else { return nil }
     let excess = Int(streams[track].pointee.duration) - delay - Int(stream.duration)
     guard excess > 0, excess <= rate / 600 + 1 else { return nil }
-    self.delay = delay
+    (self.delay, self.excess) = (delay, excess)
   }
 
   /// What the first packet says of samples to skip.

@@ -9,12 +9,12 @@ final class Demuxer {
   private var io: UnsafeMutablePointer<AVIOContext>?
 
   /// `media`: what is looked for, such as "sound", for the error. `options`: libavformat's. `codecOptions`: of decoders that look into the
-  /// streams for what their headers leave open.
+  /// streams for what their headers leave open. `limits`: of pictures whose size the headers say.
   ///
   /// Throws `MediaIOError`: `unknownFormat` for what it does not recognise, `empty`, `system`.
   init(
     _ input: MediaInput, for media: String = "sound", options: [(name: String, value: String)] = [],
-    codecOptions: [(name: String, value: String)] = []
+    codecOptions: [(name: String, value: String)] = [], limits: ImageLimits? = nil
   ) throws(MediaIOError) {
     library = try LibAVFormat.load()
     self.input = input
@@ -44,6 +44,7 @@ final class Demuxer {
     // The name's ending helps where the bytes leave it open. Frees the context where it fails.
     var status = library.openInput(&self.opened, input.name, nil, &extras)
     if status >= 0 {
+      if let limits { try check(limits) }
       status = findStreamInfo(codecOptions)
       if let failure = input.failure { throw failure }
       // What it did not find out, the first decoded frame will say.
@@ -59,6 +60,13 @@ final class Demuxer {
     // libavformat may have put a buffer of another size in the first one's place.
     if let io { library.free(io.pointee.buffer) }
     library.freeIO(&io)
+  }
+
+  private func check(_ limits: ImageLimits) throws(MediaIOError) {
+    for stream in streams where stream.pointee.codecpar.pointee.codec_type == AVMEDIA_TYPE_VIDEO && !stream.isAttachedPicture {
+      let (width, height) = (stream.pointee.codecpar.pointee.width, stream.pointee.codecpar.pointee.height)
+      if width > 0, height > 0 { try limits.check(width: Int(width), height: Int(height), named: container) }
+    }
   }
 
   private func findStreamInfo(_ codecOptions: [(name: String, value: String)]) -> Int32 {

@@ -41,7 +41,7 @@ struct OpenedVideo {
   /// Nil where seeking went past what is wanted.
   private init?(_ path: String, after start: [UInt8], _ options: VideoReader.Options, seeks: Bool) throws {
     demuxer = try Demuxer(
-      MediaInput(path, after: start), for: "video", codecOptions: [("max_pixels", "\(options.limits.maxPixels)")])
+      MediaInput(path, after: start), for: "video", codecOptions: [("max_pixels", "\(options.limits.maxCodedPixels)")], limits: options.limits)
     stream = try VideoStream(demuxer)
     let (library, name) = (demuxer.library, demuxer.input.name)
     decoder = try VideoFrameDecoder(
@@ -131,7 +131,11 @@ final class VideoPackets {
     if options.copiesSound, !stream.isRaw {
       for other in demuxer.streams where other.pointee.codecpar.pointee.codec_type == AVMEDIA_TYPE_AUDIO {
         var reason = ""
-        if let copier = SoundCopier(demuxer.library, other, stretch, in: stream.timeBase, reason: &reason) {
+        var excess = 0
+        if demuxer.container == "mov", demuxer.input.byteCount != nil {
+          excess = try RoundedEdits(demuxer, demuxer.input.name, track: Int(other.pointee.index))?.excess ?? 0
+        }
+        if let copier = SoundCopier(demuxer.library, other, stretch, in: stream.timeBase, excess: excess, reason: &reason) {
           copiers.append(copier)
         } else {
           notices.append(reason)

@@ -9,14 +9,18 @@ struct SoundCopier {
   private var trimmer: PacketTrimmer
   /// Samples that packets to come have to skip, as one has not enough.
   private var owed = 0
+  /// Samples by which an MP4 file's edit list ends early for being coarse.
+  private let excess: Int
   private var last: Int64?
 
   /// What a codec's header may have.
   static let maximumExtradata = 1 << 18
 
-  /// `stretch`: in ticks of `timeBase`, of the file's own time. Nil for a track that cannot be copied, and `reason` says why.
+  /// `stretch`: in ticks of `timeBase`, of the file's own time. `excess`: of
+  /// `RoundedEdits`. Nil for a track that cannot be copied, and `reason` says why.
   init?(
-    _ library: LibAVFormat, _ stream: UnsafeMutablePointer<AVStream>, _ stretch: VideoStretch, in timeBase: Rational, reason: inout String
+    _ library: LibAVFormat, _ stream: UnsafeMutablePointer<AVStream>, _ stretch: VideoStretch, in timeBase: Rational, excess: Int,
+    reason: inout String
   ) {
     let parameters = stream.pointee.codecpar.pointee
     let codec = library.name(of: parameters.codec_id)
@@ -47,6 +51,7 @@ struct SoundCopier {
     let language = library.entries(of: stream.pointee.metadata).first { $0.key.lowercased() == "language" }?.value ?? ""
     if language != "und", language.utf8.count <= 16 { track.language = language }
     self.track = track
+    self.excess = excess
     trimmer = PacketTrimmer(
       track, origin: origin, from: stretch.isCutAtStart ? origin : nil, to: stretch.end.flatMap { timeBase.rescale($0, to: own) })
   }
@@ -64,7 +69,7 @@ struct SoundCopier {
     // Where an edit list ends before the last packet does, libavformat has shortened its duration, below 0 even.
     var cut = 0
     if container == "mov", full > 0, duration < full, packet.pointee.flags & AV_PKT_FLAG_DISCARD == 0, isOneFrameLong {
-      cut = ticksAsSamples(full - duration)
+      cut = max(0, ticksAsSamples(full - duration) - excess)
       duration = full
     }
     duration = max(0, duration == 0 ? full : duration)

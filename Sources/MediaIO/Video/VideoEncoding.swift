@@ -21,7 +21,7 @@ package struct VideoEncoding: Sendable {
       }
       pairs.append((String(item[..<equals]), String(item[item.index(after: equals)...])))
     }
-    let saysQuality = pairs.contains { ["crf", "qp", "b", "lossless", "q", "qscale", "global_quality"].contains($0.name) }
+    let saysQuality = pairs.contains { ["crf", "qp", "b", "lossless"].contains($0.name) }
     if saysQuality { options.removeAll { $0.name == "crf" } }
     options += pairs
   }

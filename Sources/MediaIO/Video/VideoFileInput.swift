@@ -88,7 +88,9 @@ final class VideoFileInput: VideoInput {
     if let pending {
       current.duration = pending.time - current.time
     } else {
-      current.duration = max(1, min(current.duration, nextTime ?? .max, stretch.end.map { $0 - stretch.first - current.time } ?? .max))
+      // Packets' durations are distances between times of decoding; those of the last frame shown may be anything.
+      let own = nextTime ?? stream.end.map { $0 - stretch.first - current.time }.flatMap { $0 > 0 ? $0 : nil } ?? current.duration
+      current.duration = max(1, min(own, stretch.end.map { $0 - stretch.first - current.time } ?? .max))
     }
     frames += 1
     return current

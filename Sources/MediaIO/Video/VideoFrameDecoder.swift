@@ -10,6 +10,11 @@ package enum DamagePolicy: Sendable {
   case refuse
 }
 
+extension ImageLimits {
+  /// What decoders hold their own sizes against: they code somewhat more than is shown.
+  var maxCodedPixels: Int64 { Int64(maxPixels) + Int64(maxPixels) / 4 + 1 << 16 }
+}
+
 /// A decoder of libavcodec for one video stream.
 final class VideoFrameDecoder {
   let library: LibAVFormat
@@ -43,7 +48,7 @@ final class VideoFrameDecoder {
     guard status >= 0 else { throw failure(status) }
     opened.pointee.pkt_timebase = timeBase
     opened.pointee.thread_count = Int32(threads)
-    opened.pointee.max_pixels = Int64(limits.maxPixels)
+    opened.pointee.max_pixels = limits.maxCodedPixels
     if policy == .refuse { opened.pointee.err_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER | AV_EF_EXPLODE }
     status = library.av.open(opened, codec, nil)
     guard status >= 0 else { throw failure(status) }

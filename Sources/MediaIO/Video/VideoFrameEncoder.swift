@@ -69,7 +69,9 @@ final class VideoFrameEncoder {
     (context.pointee.width, context.pointee.height) = (Int32(width), Int32(height))
     context.pointee.pix_fmt = pixelFormat
     context.pointee.time_base = AVRational(num: Int32(timeBase.numerator), den: Int32(timeBase.denominator))
-    if let rate = frameRate { context.pointee.framerate = AVRational(num: Int32(rate.numerator), den: Int32(rate.denominator)) }
+    // Without a rate encoders would take ticks for frames; times are what counts.
+    let rate = frameRate ?? Rational(exactly: 25, 1)!
+    context.pointee.framerate = AVRational(num: Int32(rate.numerator), den: Int32(rate.denominator))
     let ratio = format.sampleAspectRatio
     context.pointee.sample_aspect_ratio = AVRational(num: Int32(ratio.numerator), den: Int32(ratio.denominator))
     context.pointee.color_primaries = AVColorPrimaries(UInt32(colour.primaries))

@@ -12,6 +12,11 @@ struct VideoStream {
   let isRaw: Bool
   var notices: [String] = []
 
+  /// libavformat's names of formats without times; it makes some up.
+  private static let elementary: Set = [
+    "h264", "hevc", "m4v", "mpegvideo", "h263", "h261", "vc1", "cavsvideo", "avs2", "avs3", "dirac", "dnxhd", "mjpeg", "obu",
+  ]
+
   /// Throws `MediaIOError`: `noVideo`, `unsupported`.
   init(_ demuxer: Demuxer) throws(MediaIOError) {
     self.demuxer = demuxer
@@ -34,7 +39,7 @@ struct VideoStream {
     }
     pointer = all[Int(best)]
     codec = library.name(of: pointer.pointee.codecpar.pointee.codec_id)
-    isRaw = demuxer.context.pointee.iformat.pointee.flags & AVFMT_NOTIMESTAMPS != 0
+    isRaw = Self.elementary.contains(demuxer.container)
     let videos = all.count { kind($0) == AVMEDIA_TYPE_VIDEO && !$0.isAttachedPicture }
     if videos > 1 { notices.append("of \(videos) video tracks the best was read, number \(best)") }
     guard pointer.pointee.time_base.num > 0, pointer.pointee.time_base.den > 0 else {
@@ -63,6 +68,13 @@ struct VideoStream {
     let seconds = ticks > 0 ? Double(ticks) * timeBase.value : whole > 0 && !isRaw ? Double(whole) / Double(AV_TIME_BASE) : 0
     let count = (seconds * rate.value).rounded()
     return count >= 1 && count < 1e12 ? Int(count) : nil
+  }
+
+  /// When the last frame ends, in ticks, where the headers say it; nil where they do not.
+  var end: Int64? {
+    let (start, duration) = (pointer.pointee.start_time, pointer.pointee.duration)
+    guard demuxer.container == "mov", duration > 0, duration < 1 << 60, start != LibAVFormat.noTime, abs(start) < 1 << 60 else { return nil }
+    return start + duration
   }
 
   /// The earliest of the starts of video and sound, in ticks of the video.

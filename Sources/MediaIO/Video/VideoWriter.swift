@@ -27,7 +27,7 @@ package final class VideoWriter: FrameSink {
   package private(set) var notices: [String] = []
   /// Frames that came in.
   package private(set) var frames = 0
-  /// Of the file, and of the video's packets alone.
+  /// Of the file, and of the video's packets alone (of Y4M and pictures all).
   package var byteCount: Int { pictures?.byteCount ?? muxed?.muxer.byteCount ?? 0 }
   package private(set) var videoBytes = 0
 
@@ -93,9 +93,12 @@ package final class VideoWriter: FrameSink {
     guard frames > 0 else { throw MediaIOError(.empty, at: name, "a video has at least one frame") }
     if let muxed {
       try muxed.finish()
-      videoBytes = muxed.videoBytes
+      videoBytes = file == .y4m ? byteCount : muxed.videoBytes
     }
-    pictures?.isFinished = true
+    if let pictures {
+      pictures.isFinished = true
+      videoBytes = pictures.byteCount
+    }
   }
 }
 
@@ -128,7 +131,20 @@ private final class MuxedVideo {
     _ output: consuming AtomicFile, _ file: VideoFileFormat, _ format: VideoFormat, _ options: VideoWriter.Options, named name: String
   ) throws {
     (self.file, self.format, self.options, self.name) = (file, format, options, name)
-    encoding = try options.encoding ?? VideoEncoding(file.defaultEncoder, sampling: file == .y4m ? .c444 : nil)
+    var encoding = try options.encoding ?? VideoEncoding(file.defaultEncoder)
+    if encoding.encoder == "rawvideo", file == .y4m || file == .avi {
+      // Raw R, G and B in AVI stand on their heads or not, by who reads them.
+      if encoding.sampling == .rgb { throw MediaIOError(.unsupported, at: name, "\(file.rawValue) is not written with raw samples of rgb") }
+      encoding.sampling = encoding.sampling ?? (file == .y4m ? .c444 : .c420)
+    }
+    if file == .y4m {
+      guard encoding.encoder == "rawvideo" else {
+        throw MediaIOError(.unsupported, at: name, "y4m cannot hold what \(encoding.encoder) makes, only rawvideo")
+      }
+      // Its muxer is handed whole frames.
+      encoding.encoder = "wrapped_avframe"
+    }
+    self.encoding = encoding
     var turned = format
     notices = []
     if !file.holdsRotation, format.rotation != .none {
@@ -183,8 +199,10 @@ private final class MuxedVideo {
     for track in options.soundTracks { sound.append(try SoundMuxing(track, muxer, file, named: name)) }
     var extras: OpaquePointer?
     // Edit lists that begin and end at a sample.
-    if file.holdsRotation, let first = options.soundTracks.first {
-      _ = library.setDictionaryEntry(&extras, "movie_timescale", "\(first.sampleRate)", 0)
+    if file.holdsRotation {
+      _ = library.setDictionaryEntry(&extras, "movie_timescale", "\(options.soundTracks.first?.sampleRate ?? timeBase.denominator)", 0)
+      // FLAC, and Opus in older versions, which players play.
+      context.pointee.strict_std_compliance = -2
     }
     status = library.writeHeader(context, &extras)
     library.freeDictionary(&extras)
@@ -229,7 +247,8 @@ private final class MuxedVideo {
 
   private func write(_ packet: UnsafeMutablePointer<AVPacket>) throws(MediaIOError) {
     guard let stream, let encoder else { return }
-    videoBytes += Int(packet.pointee.size)
+    // Y4M's are frames in memory.
+    if file != .y4m { videoBytes += Int(packet.pointee.size) }
     library.rescale(packet, encoder.context.pointee.time_base, stream.pointee.time_base)
     packet.pointee.stream_index = stream.pointee.index
     let status = library.writeInterleaved(muxer.context, packet)

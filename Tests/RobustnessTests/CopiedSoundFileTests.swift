@@ -20,10 +20,13 @@ private func outcome(_ bytes: [UInt8]) -> Result<[CopiedPacket], CodecError>? {
   }
 }
 
-private let packets: [CopiedPacket] = (0..<120).map { i in
-  CopiedPacket(
-    time: Int64(i * 1024 - 2048), decodingTime: i % 50 == 3 ? Int64(i * 1024 - 2050) : nil, duration: i == 119 ? 500 : 1024, isKey: i % 3 == 0,
-    skippedAtStart: i < 2 ? 1024 : 0, skippedAtEnd: i == 119 ? 24 : 0, data: (0..<(20 + i % 7)).map { UInt8(truncatingIfNeeded: i * 31 + $0 * 7) })
+private let packets: [CopiedPacket] = (0..<120).map { i -> CopiedPacket in
+  var packet = CopiedPacket(time: Int64(i * 1024 - 2048), duration: i == 119 ? 500 : 1024, isKey: i % 3 == 0, data: [])
+  if i % 50 == 3 { packet.decodingTime -= 2 }
+  if i < 2 { packet.skippedAtStart = 1024 }
+  if i == 119 { packet.skippedAtEnd = 24 }
+  for n in 0..<(20 + i % 7) { packet.data.append(UInt8(truncatingIfNeeded: i * 31 + n * 7)) }
+  return packet
 }
 
 private func sample() throws -> Container {

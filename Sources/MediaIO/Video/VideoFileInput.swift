@@ -89,7 +89,8 @@ final class VideoFileInput: VideoInput {
       current.duration = pending.time - current.time
     } else {
       // Packets' durations are distances between times of decoding; those of the last frame shown may be anything.
-      let own = nextTime ?? stream.end.map { $0 - stretch.first - current.time }.flatMap { $0 > 0 ? $0 : nil } ?? current.duration
+      let ends = stream.end.map { $0 - stretch.first - current.time } ?? 0
+      let own: Int64 = nextTime ?? (ends > 0 ? ends : current.duration)
       current.duration = max(1, min(own, stretch.end.map { $0 - stretch.first - current.time } ?? .max))
     }
     frames += 1

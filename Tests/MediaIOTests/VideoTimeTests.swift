@@ -20,7 +20,9 @@ import Testing
       let (original, base) = (try Film.all(film), film.format.timeBase)
       // The same instants in another unit of time.
       #expect(back.frames.map { back.format.timeBase.rescale($0.time, to: base) } == original.map(\.time), "\(i)")
-      #expect(back.frames.map { back.format.timeBase.rescale($0.duration, to: base) } == original.map(\.duration), "\(i)")
+      // The last one's is lost where frames are reordered and do not come at a steady rate.
+      let count = film.format.frameRate == nil ? original.count - 1 : original.count
+      #expect(back.frames.prefix(count).map { back.format.timeBase.rescale($0.duration, to: base) } == original.prefix(count).map(\.duration), "\(i)")
       for frame in back.frames {
         let ticks = back.format.timeBase.rescale(frame.time, to: base)!
         #expect(base.rescale(ticks, to: back.format.timeBase) == frame.time)

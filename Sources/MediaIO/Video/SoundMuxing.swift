@@ -69,8 +69,13 @@ struct SoundMuxing {
     }
     (space.pointee.pts, space.pointee.dts, space.pointee.duration) = (packet.time, packet.decodingTime, packet.duration)
     if packet.isKey { space.pointee.flags |= AV_PKT_FLAG_KEY }
+    let isCoarse = track.timeBase.value * Double(track.sampleRate) > 1.5
+    if file.holdsRotation, isCoarse, packet.skippedAtEnd == 0 {
+      // Rounded times, such as Matroska's ms, must not make the last packet end before its samples do.
+      space.pointee.duration += 1
+    }
     if packet.skippedAtEnd > 0 {
-      if file == .mp4 || file == .mov {
+      if file.holdsRotation {
         // Their edit list ends where the last packet does.
         let perSample = Rational(exactly: 1, track.sampleRate) ?? .one
         space.pointee.duration = max(0, packet.duration - (perSample.rescale(Int64(packet.skippedAtEnd), to: track.timeBase) ?? 0))

@@ -162,7 +162,8 @@ final class VideoFrameEncoder {
     guard let list = codec.pointee.pix_fmts else { return wanted.first { $0 != AV_PIX_FMT_GBRP } }
     var known: [AVPixelFormat] = []
     while list[known.count] != AV_PIX_FMT_NONE { known.append(list[known.count]) }
-    return wanted.first(where: known.contains)
+    // Motion JPEG is of full range; of limited range only where it is told to be unusual.
+    return codec.pointee.id == AV_CODEC_ID_MJPEG ? wanted.last(where: known.contains) : wanted.first(where: known.contains)
   }
 
   private func failure(_ status: Int32, _ what: String) -> MediaIOError {

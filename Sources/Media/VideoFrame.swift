@@ -109,7 +109,7 @@ public protocol FrameSource {
 
 extension FrameSource {
   /// The frames that are left, as a sequence for `for try await`, which ends with `CancellationError` where the task is cancelled.
-  public var frames: FrameSequence<Self> { FrameSequence(source: self) }
+  public var sequence: FrameSequence<Self> { FrameSequence(source: self) }
 }
 
 /// The frames of a source, one at a time; none is read before it is asked for. To be walked once.

@@ -177,14 +177,14 @@ import Testing
   @Test func asSequence() async throws {
     let film = try Film(frames: 5)
     var count = 0
-    for try await frame in film.frames {
+    for try await frame in film.sequence {
       #expect(frame.time == Int64(count))
       count += 1
     }
     #expect(count == 5)
     let task = Task {
       withUnsafeCurrentTask { $0?.cancel() }
-      for try await _ in try Film(frames: 5).frames { Issue.record("a frame after it was cancelled") }
+      for try await _ in try Film(frames: 5).sequence { Issue.record("a frame after it was cancelled") }
     }
     await #expect(throws: CancellationError.self) { try await task.value }
   }

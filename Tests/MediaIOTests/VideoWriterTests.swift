@@ -147,6 +147,9 @@ import Testing
     let coded = try CodedVideo(&film, VideoEncoding(encoder, options: options))
     #expect(coded.packets.count >= 8 && coded.byteCount == coded.packets.reduce(0) { $0 + $1.data.count })
     #expect(coded.packets[0].isKey)
+    #expect(coded.version.hasPrefix("libavcodec ") && !coded.version.contains("H.26"))
+    if encoder == "libx264" { #expect(coded.version.contains("x264 - core")) }
+    if encoder == "libsvtav1" { #expect(coded.version.contains("SVT-AV1 v")) }
     var decoded: [VideoFrame] = []
     try coded.decode { decoded.append($0) }
     #expect(decoded.map(\.time) == original.map(\.time))

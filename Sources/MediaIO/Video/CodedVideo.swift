@@ -47,6 +47,29 @@ package struct CodedVideo: Sendable {
     }
   }
 
+  /// What coded it, such as "libavcodec 59.37.100, x264 - core 164 r3095 baee400", as far as the library or its first packet tells.
+  package var version: String {
+    guard let av = try? LibAV.load() else { return encoder }
+    typealias Text = @convention(c) () -> UnsafePointer<CChar>?
+    func text(_ function: String) -> String? { av.function(function, as: Text.self)?().map { String(cString: $0) } }
+    /// x264 and x265 sign their first packet.
+    func signature(_ beginning: String) -> String? {
+      let (data, wanted) = (packets.first?.data ?? [], Array(beginning.utf8))
+      guard let start = data.indices.first(where: { data[$0...].starts(with: wanted) }) else { return nil }
+      let line = data[start...].prefix { (32..<127).contains($0) }
+      return String(decoding: line, as: UTF8.self).part(before: " - H.26")
+    }
+    let library: String? =
+      switch encoder {
+      case "libx264": signature("x264 - core")
+      case "libx265": signature("x265 (build")
+      case "libsvtav1": text("svt_av1_get_version").map { "SVT-AV1 \($0)" }
+      case "libvpx-vp9": text("vpx_codec_version_str").map { "libvpx \($0)" }
+      default: nil
+      }
+    return "libavcodec \(av.codecVersionText), \(library ?? encoder)"
+  }
+
   private mutating func keep(_ packet: UnsafeMutablePointer<AVPacket>) {
     let data = Array(UnsafeBufferPointer(start: packet.pointee.data, count: Int(packet.pointee.size)))
     byteCount += data.count
@@ -103,5 +126,17 @@ package struct CodedVideo: Sendable {
     }
     try decoder.send(nil)
     try drain()
+  }
+}
+
+extension String {
+  /// Up to where `text` begins; all where it does not occur.
+  fileprivate func part(before text: String) -> String {
+    var rest = self[...]
+    while !rest.isEmpty {
+      if rest.hasPrefix(text) { return String(self[..<rest.startIndex]) }
+      rest.removeFirst()
+    }
+    return self
   }
 }

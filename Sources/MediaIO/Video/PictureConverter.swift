@@ -44,9 +44,9 @@ final class PictureConverter {
     default: colour.isFullRange = isJPEGFormat || (isGrey ? !greyIsLimited : fallback.isFullRange)
     }
     let stated = known(frame.colorspace.rawValue) ?? fallback.matrix
-    colour.matrix = ColourDescription(matrix: stated).resolvedMatrix(width: Int(frame.width), height: Int(frame.height))
+    // 0, R, G and B, cannot be meant of Y'CbCr, and 3 is reserved.
+    colour.matrix = ColourDescription(matrix: stated == 0 || stated == 3 ? 2 : stated).resolvedMatrix(width: Int(frame.width), height: Int(frame.height))
     guard isGrey || PictureScaler.knows(colour.matrix) else {
-      // Codecs of R, G and B may be tagged so by mistake or not at all; nothing else can be done about 0.
       throw MediaIOError(.unsupported, at: name, "colours of matrix \(colour.matrix) (ITU-T H.273)")
     }
     return colour

@@ -22,13 +22,13 @@ private func exercise(_ packets: [CopiedPacket], _ track: CopiedTrack) {
   guard var writer = try? CopiedTrackWriter(track) else { fatalError("not so: a track that was read can be written") }
   demand((try? CopiedTrackReader(writer.header).track) == track, "a track goes there and back")
   var payloads: [Payload] = []
-  for packet in packets {
+  do {
+    for packet in packets { if let payload = try writer.append(packet) { payloads.append(payload) } }
+    if let payload = try writer.finish() { payloads.append(payload) }
+  } catch {
     // Times may be further apart than one payload can say.
-    guard let payload = try? writer.append(packet) else { return }
-    if let payload { payloads.append(payload) }
+    return
   }
-  guard let rest = try? writer.finish() else { return }
-  if let rest { payloads.append(rest) }
   var reader = try! CopiedTrackReader(writer.header)
   var back: [CopiedPacket] = []
   for payload in payloads {

@@ -2,7 +2,7 @@
 ///
 /// Packets that overlap the stretch are kept whole; what lies outside is marked as skipped. Packets before it that a decoder has to have seen go
 /// along, skipped throughout: of `seekPreroll` samples, and one in any case.
-public struct PacketTrimmer: Sendable {
+package struct PacketTrimmer: Sendable {
   private let track: CopiedTrack
   /// Ticks, in the packets' own time: what becomes 0, where the stretch begins, and where it ends.
   private let origin: Int64
@@ -14,10 +14,10 @@ public struct PacketTrimmer: Sendable {
   private var before: [CopiedPacket] = []
   private var hasBegun: Bool
   /// Whether no packet that overlaps can come any more.
-  public private(set) var isDone = false
+  package private(set) var isDone = false
 
   /// Ticks of the track, in the packets' own time: `origin` becomes 0; the stretch is from `start` up to `end`, nil for the track's own.
-  public init(_ track: CopiedTrack, origin: Int64, from start: Int64? = nil, to end: Int64? = nil) {
+  package init(_ track: CopiedTrack, origin: Int64, from start: Int64? = nil, to end: Int64? = nil) {
     (self.track, self.origin, self.start, self.end) = (track, origin, start ?? .min, end ?? .max)
     hasBegun = start == nil
     perSample = Rational(exactly: 1, max(1, track.sampleRate)) ?? .one
@@ -25,7 +25,7 @@ public struct PacketTrimmer: Sendable {
   }
 
   /// What is to be kept, now that this packet has come, in order.
-  public mutating func trim(_ packet: CopiedPacket) -> [CopiedPacket] {
+  package mutating func trim(_ packet: CopiedPacket) -> [CopiedPacket] {
     if packet.time >= end { isDone = true }
     if isDone { return [] }
     let finish = packet.time + packet.duration

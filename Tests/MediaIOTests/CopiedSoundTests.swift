@@ -116,6 +116,25 @@ import Testing
     #expect(back.sound.map(\.packet.data) == packets.map(\.data))
     let decoded = try WholeSound(copy)
     if ["mp4", "mov", "avi", "webm"].contains(ending) || sound == .flac || sound == .opus { #expect(decoded.frames == original.frames) }
+    // It stays where it was beside the pictures; Matroska moves both behind 0, and rounds to ms.
+    func lead(_ video: WholeVideo) -> Double { Double(video.sound[0].packet.time) * video.tracks[0].timeBase.value - video.times[0] }
+    #expect(abs(lead(back) - lead(video)) < (ending == "mp4" || ending == "mov" ? 1e-4 : 1.1e-3), "\(lead(back)) \(lead(video))")
+    #expect(back.times[0] == 0 || ["mkv", "webm"].contains(ending) && back.times[0] < 0.06)
+    if sound == .m4a {
+      // From a place in the midst, the same to the sample.
+      let part = try WholeVideo(copy, Self.sounding(1, 0.5))
+      let (cut, rest) = try throughContainer(part)
+      try write(folder["part.mp4"], Film(64, 48, frames: 12), cut, rest, .init("libx264", "preset=ultrafast"))
+      let heard = try WholeSound(folder["part.mp4"])
+      #expect(heard.frames == 24_000)
+      // But for noise that the decoder makes itself; a sample to the side it is something else.
+      for c in 0..<2 {
+        func error(_ shift: Int) -> Float {
+          zip(heard.samples[c], original.samples[c][(48_000 + shift)...]).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+        }
+        #expect(error(0) * 4 < min(error(-1), error(1)), "\(error(0)) \(error(-1))")
+      }
+    }
     // The same sound, at the same place.
     let count = min(decoded.frames, original.frames)
     let shift = decoded.frames >= original.frames ? decoded.frames - original.frames : 0

@@ -101,7 +101,7 @@ import Testing
 
   @Test func hugePictures() throws {
     let folder = try SoundFolder()
-    for (width, height) in [(60_000, 60_000), (70_000, 16), (20_000, 20_000)] {
+    for (width, height) in [(60_000, 60_000), (70_000, 16), (12_000, 12_000)] {
       try FileIO.write(Array("YUV4MPEG2 W\(width) H\(height) F25:1 Ip A1:1 C420jpeg\nFRAME\n".utf8) + [UInt8](repeating: 0, count: 4096),
         to: folder["a.y4m"], overwrite: true)
       let error = refusal(folder["a.y4m"])

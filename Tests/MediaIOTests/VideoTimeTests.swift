@@ -78,6 +78,39 @@ import Testing
     #expect(try WholeVideo(folder["a.mp4"]).times.first == 0)
   }
 
+  @Test func missingTimesFollowTheOneBefore() {
+    var clock = FrameClock(isCounting: false, usual: 40)
+    let placed = [(nil, 0), (nil, 10), (100, 0), (nil, 0), (100, 7), (90, 5), (150, 0), (Int64.max, 3)].map { (stated: Int64?, duration: Int64) in
+      clock.place(stated, duration: duration)
+    }
+    #expect(placed.map(\.time) == [0, 40, 100, 140, 141, 142, 150, 190])
+    #expect(placed.map(\.duration) == [40, 10, 40, 40, 7, 5, 40, 3])
+    #expect(clock.missing == 4 && clock.moved == 2)
+    var counting = FrameClock(isCounting: true, usual: 40)
+    #expect([5, 5, nil, 1].map { counting.place($0, duration: 9).time } == [0, 1, 2, 3])
+    #expect(counting.missing == 0 && counting.moved == 0)
+  }
+
+  /// An edit list that begins in the midst of a group of pictures: those before are decoded and not shown.
+  @Test func editLists() throws {
+    guard let clip = Fixture.clip("bikes.mp4") else { return }
+    let folder = try SoundFolder()
+    guard try Fixture.output("ffmpeg", ["-v", "error", "-ss", "3.21", "-i", clip, "-c", "copy", "-t", "2", folder["cut.mp4"]]) != nil,
+      let listed = try Fixture.output(
+        "ffmpeg", ["-v", "error", "-i", folder["cut.mp4"], "-map", "0:v", "-fps_mode", "passthrough", "-s", "64x32", "-f", "framemd5", "-"])
+    else { return }
+    let times = listed.split(separator: "\n").filter { !$0.hasPrefix("#") }.map { Int($0.split(separator: ",")[2].trimmingCharacters(in: .whitespaces)) }
+    var options = VideoReader.Options()
+    options.size = (64, 32)
+    let video = try WholeVideo(folder["cut.mp4"], options)
+    // Of 250 frames, some 50, the first of which is the 81st.
+    #expect(video.frames.count == times.count && (45...55).contains(times.count))
+    options.start = 3.24
+    let whole = try WholeVideo(clip, options)
+    #expect(zip(video.frames, whole.frames).allSatisfy { $0.samples == $1.samples })
+    #expect(video.times.first! >= 0 && video.times.first! < 0.05)
+  }
+
   @Test(arguments: Rotation.allCases)
   func rotation(_ rotation: Rotation) throws {
     let folder = try SoundFolder()

@@ -1,7 +1,8 @@
 import Glibc
 import Media
 
-/// Writes numbered PNG pictures, from 1 on; those of this run are removed again unless it `isFinished`.
+/// Writes numbered PNG pictures, from 1 on; those of this run are removed again unless it `isFinished`. (A signal leaves them, each
+/// whole.)
 final class PictureSequenceWriter {
   var isFinished = false
   private(set) var byteCount = 0

@@ -12,6 +12,7 @@ struct SoundCopier {
   /// Samples by which an MP4 file's edit list ends early for being coarse.
   private let excess: Int
   private var last: Int64?
+  private var isHeard = false
 
   /// What a codec's header may have.
   static let maximumExtradata = 1 << 18
@@ -63,12 +64,15 @@ struct SoundCopier {
     guard packet.pointee.size > 0, let data = packet.pointee.data else { return [] }
     let (stated, decoding) = (packet.pointee.pts, packet.pointee.dts)
     let time = stated != LibAVFormat.noTime ? stated : decoding != LibAVFormat.noTime ? decoding : last ?? 0
-    guard abs(time) < 1 << 60 else { return [] }
+    let isLeftOut = packet.pointee.flags & AV_PKT_FLAG_DISCARD != 0
+    // Behind the end of an edit list nothing is needed.
+    guard abs(time) < 1 << 60, !isLeftOut || !isHeard else { return [] }
+    isHeard = isHeard || !isLeftOut
     let full = track.frameSize > 0 ? samplesAsTicks(track.frameSize) : 0
     var duration = Int64(Int32(truncatingIfNeeded: packet.pointee.duration))
     // Where an edit list ends before the last packet does, libavformat has shortened its duration, below 0 even.
     var cut = 0
-    if container == "mov", full > 0, duration < full, packet.pointee.flags & AV_PKT_FLAG_DISCARD == 0, isOneFrameLong {
+    if container == "mov", full > 0, duration < full, !isLeftOut, isOneFrameLong {
       cut = max(0, ticksAsSamples(full - duration) - excess)
       duration = full
     }
@@ -86,7 +90,7 @@ struct SoundCopier {
       // Ogg has it in the duration already.
       if container != "ogg" { cut = max(cut, numbers[1]) }
     }
-    if packet.pointee.flags & AV_PKT_FLAG_DISCARD != 0 { owed = max(owed, count) }
+    if isLeftOut { owed = max(owed, count) }
     kept.skippedAtStart = min(owed, count)
     owed -= kept.skippedAtStart
     kept.skippedAtEnd = min(cut, count - kept.skippedAtStart)

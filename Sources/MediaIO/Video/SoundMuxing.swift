@@ -68,6 +68,12 @@ struct SoundMuxing {
       if let start = from.baseAddress { UnsafeMutableRawPointer(space.pointee.data).copyMemory(from: start, byteCount: from.count) }
     }
     (space.pointee.pts, space.pointee.dts, space.pointee.duration) = (packet.time, packet.decodingTime, packet.duration)
+    if file == .mkv || file == .webm, track.initialPadding > 0 {
+      // Matroska's readers take a codec's delay off all times, which libavformat does not add.
+      let delay = (Rational(exactly: 1, track.sampleRate) ?? .one).rescale(Int64(track.initialPadding), to: track.timeBase) ?? 0
+      space.pointee.pts += delay
+      space.pointee.dts += delay
+    }
     if packet.isKey { space.pointee.flags |= AV_PKT_FLAG_KEY }
     let isCoarse = track.timeBase.value * Double(track.sampleRate) > 1.5
     if file.holdsRotation, isCoarse, packet.skippedAtEnd == 0 {

@@ -84,9 +84,9 @@ struct VideoStream {
       let type = stream.pointee.codecpar.pointee.codec_type
       guard type == AVMEDIA_TYPE_VIDEO || type == AVMEDIA_TYPE_AUDIO, stream.pointee.start_time != LibAVFormat.noTime else { continue }
       let base = stream.pointee.time_base
-      guard let own = Rational(exactly: Int(base.num), Int(base.den)), let start = own.rescale(stream.pointee.start_time, to: timeBase) else {
-        continue
-      }
+      // Sound before 0 only prepares its decoder.
+      let stated = type == AVMEDIA_TYPE_AUDIO ? max(0, stream.pointee.start_time) : stream.pointee.start_time
+      guard let own = Rational(exactly: Int(base.num), Int(base.den)), let start = own.rescale(stated, to: timeBase) else { continue }
       first = min(first ?? start, start)
     }
     return first ?? 0

@@ -56,6 +56,39 @@ import Testing
     #expect(refusal(folder["c.mp4"], Self.strict) == MediaIOError(.damaged))
   }
 
+  /// Changed anywhere, headers too: frames in order, or an error that says something.
+  @Test(arguments: ["mp4", "mov", "mkv", "webm", "avi", "y4m", "264"])
+  func hostileBytes(_ ending: String) throws {
+    let folder = try SoundFolder()
+    var film = try Film(48, 32, frames: 6)
+    if ending == "264" {
+      try FileIO.write(CodedVideo(&film, VideoEncoding("libx264", options: "crf=20")).packets.flatMap(\.data), to: folder["a.264"])
+    } else {
+      try film.write(folder["a.\(ending)"], ending == "webm" ? .init("libvpx-vp9", "cpu-used=8") : .init())
+    }
+    let good = try FileIO.read(folder["a.\(ending)"])
+    var options = VideoReader.Options()
+    (options.copiesSound, options.limits) = (true, ImageLimits(maxPixels: 1 << 22))
+    var generator = SeededGenerator(state: 7)
+    var (read, refused) = (0, 0)
+    for trial in 0..<150 {
+      var bad = good
+      // Headers are at both ends.
+      for _ in 0..<(1 + trial % 6) {
+        let place = Int.random(in: 0..<bad.count, using: &generator)
+        let near = trial % 3 == 0 ? place : trial % 3 == 1 ? place % min(bad.count, 600) : bad.count - 1 - place % min(bad.count, 1500)
+        bad[near] = trial % 2 == 0 ? UInt8.random(in: 0...255, using: &generator) : [0, 1, 0x7F, 0x80, 0xFF].randomElement(using: &generator)!
+      }
+      let path = folder["b\(trial).\(ending)"]
+      try FileIO.write(bad, to: path)
+      options.damage = trial % 4 == 0 ? .refuse : .skip
+      options.start = trial % 5 == 0 ? 0.08 : 0
+      if refusal(path, options) == nil { read += 1 } else { refused += 1 }
+      try FileManager.default.removeItem(atPath: path)
+    }
+    #expect(read > 0 && refused > 0 && read + refused == 150)
+  }
+
   @Test func cutFiles() throws {
     let folder = try SoundFolder()
     try Film(96, 64, frames: 20).write(folder["a.mkv"], .init("libx264", "preset=ultrafast:crf=5:g=5"))

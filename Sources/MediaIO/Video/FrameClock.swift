@@ -13,11 +13,11 @@ package struct FrameClock: Sendable {
   package private(set) var missing = 0
   package private(set) var moved = 0
 
-  package init(isCounting: Bool, usual: Int64) { (self.isCounting, self.usual) = (isCounting, max(1, usual)) }
+  package init(isCounting: Bool, usual: Int64) { (self.isCounting, self.usual) = (isCounting, min(max(1, usual), 1 << 36)) }
 
   /// The time of the next frame, and how long it lasts if no other comes. `duration`: 0 where not said.
   package mutating func place(_ stated: Int64?, duration: Int64) -> (time: Int64, duration: Int64) {
-    var placed = (time: last.map { $0.time + $0.duration } ?? 0, duration: duration > 0 ? duration : usual)
+    var placed = (time: last.map { $0.time + $0.duration } ?? 0, duration: (1..<1 << 36).contains(duration) ? duration : usual)
     if isCounting {
       placed.duration = 1
     } else if let stated, abs(stated) < 1 << 60 {

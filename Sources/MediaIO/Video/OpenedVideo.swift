@@ -68,7 +68,7 @@ struct OpenedVideo {
     if isSought, time == LibAVFormat.noTime || time > stretch.first { return nil }
     if !isRaw {
       // Streams may say that they begin later than they do.
-      if options.start == 0, time != LibAVFormat.noTime { stretch.first = min(stretch.first, time) }
+      if options.start == 0, time != LibAVFormat.noTime, abs(time) < 1 << 60 { stretch.first = min(stretch.first, time) }
       (self.stretch, timeBase, rate, rateIsAssumed) = (stretch, stream.timeBase, stream.frameRate, false)
     } else {
       let own = decoder.context.pointee.framerate

@@ -124,10 +124,13 @@ final class VideoFileInput: VideoInput {
 
   private static func aspectRatio(_ ratio: Rational, from: (width: Int, height: Int), to: (width: Int, height: Int)) -> Rational {
     // The whole picture's shape stays.
-    let (up, down) = (ratio.numerator * from.width * to.height, ratio.denominator * from.height * to.width)
-    var (a, b) = (up, down)
+    guard let change = Rational(exactly: from.width * to.height, from.height * to.width)?.reduced else { return ratio }
+    let up = ratio.numerator.multipliedReportingOverflow(by: change.numerator)
+    let down = ratio.denominator.multipliedReportingOverflow(by: change.denominator)
+    if up.overflow || down.overflow { return ratio }
+    var (a, b) = (up.partialValue, down.partialValue)
     while b != 0 { (a, b) = (b, a % b) }
-    return Rational(exactly: up / a, down / a) ?? ratio
+    return Rational(exactly: up.partialValue / a, down.partialValue / a) ?? ratio
   }
 
   private func addNoticesOfTheEnd() {

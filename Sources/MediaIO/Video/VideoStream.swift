@@ -131,7 +131,8 @@ extension Rotation {
       case .half: (-one, 0)
       case .threeQuarters: (0, -one)
       }
-    let (right, down) = (Int32(width) * one, Int32(height) * one)
+    // 16.16 holds no more.
+    let (right, down) = (Int32(min(width, 32_767)) * one, Int32(min(height, 32_767)) * one)
     let (x, y): (Int32, Int32) =
       switch self {
       case .none: (0, 0)

@@ -92,4 +92,15 @@ import Testing
     #expect(code { $0.append(contentsOf: [UInt8](repeating: 0, count: 1 << 18)) } == .limitExceeded)
     #expect(failure { _ = try CopiedTrackConfiguration().serialised() } != nil)
   }
+
+  /// `nccodec info` shows what the track is.
+  @Test func reports() throws {
+    var configuration = CopiedTrackConfiguration()
+    (configuration.codec, configuration.language) = ("vorbis", "fra")
+    let track = TrackHeader(
+      modality: .audio, codec: CodecID.copiedPackets, timeBase: TimeBase(denominator: 48_000), configuration: try configuration.serialised()[...])
+    let file = try Container(tracks: [track]).serialised()
+    let text = try ContainerReader(MemorySource(file)).report().text
+    #expect(text.contains("copied sound") && text.contains("vorbis") && text.contains("fra"))
+  }
 }

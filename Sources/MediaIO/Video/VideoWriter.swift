@@ -5,10 +5,10 @@ import Media
 /// Writes frames to a file, with sound that was copied; it appears whole with `finish()` or not at all (`AtomicFile`). The counterpart of
 /// `VideoReader`.
 ///
-/// Times are exact in MP4 and MOV, steady or not (of unsteady ones the last frame's duration may be lost); Matroska and WebM count in ms, and each time is rounded. AVI and Y4M have a rate and no
-/// times: frames that do not come at a steady rate are refused. Numbered pictures have neither. Rotation is written where a file can say it (MP4,
-/// MOV); elsewhere frames are turned before they are coded. Where sound begins before the video or in the midst of a packet, MP4 and MOV leave
-/// out what is not to be heard; the others cannot, and all that was decoded is heard.
+/// Times are exact in MP4 and MOV, steady or not (of unsteady ones the last frame's duration may be lost); Matroska and WebM count in ms, and each
+/// time is rounded. AVI and Y4M have a rate and no times: frames that do not come at a steady rate are refused. Numbered pictures have neither.
+/// Rotation is written where a file can say it (MP4, MOV); elsewhere frames are turned before they are coded. Where sound begins before the video
+/// or in the midst of a packet, MP4 and MOV leave out what is not to be heard; the others cannot, and all that was decoded is heard.
 ///
 /// Without an encoder of the caller's, H.264 (in WebM VP9) at a quality whose loss is not seen, with 4:2:0, which ordinary players play.
 package final class VideoWriter: FrameSink {

@@ -43,8 +43,8 @@ let package = Package(
     // Layer 3: latents to bytes, and the loop that fits latents and networks to data.
     .target(name: "Fitting", dependencies: ["Autograd"]),
     .target(name: "LatentCoding", dependencies: ["EntropyCoding"]),
-    // What all codecs share: errors, progress, threads.
-    .target(name: "Coding", dependencies: ["Bitstream"]),
+    // What all codecs share: errors, progress, threads, and sound that is copied along.
+    .target(name: "Coding", dependencies: ["Bitstream", "Media"]),
 
     // Layer 4: codecs.
     .target(
@@ -121,7 +121,7 @@ let package = Package(
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
     .testTarget(name: "EntropyCodingTests", dependencies: ["EntropyCoding"]),
     .testTarget(name: "BitstreamTests", dependencies: ["Bitstream"]),
-    .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Media", "CZlib"]),
+    .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Coding", "Bitstream", "Media", "CZlib"]),
     .testTarget(
       name: "ImageCodecTests", dependencies: ["NeuralCodecs", "ImageCodec", "Coding", "Metrics", "Media", "MediaIO"]),
     .testTarget(name: "AudioCodecTests", dependencies: ["AudioCodec", "Coding", "Bitstream", "Media"]),

@@ -9,6 +9,8 @@ package struct MediaIOError: Error, Sendable, Hashable, CustomStringConvertible 
     case unsupported
     /// A file without sound, where sound is wanted.
     case noAudio
+    /// A file without video, where video is wanted.
+    case noVideo
     /// The bytes end inside the picture.
     case truncated
     /// The bytes contradict their format.

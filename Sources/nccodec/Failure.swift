@@ -39,6 +39,7 @@ struct Failure: Error, CustomStringConvertible {
     case .unknownFormat: " Convert it to one of them first."
     case .unsupported: " Save it in another format or without that feature."
     case .noAudio: " Give a file with sound."
+    case .noVideo: " Give a file with video."
     case .tooLarge: " Make it smaller, or cut it into parts."
     case .outOfMemory: " Free some memory, or make the picture smaller."
     case .exists: " Give --force to overwrite it, or another name."

@@ -106,10 +106,15 @@ final class AudioParts {
   }
 
   private static func find(_ tracks: [TrackHeader]) throws -> (UInt32, AudioFormat, Int?) {
-    guard let number = tracks.firstIndex(where: { $0.modality == .audio }) else {
+    // Sound that was copied goes with a video.
+    let own = tracks.firstIndex { $0.modality == .audio && $0.codec != CodecID.copiedPackets }
+    guard let number = own ?? tracks.firstIndex(where: { $0.modality == .audio }) else {
       throw CodecError(.unsupported, "the file has no sound. It may be a picture or a KV cache: decode it as such.")
     }
     let track = tracks[number]
+    if track.codec == CodecID.copiedPackets {
+      throw CodecError(.unsupported, "the file's sound was copied from its source as it was and comes with a video: decode that.")
+    }
     guard track.codec == CodecID.transformAudio else {
       throw CodecError(.unsupported, "the sound is of codec \(track.codec), which this nccodec lacks. Use a newer one.")
     }

@@ -55,6 +55,10 @@ extension ContainerReader {
         printer.move(to: chunk.payload.upperBound - track.configuration.count)
         try printer.show(configuration, named: "tensor")
       }
+      if track.codec == CodecID.copiedPackets, let configuration = try? CopiedTrackConfiguration(parsing: track.configuration) {
+        printer.move(to: chunk.payload.upperBound - track.configuration.count)
+        try printer.show(configuration, named: "copied sound")
+      }
     case .payload:
       let length = min(chunk.payload.count, PayloadHeader.maximumByteCount)
       var reader = FieldReader(try source.read(offset..<offset + length), named: "payload", at: offset)

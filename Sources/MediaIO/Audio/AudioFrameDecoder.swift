@@ -27,7 +27,7 @@ final class AudioFrameDecoder {
   }
 
   private let ending: Ending
-  private let demuxer: AudioDemuxer
+  private let demuxer: Demuxer
   private let stream: UnsafeMutablePointer<AVStream>
   private var context: UnsafeMutablePointer<AVCodecContext>?
   private var packet: UnsafeMutablePointer<AVPacket>?
@@ -45,7 +45,7 @@ final class AudioFrameDecoder {
   private var av: LibAV { demuxer.library.av }
 
   init(
-    _ demuxer: AudioDemuxer, _ stream: UnsafeMutablePointer<AVStream>, _ codec: UnsafePointer<AVCodec>, _ ending: Ending
+    _ demuxer: Demuxer, _ stream: UnsafeMutablePointer<AVStream>, _ codec: UnsafePointer<AVCodec>, _ ending: Ending
   ) throws(MediaIOError) {
     (self.demuxer, self.stream, self.ending) = (demuxer, stream, ending)
     context = demuxer.library.av.allocateContext(codec)

@@ -23,7 +23,7 @@ package final class AudioReader {
   /// One line each about what was left out; all of them are there when `next` has given nil.
   package private(set) var notices: [String]
 
-  private let demuxer: AudioDemuxer
+  private let demuxer: Demuxer
   private let decoder: AudioFrameDecoder
   /// One frame is held back, as the last one may be longer than the sound.
   private var pending: DecodedAudio?
@@ -36,7 +36,7 @@ package final class AudioReader {
   /// Throws `MediaIOError`: `unknownFormat`, `noAudio`, `unsupported` (a codec that is not there, a rate or channels beyond what
   /// `AudioFormat` takes), `empty` for no sample at all, `damaged`, `system`.
   package init(_ path: String, after start: [UInt8] = []) throws {
-    var demuxer = try AudioDemuxer(AudioInput(path, after: start))
+    var demuxer = try Demuxer(MediaInput(path, after: start))
     let name = demuxer.input.name
     let library = demuxer.library
     container = demuxer.container
@@ -166,7 +166,7 @@ extension UnsafeMutablePointer<AVStream> {
   }
 }
 
-extension AudioDemuxer {
+extension Demuxer {
   /// Of the containers whose header counts samples.
   fileprivate var saysLengthExactly: Bool {
     ["wav", "w64", "aiff", "caf", "flac"].contains(String(cString: context.pointee.iformat.pointee.name))

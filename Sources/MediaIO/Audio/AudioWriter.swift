@@ -32,7 +32,7 @@ package final class AudioWriter {
 
   private let name: String
   private let bits: Int
-  private let muxer: AudioMuxer
+  private let muxer: Muxer
   private let encoder: AudioFrameEncoder
   private let resampler: AudioResampler?
   /// What has not filled an encoder's frame yet, [channel][frame].
@@ -62,7 +62,7 @@ package final class AudioWriter {
       throw MediaIOError(.unsupported, at: name, "\(file.rawValue) needs a file, as its beginning is written last")
     }
     let isSeekable = output.takesPlaces
-    muxer = try AudioMuxer(output, named: name, container: file.container)
+    muxer = try Muxer(output, named: name, container: file.container)
     encoder = try AudioFrameEncoder(muxer.library, file, format, options, named: name)
     writtenFormat = encoder.format
     resampler = encoder.format.sampleRate == format.sampleRate ? nil : try AudioResampler(format, to: encoder.format.sampleRate)

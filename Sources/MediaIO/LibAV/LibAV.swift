@@ -50,7 +50,7 @@ struct LibAV: Sendable {
   static func load() throws(MediaIOError) -> LibAV { try loaded.get() }
 
   private init() throws(MediaIOError) {
-    let purpose = "sound, and pictures other than PNG (Debian: apt install libavcodec-dev)"
+    let purpose = "sound, video, and pictures other than PNG (Debian: apt install libavcodec-dev)"
     let util = try SharedLibrary("libavutil.so.\(LIBAVUTIL_VERSION_MAJOR)", purpose: purpose)
     let codec = try SharedLibrary("libavcodec.so.\(LIBAVCODEC_VERSION_MAJOR)", purpose: purpose)
     findDecoder = try codec["avcodec_find_decoder"]

@@ -2,7 +2,7 @@ import CLibAV
 import Glibc
 
 /// The bytes of a file or a pipe for libavformat: what was taken from its beginning already, then the rest.
-final class AudioInput {
+final class MediaInput {
   let name: String
   /// Of a regular file.
   let byteCount: Int?

@@ -2,29 +2,29 @@ import CLibAV
 import Glibc
 
 /// An opened output of libavformat, whose bytes go to an `AtomicFile`.
-final class AudioMuxer {
+final class Muxer {
   let library: LibAVFormat
   private var opened: UnsafeMutablePointer<AVFormatContext>?
   private var io: UnsafeMutablePointer<AVIOContext>?
-  private let sink: AudioSink
+  private let sink: MuxerSink
 
   /// Throws `MediaIOError`.
   init(_ file: consuming AtomicFile, named name: String, container: String) throws(MediaIOError) {
     library = try LibAVFormat.load()
     let takesPlaces = file.takesPlaces
-    sink = AudioSink(file)
+    sink = MuxerSink(file)
     let size: Int32 = 1 << 16
     let buffer = library.av.allocate(Int(size))
     io = library.allocateIO(
       buffer?.assumingMemoryBound(to: UInt8.self), size, 1, Unmanaged.passUnretained(sink).toOpaque(), nil,
       { sink, memory, count in
         guard let sink, let memory else { return -EINVAL }
-        return Unmanaged<AudioSink>.fromOpaque(sink).takeUnretainedValue().write(UnsafeBufferPointer(start: memory, count: Int(count)))
+        return Unmanaged<MuxerSink>.fromOpaque(sink).takeUnretainedValue().write(UnsafeBufferPointer(start: memory, count: Int(count)))
       },
       takesPlaces
         ? { sink, offset, whence in
           guard let sink else { return Int64(-EINVAL) }
-          return Unmanaged<AudioSink>.fromOpaque(sink).takeUnretainedValue().seek(Int(offset), whence)
+          return Unmanaged<MuxerSink>.fromOpaque(sink).takeUnretainedValue().seek(Int(offset), whence)
         } : nil)
     let status = library.allocateOutput(&opened, nil, container, nil)
     guard buffer != nil, io != nil else { throw MediaIOError(.outOfMemory, at: name, "no memory") }
@@ -55,7 +55,7 @@ final class AudioMuxer {
 }
 
 /// Where libavformat's bytes go.
-private final class AudioSink {
+private final class MuxerSink {
   private var file: AtomicFile?
   private let takesPlaces: Bool
   private var position = 0

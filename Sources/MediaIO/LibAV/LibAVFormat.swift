@@ -1,6 +1,6 @@
 import CLibAV
 
-/// libavformat, and what sound needs of libavcodec and libavutil beside `LibAV`; loaded when the first sound needs it.
+/// libavformat, and what sound and video need of libavcodec and libavutil beside `LibAV`; loaded when the first of them needs it.
 struct LibAVFormat: Sendable {
   typealias Transfer = @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt8>?, Int32) -> Int32
   typealias Seek = @convention(c) (UnsafeMutableRawPointer?, Int64, Int32) -> Int64
@@ -28,10 +28,24 @@ struct LibAVFormat: Sendable {
   let contextFromParameters: @Sendable @convention(c) (
     UnsafeMutablePointer<AVCodecContext>?, UnsafePointer<AVCodecParameters>?
   ) -> Int32
+  let allocateParameters: @Sendable @convention(c) () -> UnsafeMutablePointer<AVCodecParameters>?
+  let freeParameters: @Sendable @convention(c) (UnsafeMutablePointer<UnsafeMutablePointer<AVCodecParameters>?>?) -> Void
   let sideData: @Sendable @convention(c) (
     UnsafePointer<AVPacket>?, AVPacketSideDataType, UnsafeMutablePointer<Int>?
   ) -> UnsafeMutablePointer<UInt8>?
   let codecName: @Sendable @convention(c) (AVCodecID) -> UnsafePointer<CChar>?
+  let codecNamed: @Sendable @convention(c) (UnsafePointer<CChar>?) -> UnsafePointer<AVCodecDescriptor>?
+  let seekFile: @Sendable @convention(c) (Context?, Int32, Int64, Int64, Int64, Int32) -> Int32
+  let guessFrameRate: @Sendable @convention(c) (
+    Context?, UnsafeMutablePointer<AVStream>?, UnsafeMutablePointer<AVFrame>?
+  ) -> AVRational
+  let guessAspectRatio: @Sendable @convention(c) (
+    Context?, UnsafeMutablePointer<AVStream>?, UnsafeMutablePointer<AVFrame>?
+  ) -> AVRational
+  let streamSideData: @Sendable @convention(c) (
+    UnsafePointer<AVStream>?, AVPacketSideDataType, UnsafeMutablePointer<Int>?
+  ) -> UnsafeMutablePointer<UInt8>?
+  let flushBuffers: @Sendable @convention(c) (UnsafeMutablePointer<AVCodecContext>?) -> Void
 
   let allocateOutput: @Sendable @convention(c) (
     UnsafeMutablePointer<Context?>?, UnsafePointer<AVOutputFormat>?, UnsafePointer<CChar>?, UnsafePointer<CChar>?
@@ -42,7 +56,16 @@ struct LibAVFormat: Sendable {
   ) -> Int32
   let writeHeader: @Sendable @convention(c) (Context?, UnsafeMutablePointer<OpaquePointer?>?) -> Int32
   let writeFrame: @Sendable @convention(c) (Context?, UnsafeMutablePointer<AVPacket>?) -> Int32
+  let writeInterleaved: @Sendable @convention(c) (Context?, UnsafeMutablePointer<AVPacket>?) -> Int32
   let writeTrailer: @Sendable @convention(c) (Context?) -> Int32
+  let queryCodec: @Sendable @convention(c) (UnsafePointer<AVOutputFormat>?, AVCodecID, Int32) -> Int32
+  let newStreamSideData: @Sendable @convention(c) (
+    UnsafeMutablePointer<AVStream>?, AVPacketSideDataType, Int
+  ) -> UnsafeMutablePointer<UInt8>?
+  let newPacketSideData: @Sendable @convention(c) (
+    UnsafeMutablePointer<AVPacket>?, AVPacketSideDataType, Int
+  ) -> UnsafeMutablePointer<UInt8>?
+  let zeroed: @Sendable @convention(c) (Int) -> UnsafeMutableRawPointer?
   let rescale: @Sendable @convention(c) (UnsafeMutablePointer<AVPacket>?, AVRational, AVRational) -> Void
 
   let dictionaryEntry: @Sendable @convention(c) (
@@ -63,7 +86,7 @@ struct LibAVFormat: Sendable {
 
   private init() throws(MediaIOError) {
     av = try LibAV.load()
-    let purpose = "sound (Debian: apt install libavformat-dev)"
+    let purpose = "sound and video (Debian: apt install libavformat-dev)"
     let format = try SharedLibrary("libavformat.so.\(LIBAVFORMAT_VERSION_MAJOR)", purpose: purpose)
     let codec = try SharedLibrary("libavcodec.so.\(LIBAVCODEC_VERSION_MAJOR)", purpose: purpose)
     let util = try SharedLibrary("libavutil.so.\(LIBAVUTIL_VERSION_MAJOR)", purpose: purpose)
@@ -79,14 +102,27 @@ struct LibAVFormat: Sendable {
     findBestStream = try format["av_find_best_stream"]
     readFrame = try format["av_read_frame"]
     contextFromParameters = try codec["avcodec_parameters_to_context"]
+    allocateParameters = try codec["avcodec_parameters_alloc"]
+    freeParameters = try codec["avcodec_parameters_free"]
     sideData = try codec["av_packet_get_side_data"]
     codecName = try codec["avcodec_get_name"]
+    codecNamed = try codec["avcodec_descriptor_get_by_name"]
+    seekFile = try format["avformat_seek_file"]
+    guessFrameRate = try format["av_guess_frame_rate"]
+    guessAspectRatio = try format["av_guess_sample_aspect_ratio"]
+    streamSideData = try format["av_stream_get_side_data"]
+    flushBuffers = try codec["avcodec_flush_buffers"]
     allocateOutput = try format["avformat_alloc_output_context2"]
     newStream = try format["avformat_new_stream"]
     parametersFromContext = try codec["avcodec_parameters_from_context"]
     writeHeader = try format["avformat_write_header"]
     writeFrame = try format["av_write_frame"]
+    writeInterleaved = try format["av_interleaved_write_frame"]
     writeTrailer = try format["av_write_trailer"]
+    queryCodec = try format["avformat_query_codec"]
+    newStreamSideData = try format["av_stream_new_side_data"]
+    newPacketSideData = try codec["av_packet_new_side_data"]
+    zeroed = try util["av_mallocz"]
     rescale = try codec["av_packet_rescale_ts"]
     dictionaryEntry = try util["av_dict_get"]
     setDictionaryEntry = try util["av_dict_set"]
@@ -98,6 +134,8 @@ struct LibAVFormat: Sendable {
 
   /// "EOF ": there is no more.
   static let end: Int32 = -0x2046_4F45
+  /// AV_NOPTS_VALUE: a time that is not known.
+  static let noTime = Int64.min
   /// "INDA": the data contradicts its format.
   static let invalidData: Int32 = -0x4144_4E49
 

@@ -1,0 +1,4 @@
+targets=(Bitstream Media Coding)
+cxx=(Sources/CKernels/*.cpp)
+maps=(CZlib)
+link=(-lz)

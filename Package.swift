@@ -53,7 +53,7 @@ let package = Package(
         "LatentCoding", "Coding", "Fitting", "Networks", "Autograd", "Metrics", "EntropyCoding", "Bitstream", "Media", "Tensors", "CModels", "CKernels",
       ]),
 
-    .target(name: "AudioCodec", dependencies: ["Coding", "EntropyCoding", "Bitstream", "Media", "CModels"]),
+    .target(name: "AudioCodec", dependencies: ["Coding", "EntropyCoding", "Networks", "Tensors", "Bitstream", "Media", "CModels"]),
 
     .target(
       name: "KVCodec",

@@ -10,8 +10,10 @@ public struct AudioFile: Sendable {
   public let originalFrames: Int?
   public let frames: Int
   public let tags: [AudioTag]
-  /// "mdct"
+  /// "mdct" or "tokens"
   public let codec: String
+  /// Frames of tokens a second, 75 or 40, and levels, 1...8; nil of other codecs.
+  public let tokens: (framesPerSecond: Int, levels: Int)?
   /// Parts that decode on their own.
   public let parts: Int
   public let byteCount: Int
@@ -40,7 +42,10 @@ public struct AudioFile: Sendable {
       originalSampleRate = parts.originalRate
       (frames, originalFrames) = (parts.frames ?? 0, parts.originalFrames)
       tags = parts.tags
-      codec = "mdct"
+      switch parts.coding {
+      case .transform: (codec, tokens) = (AudioEncoder.Codec.mdct.rawValue, nil)
+      case .tokens(let mode, let levels): (codec, tokens) = (AudioEncoder.Codec.tokens.rawValue, (mode.framesPerSecond, levels))
+      }
       self.parts = parts.count
       byteCount = source.byteCount
       codedBytes = parts.byteCount

@@ -96,7 +96,7 @@ let package = Package(
     .executableTarget(
       name: "audioprior",
       dependencies: [
-        "AudioCodec", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "AudioCodec", "Bitstream", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Training/audio/AudioPrior"),
     // Measures the image codec for Benchmarks/rd.sh and Benchmarks/speed.sh.
     .executableTarget(

@@ -8,8 +8,8 @@ extension WeightsFile {
   package func quantisedPointwise(_ name: String, in inChannels: Int, out outChannels: Int, bias: [Float]? = nil) throws -> FloatPointwise {
     let weight = "\(name).weight"
     var values: [Float]
-    if contains("\(weight).scale") {
-      let scales = try float("\(weight).scale", outChannels), bytes = try uint8(weight, outChannels, inChannels)
+    if contains("\(name).scale") {
+      let scales = try float("\(name).scale", outChannels), bytes = try uint8(weight, outChannels, inChannels)
       values = [Float](unsafeUninitializedCapacity: bytes.count) { out, filled in
         bytes.withUnsafeBufferPointer { bytes in
           for o in 0..<outChannels {

@@ -96,12 +96,15 @@ extension EncodeCommand {
         ("codedSampleRate", .integer(options.codec.codedSampleRate(of: reader.format.sampleRate))),
         ("channels", .integer(reader.format.layout.count)), ("channelMask", .integer(Int(truncatingIfNeeded: reader.format.layout.mask))),
         ("samples", .integer(reader.frames)), ("seconds", .number(Double(reader.frames) / Double(reader.format.sampleRate))),
-        ("codec", .text(options.codec.rawValue)), ("target", .text(target.rawValue)), ("bytes", .integer(encoded.byteCount)),
+        ("codec", .text(options.codec.rawValue)), ("target", options.codec == .mdct ? .text(target.rawValue) : .null), ("bytes", .integer(encoded.byteCount)),
         ("kbps", .number(encoded.kbps)),
       ]
       switch options.rate {
       case .kbps(let kbps): members.append(("asked", .object([("kbps", .number(kbps))])))
       case .quality(let quality): members.append(("quality", .number(quality)))
+      }
+      if options.codec == .tokens {
+        members += [("framesPerSecond", .integer(encoded.framesPerSecond ?? 0)), ("levels", .integer(encoded.levels ?? 0))]
       }
       members.append(("notices", .list(reader.notices.map(JSON.text))))
       Console.print(JSON.object(members).serialised, to: stream)
@@ -110,7 +113,10 @@ extension EncodeCommand {
       var line = "\(source): \(reader.format.summary(frames: reader.frames)), \(encoded.byteCount) bytes, \(fixed(encoded.kbps, 2)) kbps"
       switch options.rate {
       case .kbps(let kbps): if fixed(kbps, 2) != fixed(encoded.kbps, 2) { line += " (of \(fixed(kbps, 2)) asked for)" }
-      case .quality(let quality): line += ", quality \(Int(quality))"
+      case .quality(let quality): if options.framesPerSecond == nil || options.levels == nil { line += ", quality \(Int(quality))" }
+      }
+      if let frames = encoded.framesPerSecond, let levels = encoded.levels {
+        line += ", \(frames) frames a second of \(levels) \(levels == 1 ? "token" : "tokens")"
       }
       if target == .mse { line += ", for the least squared error" }
       Console.print(Console.oneLine(line), to: stream)

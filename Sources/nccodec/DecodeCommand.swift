@@ -14,7 +14,7 @@ struct DecodeCommand: ParsableCommand {
       standard output. It is as long as it was, to the sample, at the rate that it had, or the nearest that the format has. \
       WAV and FLAC get 16 bits, rounded to nearest; what lies beyond full scale is clipped, except by --sample-format float. \
       An .npy of a sound's tokens, integers [channels, levels, frames], is decoded as the file would be that was encoded so; \
-      --tokens-rate says how many frames a second it has.
+      --tokens-rate says how many frames a second it has. An output .npy gets the tokens of a file that has them.
 
       Examples:
         nccodec decode photo.ncb photo.png
@@ -74,7 +74,7 @@ struct DecodeCommand: ParsableCommand {
     if input == "-" {
       // Sound is decoded as it comes; what is something else is read first.
       let pipe = PipedInput()
-      if let decoder = try? AudioDecoder(read: pipe.next) {
+      if !wantsTokens, let decoder = try? AudioDecoder(read: pipe.next) {
         pipe.forget()
         return try runAudio(decoder, isStream: true, progress)
       }
@@ -88,6 +88,7 @@ struct DecodeCommand: ParsableCommand {
     }
     if let rate = audio.tokensRate { throw Failure("\(source): is no .npy of tokens, which --tokens-rate \(rate) is for. Leave it out.") }
     if AudioFile.isOne(opened) {
+      if wantsTokens { return try writeTokens(of: opened, source, target) }
       return try runAudio(Failure.about(source) { try AudioDecoder(opened) }, isStream: false, progress)
     }
     if KVCacheFile.isOne(opened) { return try runCache(opened, progress) }

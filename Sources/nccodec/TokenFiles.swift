@@ -58,6 +58,25 @@ extension EncodeCommand {
 }
 
 extension DecodeCommand {
+  /// Whether the output is an array, which of sound are its tokens.
+  var wantsTokens: Bool { kv.format == "npy" || kv.format == nil && output.lowercased().hasSuffix(".npy") }
+
+  /// The tokens of a file with sound.
+  func writeTokens(of file: InputSource, _ source: String, _ target: String) throws(Failure) {
+    if let option = audio.given.first ?? kv.givenForCaches.first {
+      throw Failure("\(source): goes to an array of tokens, and --\(option) is not for that. Leave the option out.")
+    }
+    guard let tokens = try Failure.about(source, { try AudioFile.tokens(of: file) }) else {
+      throw Failure("\(source): is sound without tokens. Give the output a name such as sound.wav.")
+    }
+    let bytes = try Failure.about(target) { try TokenArray.bytes(tokens.indices) }
+    do { try FileIO.write(bytes, to: output, overwrite: force) } catch { throw Failure(error, at: target) }
+    if !quiet {
+      let line = "\(target): \(tokens.channels) x \(tokens.levels) x \(tokens.frames) tokens, \(tokens.framesPerSecond) frames a second"
+      Console.print(Console.oneLine(line), to: Console.reportStream(besideOutput: output))
+    }
+  }
+
   /// The `.ncb` that an .npy of tokens would be.
   func packedTokens(_ bytes: [UInt8], _ source: String) throws(Failure) -> [UInt8] {
     try Failure.about(source) { try PackedTokens(bytes, framesPerSecond: audio.tokensRate ?? 75, AudioEncoder.Options()).bytes }

@@ -20,17 +20,21 @@ struct TokenNetwork: Sendable {
   private let output: FloatPointwise
   let books: CodeBooks
 
-  /// Of the weights that this build holds.
-  static func shipped(_ mode: TokenMode, levels: Int) -> TokenNetwork {
+  /// Of the weights that this build holds, with all levels; read once.
+  static func shipped(_ mode: TokenMode) -> TokenNetwork { mode == .hop320 ? hop320 : hop600 }
+
+  private static let hop320 = loaded(.hop320), hop600 = loaded(.hop600)
+
+  private static func loaded(_ mode: TokenMode) -> TokenNetwork {
     do {
-      return try TokenNetwork(.synthesis(), mode, levels: levels)
+      return try TokenNetwork(.synthesis(), mode)
     } catch { preconditionFailure("the token model in this build is broken: \(error)") }
   }
 
   /// Throws `WeightsError` and `TensorError`.
-  init(_ weights: WeightsFile, _ mode: TokenMode, levels: Int) throws {
+  init(_ weights: WeightsFile, _ mode: TokenMode) throws {
     let channels = TokenGeometry.channels, mode = Int(mode.rawValue)
-    books = try CodeBooks(weights, mode: mode, levels: levels)
+    books = try CodeBooks(weights, mode: mode)
     let biases = try weights.float("dec.in.bias", TokenMode.allCases.count, channels)
     input = try weights.quantisedPointwise(
       "dec.in", in: TokenGeometry.dimensions, out: channels, bias: Array(biases[mode * channels..<(mode + 1) * channels]))

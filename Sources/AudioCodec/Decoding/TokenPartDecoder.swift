@@ -20,7 +20,7 @@ final class TokenPartDecoder: PartDecoder {
   init(_ mode: TokenMode, levels: Int, channels: Int) {
     (self.mode, self.levels, self.channels) = (mode, levels, channels)
     model = TokenModel(.shipped(mode))
-    network = .shipped(mode, levels: levels)
+    network = .shipped(mode)
   }
 
   var lead: Int { TokenGeometry.lead * mode.hop }

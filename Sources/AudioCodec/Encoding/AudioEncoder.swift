@@ -9,6 +9,9 @@ public struct EncodedAudio: Sendable, Equatable {
   public let frames: Int
   /// Of the whole file, 1000 bits a second; 0 of an empty one.
   public let kbps: Double
+  /// Of tokens: 75 or 40 frames a second, and 1...8 levels; nil of other codecs.
+  public internal(set) var framesPerSecond: Int?
+  public internal(set) var levels: Int?
 }
 
 /// Turns sound into an `.ncb` file, piece by piece, in memory that does not grow with its length.
@@ -87,6 +90,9 @@ public struct AudioEncoder {
 
   /// The highest rate that is coded, in Hz. Sound of higher rates is resampled to this one first.
   public static let maximumSampleRate = 48_000
+
+  /// 1000 bits a second and channel that `tokens` may take before entropy coding, from the lowest up.
+  public static let tokenRates: [Double] = TokenSetting.all.map(\.rawKbps)
 
   /// `write` gets the file's bytes, front to back, and may throw.
   ///

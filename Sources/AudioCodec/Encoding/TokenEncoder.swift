@@ -6,6 +6,7 @@ import Tensors
 /// The token codec's encoder: features of frames as their samples come, the network, and the nearest code vectors.
 final class TokenEncoder: SoundEncoder {
   private let mode: TokenMode
+  private let levels: Int
   private let options: AudioEncoder.Options
   private let network: TokenEncoderNetwork
   private let states: [TokenEncoderNetwork.State]
@@ -21,9 +22,9 @@ final class TokenEncoder: SoundEncoder {
 
   init(_ format: AudioFormat, _ options: AudioEncoder.Options, write: @escaping ([UInt8]) throws -> Void) throws {
     let setting = try TokenSetting(options, channels: format.layout.count)
-    mode = setting.mode
+    (mode, levels) = (setting.mode, setting.levels)
     self.options = options
-    network = .shipped(setting)
+    network = .shipped(setting.mode)
     states = (0..<format.layout.count).map { _ in TokenEncoderNetwork.State() }
     // Before the sound there is silence.
     pcm = [[Float]](repeating: [Float](repeating: 0, count: -setting.mode.windowStart), count: format.layout.count)
@@ -59,7 +60,7 @@ final class TokenEncoder: SoundEncoder {
       scratch.features.reshape(to: Shape(1, count, TokenFeatures.count))
       pcm[c].withUnsafeBufferPointer { TokenFeatures.extract($0.baseAddress!, mode, into: scratch.features) }
       network.latents(isLast: isLast, states[c], scratch)
-      indices.append(network.quantise(scratch))
+      indices.append(network.quantise(levels: levels, scratch))
       pcm[c].removeFirst(min(count * mode.hop, pcm[c].count))
     }
     nextFrame += count

@@ -17,16 +17,20 @@ struct TokenEncoderNetwork: Sendable {
   private let books: CodeBooks
   private let search: CodeBooks.Search
 
-  /// Of the weights that this build holds.
-  static func shipped(_ setting: TokenSetting) -> TokenEncoderNetwork {
+  /// Of the weights that this build holds; read once.
+  static func shipped(_ mode: TokenMode) -> TokenEncoderNetwork { mode == .hop320 ? hop320 : hop600 }
+
+  private static let hop320 = loaded(.hop320), hop600 = loaded(.hop600)
+
+  private static func loaded(_ mode: TokenMode) -> TokenEncoderNetwork {
     do {
-      return try TokenEncoderNetwork(.analysis(), .synthesis(), setting)
+      return try TokenEncoderNetwork(.analysis(), .synthesis(), mode)
     } catch { preconditionFailure("the token model in this build is broken: \(error)") }
   }
 
   /// Throws `WeightsError` and `TensorError`.
-  init(_ weights: WeightsFile, _ decoder: WeightsFile, _ setting: TokenSetting) throws {
-    let channels = TokenGeometry.channels, mode = Int(setting.mode.rawValue)
+  init(_ weights: WeightsFile, _ decoder: WeightsFile, _ mode: TokenMode) throws {
+    let channels = TokenGeometry.channels, mode = Int(mode.rawValue)
     let biases = try weights.float("enc.in.bias", TokenMode.allCases.count, channels)
     input = try weights.quantisedPointwise(
       "enc.in", in: TokenFeatures.count, out: channels, bias: Array(biases[mode * channels..<(mode + 1) * channels]))
@@ -34,7 +38,7 @@ struct TokenEncoderNetwork: Sendable {
     blocks = try (0..<Self.blockCount).map { try FrameBlock(weights, "enc.\($0)", channels: channels, hidden: Self.hidden) }
     outNorm = try weights.layerNorm("enc.out.norm", channels: channels)
     output = try weights.quantisedPointwise("enc.out", in: channels, out: TokenGeometry.dimensions)
-    books = try CodeBooks(decoder, mode: mode, levels: setting.levels)
+    books = try CodeBooks(decoder, mode: mode)
     search = try CodeBooks.Search(books)
   }
 
@@ -66,10 +70,10 @@ struct TokenEncoderNetwork: Sendable {
     output.apply(x, into: scratch.latents, threads: 1)
   }
 
-  /// [level][frame]; `scratch.latents` become what is left of them.
-  func quantise(_ scratch: Scratch) -> [[UInt16]] {
+  /// [level][frame] of the lowest `levels`; `scratch.latents` become what is left of them.
+  func quantise(levels: Int, _ scratch: Scratch) -> [[UInt16]] {
     let rest = scratch.latents, dimensions = TokenGeometry.dimensions
-    return (0..<books.levels).map { level in
+    return (0..<levels).map { level in
       let indices = search.nearest(rest, level: level, scratch.scores)
       for (row, index) in indices.enumerated() {
         books.subtract(Int(index), level: level, from: rest.pointer + row * dimensions)

@@ -39,7 +39,9 @@ final class TokenFileWriter {
   /// The sound has `samples` of each channel, which end in the last frame; without any there are no frames.
   func finish(samples: Int, originalFrames: Int?) throws -> EncodedAudio {
     if waitingFrames > 0 { try write(waitingFrames, samples: samples, originalFrames: originalFrames) }
-    return try file.finish(frames: samples)
+    var encoded = try file.finish(frames: samples)
+    (encoded.framesPerSecond, encoded.levels) = (setting.mode.framesPerSecond, setting.levels)
+    return encoded
   }
 
   /// `samples` of the whole sound: this group is the last.

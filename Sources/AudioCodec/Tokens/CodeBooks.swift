@@ -6,11 +6,10 @@ import Tensors
 struct CodeBooks: Sendable {
   /// [level][code * dimensions]
   private let vectors: [[Float]]
-  var levels: Int { vectors.count }
 
-  /// Of the first `levels` levels. Throws `WeightsError`.
-  init(_ weights: WeightsFile, mode: Int, levels: Int) throws {
-    vectors = try (0..<levels).map { try weights.float("book.\(mode).\($0)", TokenGeometry.codes(level: $0), TokenGeometry.dimensions) }
+  /// Throws `WeightsError`.
+  init(_ weights: WeightsFile, mode: Int) throws {
+    vectors = try (0..<TokenGeometry.maximumLevels).map { try weights.float("book.\(mode).\($0)", TokenGeometry.codes(level: $0), TokenGeometry.dimensions) }
   }
 
   /// Adds a vector to `sum`, a row of dimensions. A frame adds its levels' vectors from level 0 on.

@@ -7,6 +7,8 @@ import Tensors
 struct TokenEncoderNetwork: Sendable {
   static let blockCount = 4
   private static let hidden = 512
+  /// Beginnings of a frame's indices that are followed.
+  private static let searchWidth = 8
   /// Frames ahead that a frame's latent depends on.
   static let future = blockCount * FrameBlock.future
 
@@ -14,8 +16,7 @@ struct TokenEncoderNetwork: Sendable {
   private let norm, outNorm: FloatLayerNorm
   private let blocks: [FrameBlock]
   private let output: FloatPointwise
-  private let books: CodeBooks
-  private let search: CodeBooks.Search
+  private let search: CodeSearch
 
   /// Of the weights that this build holds; read once.
   static func shipped(_ mode: TokenMode) -> TokenEncoderNetwork { mode == .hop320 ? hop320 : hop600 }
@@ -38,8 +39,7 @@ struct TokenEncoderNetwork: Sendable {
     blocks = try (0..<Self.blockCount).map { try FrameBlock(weights, "enc.\($0)", channels: channels, hidden: Self.hidden) }
     outNorm = try weights.layerNorm("enc.out.norm", channels: channels)
     output = try weights.quantisedPointwise("enc.out", in: channels, out: TokenGeometry.dimensions)
-    books = try CodeBooks(decoder, mode: mode)
-    search = try CodeBooks.Search(books)
+    search = try CodeSearch(CodeBooks(decoder, mode: mode), width: Self.searchWidth)
   }
 
   /// What later frames of a channel need of earlier ones.
@@ -56,7 +56,7 @@ struct TokenEncoderNetwork: Sendable {
     let features = Tensor<Float>(uninitialized: Shape(0, 0, 0))
     let latents = Tensor<Float>(uninitialized: Shape(0, 0, 0))
     fileprivate let x = Tensor<Float>(uninitialized: Shape(0, 0, 0))
-    fileprivate let scores = Tensor<Float>(uninitialized: Shape(0, 0, 0))
+    fileprivate let search = CodeSearch.Scratch()
     fileprivate let layers = FrameScratch()
   }
 
@@ -70,15 +70,6 @@ struct TokenEncoderNetwork: Sendable {
     output.apply(x, into: scratch.latents, threads: 1)
   }
 
-  /// [level][frame] of the lowest `levels`; `scratch.latents` become what is left of them.
-  func quantise(levels: Int, _ scratch: Scratch) -> [[UInt16]] {
-    let rest = scratch.latents, dimensions = TokenGeometry.dimensions
-    return (0..<levels).map { level in
-      let indices = search.nearest(rest, level: level, scratch.scores)
-      for (row, index) in indices.enumerated() {
-        books.subtract(Int(index), level: level, from: rest.pointer + row * dimensions)
-      }
-      return indices
-    }
-  }
+  /// [level][frame] of the lowest `levels`, for `scratch.latents`.
+  func quantise(levels: Int, _ scratch: Scratch) -> [[UInt16]] { search.indices(scratch.latents, levels: levels, scratch.search) }
 }

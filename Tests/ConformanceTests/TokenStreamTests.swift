@@ -1,0 +1,42 @@
+import Foundation
+import NeuralCodecs
+import Testing
+
+/// Every stream of Fixtures/TokenStreams has the tokens whose MD5 the manifest gives, and decodes to the samples beside it within the tolerance
+/// of bitstream-spec 12, now and in every later version, on every machine.
+@Suite struct TokenStreamTests {
+  static let folder = StreamTests.folder.deletingLastPathComponent().appending(path: "TokenStreams")
+
+  /// Lines as of AudioStreams, but that the MD5 is of the tokens, 16 bits each, [channel][level][frame].
+  static let streams: [AudioStreamTests.Stream] = AudioStreamTests.streams(in: folder)
+
+  @Test func theManifestIsComplete() throws {
+    let files = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path).filter { $0.hasSuffix(".ncb") }
+    #expect(Set(files) == Set(Self.streams.map(\.name)))
+    #expect(files.count >= 7)
+  }
+
+  @Test(arguments: streams) func decodes(_ stream: AudioStreamTests.Stream) throws {
+    let bytes = [UInt8](try Data(contentsOf: Self.folder.appending(path: stream.name)))
+    let tokens = try #require(try AudioFile.tokens(of: bytes))
+    #expect(md5(tokens.indices.joined().flatMap { level in level.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8($0 >> 8)] } }) == stream.md5)
+    let expected = [UInt8](try Data(contentsOf: Self.folder.appending(path: stream.name.replacing(".ncb", with: ".f32"))))
+    let samples = expected.withUnsafeBytes { raw in
+      (0..<raw.count / 4).map { Float(bitPattern: UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self))) }
+    }
+    let loudest = samples.reduce(Float(1)) { max($0, abs($1)) }
+    var decoder = try AudioDecoder(bytes)
+    #expect(decoder.format.sampleRate == stream.rate && decoder.format.layout.count == stream.channels)
+    var decoded = [[Float]](repeating: [], count: stream.channels)
+    while let buffer = try decoder.next() { for c in decoded.indices { decoded[c] += buffer.samples[c] } }
+    #expect(decoded.allSatisfy { $0.count == stream.frames })
+    let each = (stream.frames + 7) / 8
+    #expect(samples.count == each * stream.channels)
+    for c in 0..<stream.channels {
+      for i in 0..<each where !(abs(decoded[c][8 * i] - samples[c * each + i]) <= 1e-4 * loudest) {
+        Issue.record("sample \(8 * i) of channel \(c) is \(decoded[c][8 * i]), not \(samples[c * each + i])")
+        return
+      }
+    }
+  }
+}

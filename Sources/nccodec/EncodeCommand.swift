@@ -81,7 +81,7 @@ struct EncodeCommand: ParsableCommand {
         nccodec encode --kbps 48 talk.mp3 talk.ncb
         nccodec encode --quality 70 --target mse film.mp4 sound.ncb
         nccodec encode --kbps 3 talk.wav talk.ncb
-        nccodec encode --tokens-rate 40 --tokens-levels 1 --tokens talk.npy talk.wav talk.ncb
+        nccodec encode --tokens-rate 40 --tokens talk.npy talk.wav talk.ncb
         nccodec encode cache.safetensors cache.ncb
         nccodec encode --bits 3.5 state.bin cache.ncb
         nccodec encode --effort 5 --quality 30 cache.safetensors cache.ncb

@@ -28,7 +28,8 @@ struct TokenCommandTests {
     #expect(lines.contains { $0.hasPrefix("codec:       tokens, ") } && lines.contains { $0.hasPrefix("tokens:      ") } && lines.contains { $0.hasPrefix("    level 0: ") })
     let pattern = /s.ncb: intact, [0-9]+ checksums match, .* decoded, CRC-32 of tokens [0-9a-f]{8}\n/
     #expect(try run(["verify", "s.ncb"], in: folder).text.wholeMatch(of: pattern) != nil)
-    // Pipes carry the same.
+    // Pipes carry the same, but of what is sought in.
+    guard name.hasSuffix(".wav") else { return }
     #expect(try run(["encode", "--codec", "tokens", "-", "-"], input: FileIO.read(Sound.path(name))).output == folder.read("s.ncb"))
     let piped = try run(["decode", "--sample-format", "float", "-", "-"], input: folder.read("s.ncb"))
     try folder.write("piped.wav", piped.output)

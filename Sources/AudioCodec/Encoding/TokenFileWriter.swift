@@ -48,12 +48,7 @@ final class TokenFileWriter {
   private func write(_ count: Int, samples: Int? = nil, originalFrames: Int? = nil) throws {
     try Task.checkCancellation()
     let hop = setting.mode.hop
-    var group = TokenGroup(channels: waiting.count, levels: setting.levels, frames: count)
-    for channel in waiting.indices {
-      for level in 0..<setting.levels {
-        for frame in 0..<count { group.indices[group.at(frame, channel) + level] = waiting[channel][level][frame] }
-      }
-    }
+    let group = TokenGroup(waiting, frames: 0..<count)
     var header = TokenPayloadHeader(mode: setting.mode, hasOriginal: options.originalSampleRate != nil)
     header.frames = UInt32(count)
     if let samples {

@@ -9,28 +9,22 @@ package final class TokenPriorTraining {
   private var prior = TokenPrior.blank
   private let report: (String) -> Void
 
-  /// `clips` are mono, 24 kHz; they are coded with the weights of this build, at all levels. Throws `CodecError`.
-  package init(_ clips: [[Float]], _ mode: TokenMode, report: @escaping (String) -> Void) throws {
+  /// `clips` are [channel][sample] at 24 kHz; they are coded with the weights of this build, at all levels. Throws `CodecError`.
+  package init(_ clips: [[[Float]]], _ mode: TokenMode, report: @escaping (String) -> Void) throws {
     self.mode = mode
     self.report = report
     groups = try clips.map { try Self.groups(of: $0, mode) }
   }
 
-  private static func groups(of clip: [Float], _ mode: TokenMode) throws -> [TokenGroup] {
+  private static func groups(of clip: [[Float]], _ mode: TokenMode) throws -> [TokenGroup] {
     let setting = TokenSetting(mode: mode, levels: TokenGeometry.maximumLevels)
     let groups = Received()
     var options = AudioEncoder.Options()
     (options.codec, options.framesPerSecond, options.levels) = (.tokens, mode.framesPerSecond, setting.levels)
-    options.tokens = { tokens in
-      var group = TokenGroup(channels: 1, levels: setting.levels, frames: tokens.frames)
-      for frame in 0..<tokens.frames {
-        for level in 0..<setting.levels { group.indices[group.at(frame, 0) + level] = tokens.indices[0][level][frame] }
-      }
-      groups.all.append(group)
-    }
-    let format = try AudioFormat(sampleRate: TokenGeometry.sampleRate, layout: .mono)
+    options.tokens = { groups.all.append(TokenGroup($0.indices, frames: 0..<$0.frames)) }
+    let format = try AudioFormat(sampleRate: TokenGeometry.sampleRate, layout: ChannelLayout(count: clip.count))
     var encoder = try AudioEncoder(format: format, options: options) { _ in }
-    try encoder.append(AudioBuffer(format: format, samples: [clip]))
+    try encoder.append(AudioBuffer(format: format, samples: clip))
     _ = try encoder.finish()
     return groups.all
   }
@@ -53,7 +47,7 @@ package final class TokenPriorTraining {
       for group in all { meter.add(group, model) }
       prior = TokenPrior(
         slots: (0..<TokenContexts.slotCount).map { model.slots[$0] }, weights: (0..<prior.weights.count).map { model.weights[$0] })
-      report("\(mode.framesPerSecond) a second, \(all.count) groups: \(Self.text(meter.bits, frames: all.reduce(0) { $0 + $1.frames }))")
+      report("\(mode.framesPerSecond) a second, \(all.count) groups: \(Self.text(meter.bits, frames: all.reduce(0) { $0 + $1.frames * $1.channels }))")
     }
   }
 
@@ -72,7 +66,7 @@ package final class TokenPriorTraining {
         model.reset()
         meter.add(group, model)
       }
-      report("\(mode.framesPerSecond) a second, \(name): \(Self.text(meter.bits, frames: groups.joined().reduce(0) { $0 + $1.frames }))")
+      report("\(mode.framesPerSecond) a second, \(name): \(Self.text(meter.bits, frames: groups.joined().reduce(0) { $0 + $1.frames * $1.channels }))")
     }
   }
 

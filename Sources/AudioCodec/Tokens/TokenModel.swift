@@ -115,6 +115,16 @@ struct TokenGroup {
     indices = [UInt16](repeating: 0, count: channels * levels * frames)
   }
 
+  /// Of indices [channel][level][frame].
+  init(_ indices: [[[UInt16]]], frames range: Range<Int>) {
+    self.init(channels: indices.count, levels: indices[0].count, frames: range.count)
+    for channel in 0..<channels {
+      for level in 0..<levels {
+        for (frame, index) in indices[channel][level][range].enumerated() { self.indices[at(frame, channel) + level] = index }
+      }
+    }
+  }
+
   func at(_ frame: Int, _ channel: Int) -> Int { (frame * channels + channel) * levels }
 
   /// Writes all indices, or reads them. `began` is called before each index of a level.

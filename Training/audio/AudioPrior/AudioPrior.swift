@@ -51,8 +51,14 @@ struct AudioPrior: ParsableCommand {
         return Array(samples.prefix(Int(min(seconds, 1e6) * 24_000)))
       }
     }
-    let sounds = try read(clips)
-    print("\(sounds.reduce(0) { $0 + $1.count } / 24_000) seconds")
+    let mono = try read(clips)
+    print("\(mono.reduce(0) { $0 + $1.count } / 24_000) seconds")
+    // Some get a second channel, since the data are mono: the same, nearly the same, or with another clip in it.
+    let sounds = mono.enumerated().map { i, clip in
+      guard i % 8 == 0 else { return [clip] }
+      let other = mono[(7 * i + 3) % mono.count], share: Float = [0, 0.02, 0.2, 0.5][i / 8 % 4]
+      return [clip, clip.indices.map { (1 - share) * clip[max(0, $0 - i % 3)] + ($0 < other.count ? share * other[$0] : 0) }]
+    }
     if !sounds.isEmpty {
       let trained = try TokenMode.allCases.map { mode in
         let training = try TokenPriorTraining(sounds, mode) { print($0) }
@@ -64,7 +70,7 @@ struct AudioPrior: ParsableCommand {
     let held = try read(test)
     guard !held.isEmpty else { return }
     let bytes = try Self.bytes(out)
-    for mode in TokenMode.allCases { try TokenPriorTraining(held, mode) { print($0) }.measure(bytes) }
+    for mode in TokenMode.allCases { try TokenPriorTraining(held.map { [$0] }, mode) { print($0) }.measure(bytes) }
   }
 
   private static func write(_ bytes: [UInt8], to path: String) throws {

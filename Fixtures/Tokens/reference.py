@@ -107,6 +107,39 @@ def attention(h, w):
     return h + linear(out, w, "dec.attention.out")
 
 
+def pitches(logits):
+    """Hz"""
+    found = []
+    for row in logits:
+        best = int(row.argmax())
+        bins = np.arange(max(0, best - 4), min(191, best + 4) + 1)
+        share = np.exp(row[bins] - row[best])
+        found.append(55 * 2 ** ((share * bins).sum() / share.sum() / 60))
+    return np.array(found)
+
+
+def pulses(pitch, hop):
+    frames = len(pitch)
+    at = (np.arange(frames * hop) + 0.5) / hop - 0.5
+    frequency = np.interp(at, np.arange(frames), pitch)
+    phase = np.concatenate([np.cumsum(part / 24000) for part in np.split(frequency, range(400 * hop, frames * hop, 400 * hop))])
+    angle = 2 * np.pi * (phase - np.floor(phase))
+    harmonics = np.floor(11500 / frequency)
+    below = np.sin(angle / 2)
+    small = np.abs(below) < 1e-5
+    ratio = np.where(small, 2 * harmonics + 1, np.sin((harmonics + 0.5) * angle) / np.where(small, 1, below))
+    return 0.5 * (ratio - 1) * np.sqrt(2 / harmonics)
+
+
+def noises(count):
+    """Of channel 0."""
+    x = np.arange(count, dtype=np.uint64)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    x ^= x >> np.uint64(31)
+    return (((x >> np.uint64(40)).astype(np.float64) + 0.5) * 2.0 ** -23 - 1) * np.sqrt(3)
+
+
 def decode(indices, w, mode, samples):
     hop = [320, 600][mode]
     z = sum(w[f"book.{mode}.{level}"][index] for level, index in enumerate(indices))
@@ -116,12 +149,17 @@ def decode(indices, w, mode, samples):
             h = attention(h, w)
         h = block(h, w, f"dec.{k}")
     y = linear(normed(h, w, "dec.out.norm"), w, "dec.out")
+    levels, phases, logits = np.exp(np.minimum(y[:, :1923].reshape(-1, 3, 641), 3)), y[:, 1923:2564], y[:, 2564:]
+    padding = np.zeros(640), np.zeros(2000)
+    pulse, noise = (np.concatenate([padding[0], x, padding[1]]) for x in (pulses(pitches(logits), hop), noises(len(z) * hop)))
     total = np.zeros(len(z) * hop + 2000)
     weight = np.zeros_like(total)
     for t in range(len(z)):
-        spectrum = np.exp(np.minimum(y[t, :641], 3)) * np.exp(1j * y[t, 641:])
-        spectrum[0], spectrum[640] = spectrum[0].real, spectrum[640].real
         start = t * hop + hop // 2
+        spectrum = levels[t, 2] * np.exp(1j * phases[t])
+        spectrum += levels[t, 0] * np.fft.rfft(WINDOW * pulse[start:start + 1280]) / 640
+        spectrum += levels[t, 1] * np.fft.rfft(WINDOW * noise[start:start + 1280]) / 640
+        spectrum[0], spectrum[640] = spectrum[0].real, spectrum[640].real
         total[start:start + 1280] += WINDOW * 640 * np.fft.irfft(spectrum, 1280)
         weight[start:start + 1280] += WINDOW ** 2
     return (total / np.maximum(weight, 1e-3))[640:640 + samples]

@@ -50,6 +50,10 @@ inline void GeluF32(const float* x, float* y, size_t count) {
   }
 }
 
+inline void ExpF32(const float* x, float highest, float* y, size_t count) {
+  for (size_t i = 0; i < count; i++) y[i] = std::exp(std::fmin(x[i], highest));
+}
+
 inline void ToU8Cells(const int16_t* x, size_t stride, size_t cells, size_t run, int32_t shift, uint8_t* out) {
   for (size_t i = 0; i < cells; i++)
     for (size_t j = 0; j < run; j++) out[i * run + j] = ToU8(x[i * stride + j], shift);
@@ -124,6 +128,15 @@ void GeluF32(const float* x, float* y, size_t count) {
   scalar::GeluF32(x + i, y + i, count - i);
 }
 
+void ExpF32(const float* x, float highest, float* y, size_t count) {
+  const hn::ScalableTag<float> d;
+  constexpr size_t n = hn::MaxLanes(decltype(d)());
+  const auto most = hn::Set(d, highest);
+  size_t i = 0;
+  for (; i + n <= count; i += n) hn::StoreU(Exp(d, hn::Min(hn::LoadU(d, x + i), most)), d, y + i);
+  scalar::ExpF32(x + i, highest, y + i, count - i);
+}
+
 void ToU8Cells(const int16_t* x, size_t stride, size_t cells, size_t run, int32_t shift, uint8_t* out) {
   const hn::CappedTag<int16_t, 8> d;  // runs are multiples of 8 values, most of them 24
   const hn::Rebind<uint8_t, decltype(d)> d8;
@@ -147,6 +160,7 @@ void Install(nc_kernels* table) {
   table->leaky_i16 = LeakyI16;
   table->leaky_f32 = LeakyF32;
   table->gelu_f32 = GeluF32;
+  table->exp_f32 = ExpF32;
   table->to_u8 = ToU8Cells;
 }
 }  // namespace
@@ -164,6 +178,7 @@ void InstallElementwiseScalar(nc_kernels* table) {
   table->leaky_i16 = scalar::LeakyI16;
   table->leaky_f32 = scalar::LeakyF32;
   table->gelu_f32 = scalar::GeluF32;
+  table->exp_f32 = scalar::ExpF32;
   table->to_u8 = scalar::ToU8Cells;
 }
 

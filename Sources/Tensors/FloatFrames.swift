@@ -85,6 +85,11 @@ extension Tensor where Element == Float {
   /// The Gaussian error linear unit in tanh's form, in place.
   package func applyGELU(kernels: Kernels = .current) { kernels.table.pointee.gelu_f32(pointer, pointer, shape.count) }
 
+  /// `values[i] = exp(min(values[i], highest))`, in place; `highest` is at most 80.
+  package static func exponentiate(_ values: UnsafeMutablePointer<Float>, _ count: Int, highest: Float, kernels: Kernels = .current) {
+    kernels.table.pointee.exp_f32(values, highest, values, count)
+  }
+
   /// `self += other`, elementwise.
   package func add(_ other: UnsafePointer<Float>) {
     precondition(shape.count % 16 == 0, "\(shape)")

@@ -7,7 +7,7 @@ struct DecodeCommand: ParsableCommand {
     commandName: "decode",
     abstract: "Decode an .ncb file to PNG, to a sound file, or to the file that a KV cache came in.",
     discussion: """
-      The samples are the same on every machine; of sound's tokens they may differ by 1e-4 of full scale. Without --png-level, PNG is written fast; higher levels write \
+      The samples are the same on every machine; of sound's tokens they may differ, 50 dB below the sound. Without --png-level, PNG is written fast; higher levels write \
       smaller files and take longer, with the same samples.
 
       Sound goes to WAV, FLAC, Opus (.opus), Vorbis (.ogg), MP3 or AAC (.m4a), by the output's name or --format; to WAV on \

@@ -7,8 +7,8 @@ public import Media
 ///     var decoder = try AudioDecoder { count in try file.read(upTo: count) }
 ///     while let buffer = try decoder.next() { play(buffer) }
 ///
-/// The same bytes give the same samples on every machine if they are `mdct`'s; if they are tokens, samples that differ by no more than 1e-4 of
-/// full scale. The inverse is `AudioEncoder`.
+/// The same bytes give the same samples on every machine if they are `mdct`'s; if they are tokens, samples whose differences are
+/// 50 dB below the sound. The inverse is `AudioEncoder`.
 // bitstream-spec 11, 12
 public struct AudioDecoder {
   public let format: AudioFormat
@@ -103,7 +103,7 @@ public struct AudioDecoder {
   /// Throws `CodecError` (invalidOption) where the file is read front to back.
   public mutating func seek(toFrame frame: Int) throws {
     guard frame >= 0 else { throw CodecError(.invalidOption, "frame \(frame) is before the sound") }
-    guard try CodecError.explaining({ try parts.seek(to: max(0, frame - decoder.lead)) }) else {
+    guard try CodecError.explaining({ try parts.seek(to: decoder.start(for: frame)) }) else {
       throw CodecError(.invalidOption, "a stream that is read front to back has no random access")
     }
     decoder.begin(at: frame)

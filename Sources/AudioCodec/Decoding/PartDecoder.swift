@@ -1,7 +1,7 @@
 /// Turns the parts of a file into samples: one for each codec.
 protocol PartDecoder: AnyObject {
-  /// Samples before the one that is wanted first that have to be decoded, too.
-  var lead: Int { get }
+  /// The frame whose part has to be decoded first where samples from `frame` on are wanted.
+  func start(for frame: Int) -> Int
 
   /// Forgets what came before; samples from `frame` on are wanted.
   func begin(at frame: Int)
@@ -14,7 +14,6 @@ protocol PartDecoder: AnyObject {
 /// Codec 5's.
 // bitstream-spec 11.6
 final class TransformPartDecoder: PartDecoder {
-  let lead = 0
   private let decoder: GroupDecoder
   private let synthesis: Synthesis
   private let longest: Int
@@ -26,6 +25,8 @@ final class TransformPartDecoder: PartDecoder {
     decoder = GroupDecoder(geometry, channels: channels, CoefficientPrior.shipped)
     synthesis = Synthesis(geometry, channels: channels)
   }
+
+  func start(for frame: Int) -> Int { frame }
 
   func begin(at frame: Int) { synthesis.reset() }
 

@@ -42,7 +42,7 @@ struct TokenNetwork: Sendable {
     blocks = try (0..<Self.blockCount).map { try FrameBlock(weights, "dec.\($0)", channels: channels, hidden: Self.hidden) }
     attention = try FrameAttention(weights, "dec.attention", channels: channels, heads: Self.heads, window: Self.window)
     outNorm = try weights.layerNorm("dec.out.norm", channels: channels)
-    output = try weights.quantisedPointwise("dec.out", in: channels, out: 2 * TokenGeometry.bins)
+    output = try weights.quantisedPointwise("dec.out", in: channels, out: TokenGeometry.outputs)
   }
 
   /// What later frames of a channel need of earlier ones.
@@ -59,7 +59,7 @@ struct TokenNetwork: Sendable {
     fileprivate let layers = FrameScratch()
   }
 
-  /// `scratch.spectra` becomes [1, m, 1282], logarithms of magnitudes and then phases, of the m frames that are known with the next n, whose
+  /// `scratch.spectra` becomes [1, m, 2756], what `TokenSynthesis` takes, of the m frames that are known with the next n, whose
   /// sums of code vectors `scratch.codes` holds, [1, n, 32].
   func spectra(isLast: Bool, _ state: State, _ scratch: Scratch) {
     let x = scratch.x

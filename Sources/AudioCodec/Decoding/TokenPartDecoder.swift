@@ -11,8 +11,7 @@ final class TokenPartDecoder: PartDecoder {
   private let scratch = TokenNetwork.Scratch()
   /// By channel; empty before the first frame that is used.
   private var states: [(network: TokenNetwork.State, synthesis: TokenSynthesis)] = []
-  /// Frames before this one are not used.
-  private var firstFrame = 0
+  private var access = TokenAccess(to: 0)
 
   /// Frames that go through the network at once.
   private static let batch = 64
@@ -23,18 +22,20 @@ final class TokenPartDecoder: PartDecoder {
     network = .shipped(mode)
   }
 
-  var lead: Int { TokenGeometry.lead * mode.hop }
+  func start(for frame: Int) -> Int { TokenAccess(to: frame / mode.hop).first * mode.hop }
 
   func begin(at frame: Int) {
-    firstFrame = max(0, frame / mode.hop - TokenGeometry.lead)
+    access = TokenAccess(to: frame / mode.hop)
     states = []
   }
 
   func decode(_ part: AudioParts.Part, give: ([[Float]], Int) -> Void) throws {
     let group = try TokenReader.group(part.data, channels: channels, levels: levels, frames: part.frames, model)
     let before = part.start / mode.hop
-    var frame = min(part.frames, max(0, firstFrame - before))
-    if states.isEmpty { states = (0..<channels).map { _ in (TokenNetwork.State(), TokenSynthesis(mode, from: before + frame)) } }
+    var frame = min(part.frames, max(0, access.first - before))
+    if states.isEmpty {
+      states = (0..<channels).map { (TokenNetwork.State(), TokenSynthesis(mode, channel: $0, from: before + frame, access)) }
+    }
     repeat {
       try Task.checkCancellation()
       let end = min(frame + Self.batch, part.frames)
@@ -45,7 +46,8 @@ final class TokenPartDecoder: PartDecoder {
         sum(group, frame..<end, channel)
         network.spectra(isLast: isLast, state.network, scratch)
         for row in 0..<scratch.spectra.shape.positions { state.synthesis.append(scratch.spectra.pointer + row * scratch.spectra.shape.channels) }
-        let known = state.synthesis.take(isLast: isLast)
+        if isLast { state.synthesis.finish() }
+        let known = state.synthesis.take()
         samples.append(known.samples)
         start = known.start
       }

@@ -25,8 +25,8 @@ public struct EncodedAudio: Sendable, Equatable {
 /// has it, but for the last 1.5 frames, which need the next one.
 ///
 /// Of `tokens`, a group comes when a quarter more than its length has been given (`Options.groupSeconds`, 10 by default), and no later
-/// than its networks need: a sample can be given out when 12 frames (of 320 samples at 75 a second, of 600 at 40) and 1280 samples behind it have
-/// been given, 5120 or 8480 samples.
+/// than its networks need: a sample can be given out when 14 frames (of 320 samples at 75 a second, of 600 at 40) and 1280 samples behind it have
+/// been given, 5760 or 9680 samples.
 ///
 /// The inverse is `AudioDecoder`.
 // bitstream-spec 11, 12
@@ -34,7 +34,8 @@ public struct AudioEncoder {
   public enum Codec: String, Sendable, CaseIterable {
     /// Transform codec for 16 to 96 kbps a channel.
     case mdct
-    /// Tokens of a neural codec for 0.48 to 5.6 kbps a channel, of sound at 24 kHz.
+    /// Tokens of a neural codec for 0.48 to 5.6 kbps a channel, of sound at 24 kHz. A draft: its model may change until it is released, and files
+    /// are for trials.
     case tokens
 
     /// The one for a rate, of all channels together: `tokens` below 8 kbps a channel.
@@ -70,7 +71,7 @@ public struct AudioEncoder {
     public var framesPerSecond: Int?
     /// Of `tokens`: 1...8 levels of a frame; nil for what the rate comes to.
     public var levels: Int?
-    /// Of `tokens`: sound of a group, which decodes on its own but for the 1.4 or 2.7 seconds before it, 0.02...10 seconds. Short ones are
+    /// Of `tokens`: sound of a group, 0.02...10 seconds; decoding from one takes up to 6.8 or 12.7 seconds before it. Short ones are
     /// for live use.
     public var groupSeconds = 10.0
     /// Of `tokens`: called with each group's, on the encoding thread.

@@ -19,10 +19,35 @@ package enum TokenGeometry {
   package static func bits(level: Int) -> Int { level == 0 ? 12 : 9 }
   package static func codes(level: Int) -> Int { 1 << bits(level: level) }
 
-  /// Frames before the one in which a sample lies that must be decoded for it to be what it is in the whole: the blocks' and the
-  /// attention's windows and the frames whose windows end behind it.
-  // bitstream-spec 12.6
-  static let lead = 106
+  /// Pitches that a frame's logits choose among.
+  static let pitches = 192
+  /// Values of a frame that the network gives: logarithms of three spectra, phases, logits of pitches.
+  static let outputs = 4 * bins + pitches
+}
+
+/// Where decoding begins for a frame to be what it is in the whole.
+// bitstream-spec 12.6
+struct TokenAccess {
+  /// Frames after which the phase of pulses begins at 0 again.
+  static let restart = 400
+  /// Frames before one that its values depend on.
+  private static let past = 103
+
+  /// The first frame that goes through the network.
+  let first: Int
+  /// The frame from which pulses are made.
+  let pulses: Int
+  /// The first frame whose spectrum is used: its window ends behind the wanted one's begin.
+  let spectra: Int
+
+  /// For samples from `frame` on, 0 or more.
+  init(to frame: Int) {
+    spectra = max(0, frame - 2)
+    // Windows begin less than two frames before their frame.
+    pulses = max(0, spectra - 2) / Self.restart * Self.restart
+    // Pitches change from the frame before on.
+    first = pulses == 0 ? 0 : pulses - 1 - Self.past
+  }
 }
 
 extension TokenMode {

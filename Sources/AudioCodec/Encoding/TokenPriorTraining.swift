@@ -40,7 +40,7 @@ package final class TokenPriorTraining {
       return random
     }
     let all = groups.joined().map { ($0, next()) }.sorted { $0.1 < $1.1 }.map(\.0)
-    for mixRate in [6, 2] {
+    for mixRate in [4, 1] {
       let model = TokenModel(TokenPrior(slots: TokenPrior.blank.slots, weights: prior.weights))
       model.mixRate = mixRate
       let meter = TokenMeter()

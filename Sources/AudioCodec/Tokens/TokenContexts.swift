@@ -12,7 +12,8 @@ enum TokenContexts {
   }
 
   static let kindCount = 4
-  static let inputs = kindCount + 2
+  /// What is learned beforehand, what is learned in the group, and 1.
+  static let inputs = 2 * (kindCount + 1) + 1
 
   static func kinds(level: Int) -> [Kind] {
     switch level {

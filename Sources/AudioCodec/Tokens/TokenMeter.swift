@@ -11,8 +11,9 @@ final class TokenMeter: TokenBits {
     return bit
   }
 
-  /// `model` goes on from what it knows.
+  /// `model` goes on from what it knows, but for what is of a group alone.
   func add(_ group: TokenGroup, _ model: TokenModel) {
+    model.beginGroup()
     var group = group
     // Measuring throws nothing.
     try! group.visit(model, self) { self.level = $0 }

@@ -4,15 +4,17 @@ protocol TokenBits: AnyObject {
   func bit(_ bit: Int, one: Int32) throws -> Int
 }
 
-/// Probabilities of indices' bits: contexts' estimates, learned beforehand and adapting, mixed in the logistic domain by weights that adapt as
-/// well. Integers only.
+/// Probabilities of indices' bits: contexts' estimates, some learned beforehand and adapting, some of the group alone, mixed in the logistic domain
+/// by weights that adapt as well. Integers only.
 // bitstream-spec 12.3
 final class TokenModel {
   let slots = UnsafeMutablePointer<UInt32>.allocate(capacity: TokenContexts.slotCount)
+  /// As `slots`, but of this group alone.
+  private let fresh = UnsafeMutablePointer<UInt32>.allocate(capacity: TokenContexts.slotCount)
   /// [set][input]
   let weights = UnsafeMutablePointer<Int32>.allocate(capacity: TokenContexts.setCount * TokenContexts.inputs)
   private let prior: TokenPrior
-  private let squash: [Int32], stretch: [Int32], rates: [Int32], trust: [Int32]
+  private let squash: [Int32], stretch: [Int32], rates: [Int32], trust: [Int32], freshTrust: [Int32]
 
   /// Numbers and their bits of the contexts at hand.
   private var numbers = [(value: Int, bits: Int)?](repeating: nil, count: TokenContexts.kindCount)
@@ -28,13 +30,16 @@ final class TokenModel {
     self.prior = prior
     (squash, stretch, rates) = (Squashing.squashed, Squashing.stretched, Estimate.rates)
     trust = (0..<1024).map { Int32(256 * $0 / ($0 + 2)) }
+    freshTrust = (0..<1024).map { Int32(256 * $0 / ($0 + 1)) }
     slots.initialize(repeating: Estimate.even, count: TokenContexts.slotCount)
+    fresh.initialize(repeating: Estimate.even, count: TokenContexts.slotCount)
     weights.initialize(repeating: 0, count: TokenContexts.setCount * TokenContexts.inputs)
     reset()
   }
 
   deinit {
     slots.deallocate()
+    fresh.deallocate()
     weights.deallocate()
   }
 
@@ -42,7 +47,11 @@ final class TokenModel {
   func reset() {
     prior.slots.withUnsafeBufferPointer { slots.update(from: $0.baseAddress!, count: $0.count) }
     prior.weights.withUnsafeBufferPointer { weights.update(from: $0.baseAddress!, count: $0.count) }
+    beginGroup()
   }
+
+  /// Forgets what is of the last group alone.
+  func beginGroup() { fresh.update(repeating: Estimate.even, count: TokenContexts.slotCount) }
 
   /// Writes `index`, or reads one and gives it.
   func visit(_ index: UInt16, level: Int, _ neighbours: TokenNeighbours, _ bits: some TokenBits) throws -> UInt16 {
@@ -79,14 +88,17 @@ final class TokenModel {
     let a = weights + first, b = weights + second
     let bias = TokenContexts.inputs - 1
     var sum = Int(a[bias] + b[bias]) * 256
-    for i in 0..<bias {
-      let slot = used[i]
-      let input = slot < 0 ? 0 : (stretch[Int(slots[slot] >> 20)] * trust[Int(slots[slot] & Estimate.countMask)]) >> 8
-      inputs[i] = input
-      sum += Int(a[i] + b[i]) * Int(input)
+    for (k, slot) in used.enumerated() {
+      let of = (k, k + used.count)
+      (inputs[of.0], inputs[of.1]) = slot < 0 ? (0, 0) : (input(slots[slot], trust), input(fresh[slot], freshTrust))
+      sum += Int(a[of.0] + b[of.0]) * Int(inputs[of.0]) + Int(a[of.1] + b[of.1]) * Int(inputs[of.1])
     }
     let d = max(-Squashing.limit, min(Squashing.limit, sum >> 16))
     return max(16, min(65520, squash[d + Squashing.limit]))
+  }
+
+  private func input(_ estimate: UInt32, _ trust: [Int32]) -> Int32 {
+    (stretch[Int(estimate >> 20)] * trust[Int(estimate & Estimate.countMask)]) >> 8
   }
 
   private func learn(_ bit: Int, _ one: Int32, _ first: Int, _ second: Int) {
@@ -98,7 +110,10 @@ final class TokenModel {
       b[i] = max(-1 << 20, min(1 << 20, b[i] + delta))
     }
     rates.withUnsafeBufferPointer { rates in
-      for slot in used where slot >= 0 { slots[slot] = Estimate.learned(slots[slot], bit, rates.baseAddress!) }
+      for slot in used where slot >= 0 {
+        slots[slot] = Estimate.learned(slots[slot], bit, rates.baseAddress!)
+        fresh[slot] = Estimate.learned(fresh[slot], bit, rates.baseAddress!)
+      }
     }
   }
 }

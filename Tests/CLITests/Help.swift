@@ -69,12 +69,13 @@ enum Help {
     neural codec makes 40 or 75 frames of 1 to 8 tokens a second, of 0.48 to 5.6
     kbps a channel: the most that --kbps has room for, before entropy coding makes
     them less, or --quality 0 to 100, or --tokens-rate and --tokens-levels. It
-    codes speech and music at 24 kHz. --tokens writes the tokens for language
-    models; an .npy of tokens with --codec tokens becomes a file, too. Sample rate,
-    length to the sample, channels and tags are kept; above 48 kHz, and for tokens,
-    it is resampled, and back when it is decoded. A file that is cut short is used
-    as far as it goes; samples that are no finite numbers are refused. There is no
-    codec for video yet: of a video only the sound is coded.
+    codes speech and music at 24 kHz, and is a draft: its model may change until it
+    is released, so that its files are for trials. --tokens writes the tokens for
+    language models; an .npy of tokens with --codec tokens becomes a file, too.
+    Sample rate, length to the sample, channels and tags are kept; above 48 kHz,
+    and for tokens, it is resampled, and back when it is decoded. A file that is
+    cut short is used as far as it goes; samples that are no finite numbers are
+    refused. There is no codec for video yet: of a video only the sound is coded.
 
     KV caches of language models are read from safetensors, .npy, .npz and
     llama.cpp's sequence states, and coded by kv: --quality 0 to 100 (100 as good
@@ -190,8 +191,8 @@ enum Help {
     OVERVIEW: Decode an .ncb file to PNG, to a sound file, or to the file that a KV
     cache came in.
 
-    The samples are the same on every machine; of sound's tokens they may differ by
-    1e-4 of full scale. Without --png-level, PNG is written fast; higher levels
+    The samples are the same on every machine; of sound's tokens they may differ,
+    50 dB below the sound. Without --png-level, PNG is written fast; higher levels
     write smaller files and take longer, with the same samples.
 
     Sound goes to WAV, FLAC, Opus (.opus), Vorbis (.ogg), MP3 or AAC (.m4a), by the

@@ -16,7 +16,7 @@ struct TokenPrior: Sendable {
   /// Nothing is known.
   static let blank = TokenPrior(
     slots: [UInt32](repeating: Estimate.even, count: TokenContexts.slotCount),
-    weights: (0..<TokenContexts.setCount).flatMap { _ in [Int32](repeating: 13_000, count: TokenContexts.inputs - 1) + [0] })
+    weights: (0..<TokenContexts.setCount).flatMap { _ in [Int32](repeating: 7_000, count: TokenContexts.inputs - 1) + [0] })
 
   /// Of the file that this build holds.
   static func shipped(_ mode: TokenMode) -> TokenPrior {

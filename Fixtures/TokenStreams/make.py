@@ -2,8 +2,8 @@
 
     python3 Fixtures/TokenStreams/make.py .build/release/nccodec
 
-Made once: later encoders may write other files, and these still have to decode to the same tokens, and to the same samples within the tolerance of
-bitstream-spec 12. The manifest has lines of `name rate channels frames md5`, the MD5 being of the tokens, 16 bits each, low byte first,
+Made anew with each model as long as it is a draft. Once it is released, later encoders may write other files, and these still have to decode to
+the same tokens, and to the same samples within the tolerance of bitstream-spec 12. The manifest has lines of `name rate channels frames md5`, the MD5 being of the tokens, 16 bits each, low byte first,
 [channel][level][frame]; NAME.f32 are every eighth of the samples, channel by channel. Needs NumPy. The sounds are ours, CC0 1.0.
 """
 
@@ -22,12 +22,9 @@ import make as sounds  # noqa: E402
 
 # Frames of tokens a second, levels, seconds of a group, Hz, samples, channels.
 STREAMS = [
-    (75, 8, 10, 24000, 30000, 1),
-    (75, 1, 10, 24000, 24001, 1),
-    (40, 1, 10, 24000, 48000, 1),
-    (40, 8, 0.5, 44100, 60000, 2),
-    (75, 3, 0.1, 16000, 20000, 1),
-    (40, 4, 10, 8000, 9000, 6),
+    (75, 8, 10, 24000, 12000, 1),
+    (40, 1, 10, 24000, 24001, 1),
+    (40, 3, 0.5, 44100, 30000, 2),
     (75, 5, 10, 24000, 1, 1),
 ]
 

@@ -53,7 +53,7 @@ let package = Package(
         "LatentCoding", "Coding", "Fitting", "Networks", "Autograd", "Metrics", "EntropyCoding", "Bitstream", "Media", "Tensors", "CModels", "CKernels",
       ]),
 
-    .target(name: "AudioCodec", dependencies: ["Coding", "EntropyCoding", "Bitstream", "Media", "CModels"]),
+    .target(name: "AudioCodec", dependencies: ["Coding", "EntropyCoding", "Networks", "Tensors", "Bitstream", "Media", "CModels"]),
 
     .target(
       name: "KVCodec",
@@ -98,7 +98,7 @@ let package = Package(
     .executableTarget(
       name: "audioprior",
       dependencies: [
-        "AudioCodec", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "AudioCodec", "Bitstream", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Training/audio/AudioPrior"),
     // Measures the image codec for Benchmarks/rd.sh and Benchmarks/speed.sh.
     .executableTarget(

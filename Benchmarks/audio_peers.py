@@ -128,6 +128,8 @@ PEERS = {
 }
 for mode in ("1300", "3200"):
     PEERS[f"codec2-{mode}"] = Fixed(f"codec2-{mode}", ".c2", ["-ar", "8000", "-c:a", "libcodec2", "-mode", mode], ["-f", "codec2"])
+# The lowest rate that libopus takes, for rates below it.
+PEERS["opus-6"] = Fixed("opus-6", ".opus", ["-c:a", "libopus", "-application", "voip", "-b:a", "6000"], ["-f", "ogg"], ["-c:a", "libopus"])
 for q in ("1", "2", "4"):
     PEERS[f"speex-{q}"] = Fixed(f"speex-{q}", ".spx", ["-ar", "16000", "-c:a", "libspeex", "-cbr_quality", q], ["-f", "ogg"])
 

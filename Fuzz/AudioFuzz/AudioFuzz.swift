@@ -3,7 +3,29 @@
 // file's bytes as they are, checksums and all.
 
 /// Files that chance made, for mutations to start from.
-private let seeds: [Container] = [
+private let seeds: [Container] = transformed + tokens
+
+private func sound(_ channels: Int, _ frames: Int) -> [[Float]] {
+  (0..<channels).map { c in
+    (0..<frames).map { i -> Float in
+      let saw = (i * (37 + c) + i * i % 91) % 401
+      return Float(saw - 200) / 400
+    }
+  }
+}
+
+private let tokens: [Container] = [(75, 1, 1, 20_000, 0.1), (40, 2, 3, 9000, 0.3), (75, 8, 1, 2000, 10), (40, 8, 2, 30_000, 0.5)].map { rate, levels, channels, frames, group in
+  let format = try! AudioFormat(sampleRate: 24_000, layout: ChannelLayout(count: channels))
+  var options = AudioEncoder.Options()
+  (options.codec, options.framesPerSecond, options.levels, options.groupSeconds) = (.tokens, rate, levels, group)
+  var bytes: [UInt8] = []
+  var encoder = try! AudioEncoder(format: format, options: options) { bytes += $0 }
+  try! encoder.append(AudioBuffer(format: format, samples: sound(channels, frames)))
+  _ = try! encoder.finish()
+  return try! Container(reading: bytes)
+}
+
+private let transformed: [Container] = [
   (8000, 1, 9000, AudioEncoder.Target.perceptual, 30.0), (8000, 2, 20_000, .perceptual, 10), (24_000, 1, 5000, .meanSquaredError, 60),
   (16_000, 3, 3000, .perceptual, 50), (48_000, 2, 5000, .meanSquaredError, 5), (1, 1, 1300, .perceptual, 90),
 ].map { rate, channels, frames, target, quality in
@@ -12,13 +34,7 @@ private let seeds: [Container] = [
   (options.rate, options.target) = (.quality(quality), target)
   var bytes: [UInt8] = []
   var encoder = try! AudioEncoder(format: format, options: options) { bytes += $0 }
-  let samples = (0..<channels).map { c in
-    (0..<frames).map { i -> Float in
-      let saw = (i * (37 + c) + i * i % 91) % 401
-      return Float(saw - 200) / 400
-    }
-  }
-  try! encoder.append(AudioBuffer(format: format, samples: samples))
+  try! encoder.append(AudioBuffer(format: format, samples: sound(channels, frames)))
   _ = try! encoder.finish()
   return try! Container(reading: bytes)
 }
@@ -41,7 +57,7 @@ private func frames(_ decoder: inout AudioDecoder) throws -> Int {
     precondition(buffer.format == decoder.format && buffer.frames > 0, "pieces of the declared shape")
     count += buffer.frames
     // The declared shape may be long.
-    if count > 1 << 17 { break }
+    if count * buffer.samples.count > 1 << 17 { break }
   }
   return count
 }
@@ -71,7 +87,10 @@ public func fuzzAudio(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   default: container.payloads[payload].data = changed(container.payloads[payload].data, by: rest)
   }
   guard let file = try? file ?? container.serialised() else { return 0 }
-  _ = try? AudioFile(reading: file)
+  if let known = try? AudioFile(reading: file), known.tokens != nil, known.format.layout.count < 9 {
+    let tokens = try? AudioFile.tokens(of: file)
+    precondition(tokens == nil || tokens!.frames == (known.frames + 24_000 / tokens!.framesPerSecond - 1) / (24_000 / tokens!.framesPerSecond) || known.parts > 1)
+  }
   let streamed = Result {
     var decoder = try stream(file, by: 1 + Int(input[0]) * 16)
     return try frames(&decoder)

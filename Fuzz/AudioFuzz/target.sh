@@ -1,4 +1,4 @@
-targets=(EntropyCoding Bitstream Media Coding AudioCodec)
+targets=(EntropyCoding Bitstream Tensors Media Networks Coding AudioCodec)
 cxx=(Sources/CKernels/*.cpp Sources/CModels/models.c)
 maps=(CZlib)
 link=(-lz)

@@ -10,8 +10,10 @@ public struct AudioFile: Sendable {
   public let originalFrames: Int?
   public let frames: Int
   public let tags: [AudioTag]
-  /// "mdct"
+  /// "mdct" or "tokens"
   public let codec: String
+  /// Frames of tokens a second, 75 or 40, and levels, 1...8; nil of other codecs.
+  public let tokens: (framesPerSecond: Int, levels: Int)?
   /// Parts that decode on their own.
   public let parts: Int
   public let byteCount: Int
@@ -32,6 +34,51 @@ public struct AudioFile: Sendable {
   /// Throws `CodecError` for what is no readable `.ncb` file with sound.
   public init(reading bytes: [UInt8]) throws(CodecError) { try self.init(reading: MemorySource(bytes)) }
 
+  /// Bits that tokens take by level, those of a group's framing aside; nothing of other codecs. All groups are read.
+  ///
+  /// Throws `CodecError` for what is no readable `.ncb` file with sound.
+  public static func tokenBits(of bytes: [UInt8]) throws -> [Double] { try tokenBits(of: MemorySource(bytes)) }
+
+  package static func tokenBits(of source: some ByteSource) throws -> [Double] {
+    let meter = TokenMeter()
+    let found = try groups(of: source) { group, model in
+      model.reset()
+      meter.add(group, model)
+    }
+    return found.map { Array(meter.bits.prefix($0.levels)) } ?? []
+  }
+
+  /// The tokens of a file; nil of other codecs. Throws `CodecError` for what is no readable `.ncb` file with sound.
+  public static func tokens(of bytes: [UInt8]) throws -> AudioTokens? { try tokens(of: MemorySource(bytes)) }
+
+  package static func tokens(of source: some ByteSource) throws -> AudioTokens? {
+    var all: [TokenGroup] = []
+    guard let found = try groups(of: source, { group, _ in all.append(group) }) else { return nil }
+    // All channels and levels are as long as the frames.
+    return try! AudioTokens(
+      framesPerSecond: found.mode.framesPerSecond,
+      indices: (0..<found.channels).map { channel in
+        (0..<found.levels).map { level in
+          all.flatMap { group in (0..<group.frames).map { group.indices[group.at($0, channel) + level] } }
+        }
+      })
+  }
+
+  /// Calls `body` with each group and the model that read it; nil of other codecs.
+  private static func groups(
+    of source: some ByteSource, _ body: (TokenGroup, TokenModel) -> Void
+  ) throws -> (mode: TokenMode, levels: Int, channels: Int)? {
+    try CodecError.explaining {
+      let parts = try AudioParts(source)
+      guard case .tokens(let mode, let levels) = parts.coding else { return nil }
+      let model = TokenModel(.shipped(mode)), channels = parts.format.layout.count
+      while let part = try parts.next() {
+        body(try TokenReader.group(part.data, channels: channels, levels: levels, frames: part.frames, model), model)
+      }
+      return (mode, levels, channels)
+    }
+  }
+
   /// Of a file on disk, chunk by chunk.
   package init(reading source: some ByteSource) throws(CodecError) {
     do {
@@ -40,7 +87,10 @@ public struct AudioFile: Sendable {
       originalSampleRate = parts.originalRate
       (frames, originalFrames) = (parts.frames ?? 0, parts.originalFrames)
       tags = parts.tags
-      codec = "mdct"
+      switch parts.coding {
+      case .transform: (codec, tokens) = (AudioEncoder.Codec.mdct.rawValue, nil)
+      case .tokens(let mode, let levels): (codec, tokens) = (AudioEncoder.Codec.tokens.rawValue, (mode.framesPerSecond, levels))
+      }
       self.parts = parts.count
       byteCount = source.byteCount
       codedBytes = parts.byteCount

@@ -6,7 +6,10 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include <cmath>
+
 #include "internal.h"
+#include "tiles_math-inl.h"
 
 #ifndef NC_ELEMENTWISE_SCALAR
 #define NC_ELEMENTWISE_SCALAR
@@ -37,6 +40,18 @@ inline void LeakyI16(const int16_t* x, int16_t* y, size_t count) {
 
 inline void LeakyF32(const float* x, float* y, size_t count) {
   for (size_t i = 0; i < count; i++) y[i] = Leaky(x[i]);
+}
+
+inline void GeluF32(const float* x, float* y, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    // tanh's form: 0.5 x (1 + tanh(u)) = x / (1 + exp(-2 u)).
+    const float u = 1.59576912f * (x[i] + 0.044715f * x[i] * x[i] * x[i]);
+    y[i] = x[i] / (1.0f + std::exp(std::fmin(-u, 87.0f)));
+  }
+}
+
+inline void ExpF32(const float* x, float highest, float* y, size_t count) {
+  for (size_t i = 0; i < count; i++) y[i] = std::exp(std::fmin(x[i], highest));
 }
 
 inline void ToU8Cells(const int16_t* x, size_t stride, size_t cells, size_t run, int32_t shift, uint8_t* out) {
@@ -100,6 +115,28 @@ void LeakyF32(const float* x, float* y, size_t count) {
   scalar::LeakyF32(x + i, y + i, count - i);
 }
 
+void GeluF32(const float* x, float* y, size_t count) {
+  const hn::ScalableTag<float> d;
+  constexpr size_t n = hn::MaxLanes(decltype(d)());
+  const auto one = hn::Set(d, 1.0f), slope = hn::Set(d, -1.59576912f), cubic = hn::Set(d, 0.044715f);
+  size_t i = 0;
+  for (; i + n <= count; i += n) {
+    const auto v = hn::LoadU(d, x + i);
+    const auto u = hn::MulAdd(cubic * v * v, v, v);
+    hn::StoreU(v / (one + Exp(d, slope * u)), d, y + i);
+  }
+  scalar::GeluF32(x + i, y + i, count - i);
+}
+
+void ExpF32(const float* x, float highest, float* y, size_t count) {
+  const hn::ScalableTag<float> d;
+  constexpr size_t n = hn::MaxLanes(decltype(d)());
+  const auto most = hn::Set(d, highest);
+  size_t i = 0;
+  for (; i + n <= count; i += n) hn::StoreU(Exp(d, hn::Min(hn::LoadU(d, x + i), most)), d, y + i);
+  scalar::ExpF32(x + i, highest, y + i, count - i);
+}
+
 void ToU8Cells(const int16_t* x, size_t stride, size_t cells, size_t run, int32_t shift, uint8_t* out) {
   const hn::CappedTag<int16_t, 8> d;  // runs are multiples of 8 values, most of them 24
   const hn::Rebind<uint8_t, decltype(d)> d8;
@@ -122,6 +159,8 @@ void Install(nc_kernels* table) {
   table->add_i16 = AddI16;
   table->leaky_i16 = LeakyI16;
   table->leaky_f32 = LeakyF32;
+  table->gelu_f32 = GeluF32;
+  table->exp_f32 = ExpF32;
   table->to_u8 = ToU8Cells;
 }
 }  // namespace
@@ -138,6 +177,8 @@ void InstallElementwiseScalar(nc_kernels* table) {
   table->add_i16 = scalar::AddI16;
   table->leaky_i16 = scalar::LeakyI16;
   table->leaky_f32 = scalar::LeakyF32;
+  table->gelu_f32 = scalar::GeluF32;
+  table->exp_f32 = scalar::ExpF32;
   table->to_u8 = scalar::ToU8Cells;
 }
 

@@ -1,6 +1,7 @@
 // Float kernels of one level against the scalar table. Sums of up to K products of values in [-1, 1] taken in another
 // order, or fused, differ by at most about K rounding errors of K: the bound is K * K * 2^-23, and no less than 1e-6.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "support.h"
@@ -90,6 +91,19 @@ void Elementwise(const nc_kernels* k, size_t channels, size_t positions, Tally& 
   k->leaky_f32(x.data(), y.data(), n);
   Scalar()->leaky_f32(x.data(), want.data(), n);
   tally.Same(Name(k, "float leaky", {n}), y.data(), want.data(), n * 4);
+  // Values of -20...20: from where all is lost to where nothing is.
+  std::vector<float> wide(n), exact(n);
+  for (size_t i = 0; i < n; i++) {
+    wide[i] = 20 * x[i];
+    const double v = wide[i];
+    exact[i] = static_cast<float>(0.5 * v * (1 + std::tanh(0.7978845608028654 * (v + 0.044715 * v * v * v))));
+  }
+  k->gelu_f32(wide.data(), y.data(), n);
+  tally.Near(Name(k, "gelu", {n}), y, exact, 4e-6f);
+  for (size_t i = 0; i < n; i++) exact[i] = static_cast<float>(std::exp(std::min(5.0 * wide[i], 3.0)));
+  for (float& v : wide) v *= 5;
+  k->exp_f32(wide.data(), 3, y.data(), n);
+  tally.Near(Name(k, "exp", {n}), y, exact, 2e-5f);
 }
 
 }  // namespace

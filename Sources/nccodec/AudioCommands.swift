@@ -12,12 +12,42 @@ struct AudioEncodeOptions: ParsableArguments {
       "perceptual (what sounds most alike) or mse (the least squared error). Sound only. (default: perceptual)", valueName: "target"))
   var target: AudioTargetName?
 
+  @Option(
+    name: .customLong("tokens-rate"),
+    help: ArgumentHelp("Frames of tokens a second, 75 or 40. Codec tokens only. (default: by --kbps or --quality)", valueName: "75|40"))
+  var tokensRate: Int?
+
+  @Option(
+    name: .customLong("tokens-levels"),
+    help: ArgumentHelp("Tokens of a frame. Codec tokens only. (default: by --kbps or --quality)", valueName: "1...8"))
+  var tokensLevels: Int?
+
+  @Option(
+    name: .customLong("group"),
+    help: ArgumentHelp("Sound of a part of the file, 0.02 to 10: short ones for live use. Codec tokens only. (default: 10)", valueName: "seconds"))
+  var groupSeconds: Double?
+
+  @Option(
+    name: .customLong("tokens"),
+    help: ArgumentHelp("Write the tokens, uint16 [channels, levels, frames]. Codec tokens only.", valueName: "out.npy"))
+  var tokensOutput: String?
+
   func validate() throws {
     if let kbps, !(kbps.isFinite && kbps > 0) { throw ValidationError("--kbps \(kbps) is not above 0.") }
+    if let tokensRate, tokensRate != 75, tokensRate != 40 { throw ValidationError("--tokens-rate \(tokensRate) is neither 75 nor 40.") }
+    if let tokensLevels, !(1...8).contains(tokensLevels) { throw ValidationError("--tokens-levels \(tokensLevels) is not in 1...8.") }
+    if let groupSeconds, !(0.02...10).contains(groupSeconds) { throw ValidationError("--group \(groupSeconds) is not in 0.02...10.") }
   }
 
   /// Those that were given.
-  var given: [String] { [("kbps", kbps != nil), ("target", target != nil)].filter(\.1).map(\.0) }
+  var given: [String] { [("kbps", kbps != nil), ("target", target != nil)].filter(\.1).map(\.0) + givenForTokens }
+
+  /// Those that were given and that only tokens have.
+  var givenForTokens: [String] {
+    [
+      ("tokens-rate", tokensRate != nil), ("tokens-levels", tokensLevels != nil), ("group", groupSeconds != nil), ("tokens", tokensOutput != nil),
+    ].filter(\.1).map(\.0)
+  }
 }
 
 enum AudioTargetName: String, ExpressibleByArgument, CaseIterable {
@@ -42,7 +72,13 @@ struct AudioDecodeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("kbit/s of Opus, Vorbis, MP3 and AAC. Sound only. (default: 96 a channel; MP3 128 or 256)", valueName: "kbps"))
   var kbps: Double?
 
+  @Option(
+    name: .customLong("tokens-rate"),
+    help: ArgumentHelp("Frames a second of tokens in an .npy, 75 or 40. (default: 75)", valueName: "75|40"))
+  var tokensRate: Int?
+
   func validate() throws {
+    if let tokensRate, tokensRate != 75, tokensRate != 40 { throw ValidationError("--tokens-rate \(tokensRate) is neither 75 nor 40.") }
     for (name, text) in [("start", start), ("duration", duration)] {
       if let text, Self.seconds(text) == nil { throw ValidationError("--\(name) \(text) is no time such as 90, 1:30 or 0:01:30.5.") }
     }
@@ -52,7 +88,7 @@ struct AudioDecodeOptions: ParsableArguments {
 
   /// Those that were given.
   var given: [String] {
-    [("start", start != nil), ("duration", duration != nil), ("sample-format", sampleFormat != nil), ("kbps", kbps != nil)]
+    [("start", start != nil), ("duration", duration != nil), ("sample-format", sampleFormat != nil), ("kbps", kbps != nil), ("tokens-rate", tokensRate != nil)]
       .filter(\.1).map(\.0)
   }
 

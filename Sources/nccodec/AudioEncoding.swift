@@ -30,15 +30,20 @@ extension EncodeCommand {
     let reader = try openSound(head, source)
     if let option = foreignToSound { throw Failure("\(source): is sound, and --\(option) is not for that. Leave the option out.") }
     var options = AudioEncoder.Options()
+    options.codec = try soundCodec(channels: reader.format.layout.count, source)
     options.rate = audio.kbps.map { .kbps($0) } ?? .quality(Double(quality ?? 50))
+    (options.framesPerSecond, options.levels) = (audio.tokensRate, audio.tokensLevels)
+    options.groupSeconds = audio.groupSeconds ?? options.groupSeconds
     options.target = audio.target?.target ?? .perceptual
     options.tags = reader.tags
     options.progress = progress.handler
-    let (format, highest) = (reader.format, AudioEncoder.maximumSampleRate)
-    let resampler = try Failure.about(source) { try format.sampleRate > highest ? AudioResampler(format, to: highest) : nil }
+    let format = reader.format, rate = options.codec.codedSampleRate(of: format.sampleRate)
+    let resampler = try Failure.about(source) { try format.sampleRate == rate ? nil : AudioResampler(format, to: rate) }
     if resampler != nil { options.originalSampleRate = format.sampleRate }
-    options.expectedFrames = reader.expectedFrames.map { AudioResampler.frames($0, from: format.sampleRate, to: resampler?.format.sampleRate ?? format.sampleRate) }
+    options.expectedFrames = reader.expectedFrames.map { AudioResampler.frames($0, from: format.sampleRate, to: rate) }
     let sink = OutputSink(file)
+    let tokens = try audio.tokensOutput.map { path in try TokenOutput(path, overwrite: force, channels: format.layout.count, beside: output) }
+    if let tokens { options.tokens = { tokens.append($0) } }
     let encoded: EncodedAudio
     do {
       var encoder = try AudioEncoder(format: resampler?.format ?? format, options: options) { bytes in try sink.write(bytes[...]) }
@@ -48,9 +53,22 @@ extension EncodeCommand {
     } catch {
       throw sink.failure.map { Failure($0, at: target) } ?? Failure(error, at: source)
     }
+    try tokens?.write()
     do { try sink.commit() } catch { throw Failure(error, at: target) }
     progress.end()
     report(encoded, of: reader, options, source)
+  }
+
+  /// `--codec`, or else by the options and the rate.
+  private func soundCodec(channels: Int, _ source: String) throws(Failure) -> AudioEncoder.Codec {
+    let codec: AudioEncoder.Codec =
+      switch self.codec {
+      case .tokens: .tokens
+      case .mdct: .mdct
+      default: !audio.givenForTokens.isEmpty ? .tokens : audio.target == nil ? audio.kbps.map { .suited(toKbps: $0, channels: channels) } ?? .mdct : .mdct
+      }
+    if codec == .tokens, audio.target != nil { throw Failure("\(source): --target is for --codec mdct, and other options say tokens. Leave it out.") }
+    return codec
   }
 
   private func openSound(_ head: [UInt8], _ source: String) throws(Failure) -> AudioReader {
@@ -75,15 +93,18 @@ extension EncodeCommand {
       var members: [(String, JSON)] = [
         ("input", .text(input)), ("output", .text(output)), ("container", .text(reader.container)),
         ("inputCodec", .text(reader.codec)), ("sampleRate", .integer(reader.format.sampleRate)),
-        ("codedSampleRate", .integer(min(reader.format.sampleRate, AudioEncoder.maximumSampleRate))),
+        ("codedSampleRate", .integer(options.codec.codedSampleRate(of: reader.format.sampleRate))),
         ("channels", .integer(reader.format.layout.count)), ("channelMask", .integer(Int(truncatingIfNeeded: reader.format.layout.mask))),
         ("samples", .integer(reader.frames)), ("seconds", .number(Double(reader.frames) / Double(reader.format.sampleRate))),
-        ("codec", .text(options.codec.rawValue)), ("target", .text(target.rawValue)), ("bytes", .integer(encoded.byteCount)),
+        ("codec", .text(options.codec.rawValue)), ("target", options.codec == .mdct ? .text(target.rawValue) : .null), ("bytes", .integer(encoded.byteCount)),
         ("kbps", .number(encoded.kbps)),
       ]
       switch options.rate {
       case .kbps(let kbps): members.append(("asked", .object([("kbps", .number(kbps))])))
       case .quality(let quality): members.append(("quality", .number(quality)))
+      }
+      if options.codec == .tokens {
+        members += [("framesPerSecond", .integer(encoded.framesPerSecond ?? 0)), ("levels", .integer(encoded.levels ?? 0))]
       }
       members.append(("notices", .list(reader.notices.map(JSON.text))))
       Console.print(JSON.object(members).serialised, to: stream)
@@ -92,7 +113,10 @@ extension EncodeCommand {
       var line = "\(source): \(reader.format.summary(frames: reader.frames)), \(encoded.byteCount) bytes, \(fixed(encoded.kbps, 2)) kbps"
       switch options.rate {
       case .kbps(let kbps): if fixed(kbps, 2) != fixed(encoded.kbps, 2) { line += " (of \(fixed(kbps, 2)) asked for)" }
-      case .quality(let quality): line += ", quality \(Int(quality))"
+      case .quality(let quality): if options.framesPerSecond == nil || options.levels == nil { line += ", quality \(Int(quality))" }
+      }
+      if let frames = encoded.framesPerSecond, let levels = encoded.levels {
+        line += ", \(frames) frames a second of \(levels) \(levels == 1 ? "token" : "tokens")"
       }
       if target == .mse { line += ", for the least squared error" }
       Console.print(Console.oneLine(line), to: stream)

@@ -7,12 +7,14 @@ struct DecodeCommand: ParsableCommand {
     commandName: "decode",
     abstract: "Decode an .ncb file to PNG, to a sound file, or to the file that a KV cache came in.",
     discussion: """
-      The samples are the same on every machine. Without --png-level, PNG is written fast; higher levels write \
+      The samples are the same on every machine; of sound's tokens they may differ, 50 dB below the sound. Without --png-level, PNG is written fast; higher levels write \
       smaller files and take longer, with the same samples.
 
       Sound goes to WAV, FLAC, Opus (.opus), Vorbis (.ogg), MP3 or AAC (.m4a), by the output's name or --format; to WAV on \
       standard output. It is as long as it was, to the sample, at the rate that it had, or the nearest that the format has. \
-      WAV and FLAC get 16 bits, rounded to nearest; what lies beyond full scale is clipped, except by --sample-format float.
+      WAV and FLAC get 16 bits, rounded to nearest; what lies beyond full scale is clipped, except by --sample-format float. \
+      An .npy of a sound's tokens, integers [channels, levels, frames], is decoded as the file would be that was encoded so; \
+      --tokens-rate says how many frames a second it has. An output .npy gets the tokens of a file that has them.
 
       Examples:
         nccodec decode photo.ncb photo.png
@@ -21,6 +23,7 @@ struct DecodeCommand: ParsableCommand {
         nccodec decode song.ncb song.wav
         nccodec decode --start 1:30 --duration 10 song.ncb part.flac
         cat song.ncb | nccodec decode - - | aplay
+        nccodec decode --tokens-rate 40 talk.npy talk.wav
         nccodec decode cache.ncb cache.safetensors
         nccodec decode --tokens 0:512 --layers 4:8 cache.ncb part.npz
         nccodec decode --choose 0,2,1 cache.ncb cache.safetensors
@@ -71,7 +74,7 @@ struct DecodeCommand: ParsableCommand {
     if input == "-" {
       // Sound is decoded as it comes; what is something else is read first.
       let pipe = PipedInput()
-      if let decoder = try? AudioDecoder(read: pipe.next) {
+      if !wantsTokens, let decoder = try? AudioDecoder(read: pipe.next) {
         pipe.forget()
         return try runAudio(decoder, isStream: true, progress)
       }
@@ -79,7 +82,13 @@ struct DecodeCommand: ParsableCommand {
     } else {
       opened = try Failure.about(source) { try InputSource(input) }
     }
+    if let head = try? opened.read(0..<min(6, opened.byteCount)), TokenArray.recognises(Array(head)) {
+      let packed = try packedTokens(Failure.about(source) { try opened.bytes }, source)
+      return try runAudio(Failure.about(source) { try AudioDecoder(packed) }, isStream: false, progress)
+    }
+    if let rate = audio.tokensRate { throw Failure("\(source): is no .npy of tokens, which --tokens-rate \(rate) is for. Leave it out.") }
     if AudioFile.isOne(opened) {
+      if wantsTokens { return try writeTokens(of: opened, source, target) }
       return try runAudio(Failure.about(source) { try AudioDecoder(opened) }, isStream: false, progress)
     }
     if KVCacheFile.isOne(opened) { return try runCache(opened, progress) }

@@ -4,7 +4,7 @@ import NeuralCodecs
 
 /// The codecs that `--codec` names: those of `ImageEncoder.Codec`, the sound's and the KV caches'.
 enum CodecName: String, ExpressibleByArgument, CaseIterable {
-  case hyperprior, overfit, mdct, kv, cachegen
+  case hyperprior, overfit, mdct, tokens, kv, cachegen
 
   init(_ codec: ImageEncoder.Codec) {
     switch codec {
@@ -18,7 +18,7 @@ enum CodecName: String, ExpressibleByArgument, CaseIterable {
     switch self {
     case .hyperprior: .hyperprior
     case .overfit: .overfit
-    case .mdct, .kv, .cachegen: nil
+    case .mdct, .tokens, .kv, .cachegen: nil
     }
   }
 
@@ -26,7 +26,7 @@ enum CodecName: String, ExpressibleByArgument, CaseIterable {
   var kind: EncodeCommand.InputKind {
     switch self {
     case .hyperprior, .overfit: .picture
-    case .mdct: .sound
+    case .mdct, .tokens: .sound
     case .kv, .cachegen: .cache
     }
   }
@@ -50,7 +50,11 @@ struct EncodeCommand: ParsableCommand {
 
       Sound is read from whatever libavformat knows (WAV, FLAC, MP3, Opus, M4A, Ogg, the sound of a video, ...), in memory \
       that does not grow with its length, and coded by mdct: --kbps, or --quality 0 to 100, for the ear or with --target mse \
-      for the least squared error. Sample rate, length to the sample, channels and tags are kept; above 48 kHz it is \
+      for the least squared error. Below 8 kbps a channel, or with --codec tokens, a neural codec makes 40 or 75 frames of 1 \
+      to 8 tokens a second, of 0.48 to 5.6 kbps a channel: the most that --kbps has room for, before entropy coding makes \
+      them less, or --quality 0 to 100, or --tokens-rate and --tokens-levels. It codes speech and music at 24 kHz, and is a draft: its \
+      model may change until it is released, so that its files are for trials. --tokens \
+      writes the tokens for language models; an .npy of tokens with --codec tokens becomes a file, too. Sample rate, length to the sample, channels and tags are kept; above 48 kHz, and for tokens, it is \
       resampled, and back when it is decoded. A file that is cut short is used as far as it goes; samples that are no \
       finite numbers are refused. There is no codec for video yet: of a video only the sound is coded.
 
@@ -77,6 +81,8 @@ struct EncodeCommand: ParsableCommand {
         nccodec encode song.flac song.ncb
         nccodec encode --kbps 48 talk.mp3 talk.ncb
         nccodec encode --quality 70 --target mse film.mp4 sound.ncb
+        nccodec encode --kbps 3 talk.wav talk.ncb
+        nccodec encode --tokens-rate 40 --tokens talk.npy talk.wav talk.ncb
         nccodec encode cache.safetensors cache.ncb
         nccodec encode --bits 3.5 state.bin cache.ncb
         nccodec encode --effort 5 --quality 30 cache.safetensors cache.ncb
@@ -155,6 +161,13 @@ struct EncodeCommand: ParsableCommand {
     if let codec, codec.kind != .sound, let option = audio.given.first {
       throw ValidationError("--\(option) is for sound, and --codec says that this is \(codec.kind == .cache ? "a cache" : "a picture").")
     }
+    if let codec, codec != .tokens, let option = audio.givenForTokens.first {
+      throw ValidationError("--\(option) is for --codec tokens.")
+    }
+    if codec == .tokens, audio.target != nil { throw ValidationError("--target is for --codec mdct.") }
+    if audio.tokensRate != nil, audio.tokensLevels != nil, quality != nil || audio.kbps != nil {
+      throw ValidationError("--tokens-rate and --tokens-levels say the rate: --quality and --kbps do not go with both.")
+    }
     if kv.append, effort > 1 { throw ValidationError("--effort does not go with --append: that is as the file has it.") }
     if kv.profile != nil, effort != 9, !kv.append { throw ValidationError("--profile is for --effort 9.") }
     if codec != .cachegen, let option = kv.givenForCacheGen.first {
@@ -201,6 +214,7 @@ struct EncodeCommand: ParsableCommand {
     // A cache or a sound may be larger than memory, so the input is looked at before it is read.
     let head = try Failure.about(source) { try FileIO.read(input, prefix: KVCacheReader.prefixBytes) }
     let kind = kind(head)
+    if codec == .tokens, TokenArray.recognises(head) { return try runTokens(head, into: file) }
     if kind == .sound { return try runAudio(head, progress, into: file) }
     let piped = input == "-" ? try Failure.about(source) { try FileIO.read(input, after: head) } : nil
     if kind == .cache { return try runCache(piped, progress, into: file) }

@@ -9,7 +9,7 @@ struct InfoCommand: ParsableCommand {
     discussion: """
       Shows the picture's size, codec, model and quality, the bytes of each section, and every field of every header; of \
       an overfitted picture also what each grid of latents and each part of its networks takes; of sound its rate, channels, \
-      length and tags. Checksums are checked.
+      length and tags, of tokens also what each level takes. Checksums are checked.
 
       Examples:
         nccodec info photo.ncb
@@ -28,10 +28,12 @@ struct InfoCommand: ParsableCommand {
     let file = try Failure.about(source) { try ImageFile(reading: opened) }
     let cache = KVCacheFile.isOne(opened) ? try Failure.about(source) { try KVCacheFile(reading: opened) } : nil
     let sound = AudioFile.isOne(opened) ? try Failure.about(source) { try AudioFile(reading: opened) } : nil
-    Console.print(json ? jsonReport(file, cache, sound).serialised : textReport(file, cache, sound, source), to: .standardOutput)
+    let tokenBits = sound?.tokens == nil ? [] : try Failure.about(source) { try AudioFile.tokenBits(of: opened) }
+    let text = json ? jsonReport(file, cache, sound, tokenBits).serialised : textReport(file, cache, sound, tokenBits, source)
+    Console.print(text, to: .standardOutput)
   }
 
-  private func textReport(_ file: ImageFile, _ cache: KVCacheFile?, _ sound: AudioFile?, _ source: String) -> String {
+  private func textReport(_ file: ImageFile, _ cache: KVCacheFile?, _ sound: AudioFile?, _ tokenBits: [Double], _ source: String) -> String {
     var lines: [String] = []
     func add(_ name: String, _ value: String) { lines.append("\(name):".padded(to: 13) + value) }
     add("file", Console.oneLine(source))
@@ -49,6 +51,7 @@ struct InfoCommand: ParsableCommand {
       add("sound", sound.format.summary(frames: sound.frames) + ", \(sound.frames) samples")
       if let rate = sound.originalSampleRate { add("original", "\(rate) Hz, \(sound.originalFrames ?? 0) samples") }
       add("codec", "\(sound.codec), \(sound.parts) parts")
+      if let tokens = sound.tokens { add("tokens", "\(tokens.framesPerSecond) frames a second, \(tokens.levels) levels") }
       for tag in sound.tags { add("  \(Console.oneLine(tag.key))", Console.oneLine(tag.value)) }
     }
     if let codec = file.codec { add("codec", Self.codecName(codec).map { "\(codec) (\($0))" } ?? "\(codec) (unknown)") }
@@ -77,6 +80,9 @@ struct InfoCommand: ParsableCommand {
         add("  bits", "\(fixed(8 * Double(file.byteCount) / Double(cache.elementCount), 3)) per element")
       }
     }
+    for (level, bits) in tokenBits.enumerated() {
+      add("    level \(level)", "\(Int((bits / 8).rounded())) bytes, \(fixed(bits / (sound?.duration ?? 1) / 1000, 3)) kbps")
+    }
     if let picture = file.picture {
       if picture.hasAlpha { add("    alpha", "\(picture.alphaBytes) bytes") }
       add("    latents", "\(picture.latentBytes) bytes")
@@ -85,7 +91,7 @@ struct InfoCommand: ParsableCommand {
     return (lines + ["", file.fieldText]).joined(separator: "\n")
   }
 
-  private func jsonReport(_ file: ImageFile, _ cache: KVCacheFile?, _ sound: AudioFile?) -> JSON {
+  private func jsonReport(_ file: ImageFile, _ cache: KVCacheFile?, _ sound: AudioFile?, _ tokenBits: [Double]) -> JSON {
     var payload: [(String, JSON)] = [("bytes", .integer(file.payloadBytes))]
     var picture = JSON.null
     if let cache {
@@ -108,7 +114,7 @@ struct InfoCommand: ParsableCommand {
       ("codec", file.codec.map { .integer(Int($0)) } ?? .null),
       ("codecName", file.codec.flatMap(Self.codecName).map(JSON.text) ?? .null),
       ("model", file.model.map { .integer(Int($0)) } ?? .null), ("picture", picture),
-      ("cache", cache.map(Self.json) ?? .null), ("sound", sound.map(Self.json) ?? .null),
+      ("cache", cache.map(Self.json) ?? .null), ("sound", sound.map { Self.json($0, tokenBits) } ?? .null),
       ("sections", .object([
         ("container", .integer(file.containerBytes)), ("metadata", .integer(file.metadataBytes)),
         ("payload", .object(payload)),
@@ -131,12 +137,14 @@ struct InfoCommand: ParsableCommand {
     ])
   }
 
-  private static func json(_ sound: AudioFile) -> JSON {
+  private static func json(_ sound: AudioFile, _ tokenBits: [Double]) -> JSON {
     .object([
       ("sampleRate", .integer(sound.format.sampleRate)), ("channels", .integer(sound.format.layout.count)),
       ("channelMask", .integer(Int(truncatingIfNeeded: sound.format.layout.mask))), ("samples", .integer(sound.frames)),
       ("seconds", .number(sound.duration)), ("originalSampleRate", sound.originalSampleRate.map(JSON.integer) ?? .null),
       ("originalSamples", sound.originalFrames.map(JSON.integer) ?? .null), ("codec", .text(sound.codec)),
+      ("framesPerSecond", sound.tokens.map { .integer($0.framesPerSecond) } ?? .null),
+      ("tokenBits", sound.tokens == nil ? .null : .list(tokenBits.map(JSON.number))),
       ("parts", .integer(sound.parts)), ("codedBytes", .integer(sound.codedBytes)), ("kbps", .number(sound.kbps)),
       ("tags", .list(sound.tags.map { .object([("key", .text($0.key)), ("value", .text($0.value))]) })),
     ])

@@ -10,7 +10,7 @@ struct VerifyCommand: ParsableCommand {
     discussion: """
       Prints the CRC-32 of the decoded samples (rows from the top, then the alpha plane), which is the same on every \
       machine; of a cache, those of each level's elements; of sound, that of its samples as 32-bit floats, channel beside \
-      channel. Nothing is written.
+      channel, or of its tokens, by channel and level, as their samples may differ a little. Nothing is written.
 
       Examples:
         nccodec verify photo.ncb
@@ -38,6 +38,7 @@ struct VerifyCommand: ParsableCommand {
     var options = ImageDecoder.Options()
     options.threads = threads
     options.progress = progress.handler
+    var unit = "samples"
     let (file, what, sums): (ImageFile, String, [UInt32]) = try Failure.about(source) {
       let opened = try InputSource(input)
       let file = try ImageFile(reading: opened)
@@ -57,7 +58,10 @@ struct VerifyCommand: ParsableCommand {
         return (file, what + (sums.count > 1 ? " in \(sums.count) levels" : ""), sums)
       }
       if AudioFile.isOne(opened) {
-        let (what, sum) = try Self.soundSum(of: opened, progress)
+        let (what, samples) = try Self.soundSum(of: opened, progress)
+        let tokens = try Self.tokenSum(of: opened)
+        if tokens != nil { unit = "tokens" }
+        let sum = tokens ?? samples
         return (file, what, [sum])
       }
       let image = try ImageDecoder(options: options).decode(opened.bytes)
@@ -69,8 +73,15 @@ struct VerifyCommand: ParsableCommand {
       let digits = String(sum, radix: 16)
       return String(repeating: "0", count: 8 - digits.count) + digits
     }.joined(separator: " ")
-    let line = "\(source): intact, \(file.chunkCount) checksums match, \(what) decoded, CRC-32 of samples \(crc)"
+    let line = "\(source): intact, \(file.chunkCount) checksums match, \(what) decoded, CRC-32 of \(unit) \(crc)"
     Console.print(Console.oneLine(line), to: .standardOutput)
+  }
+
+  /// The CRC-32 of tokens [channel][level][frame], 16 bits each, little-endian; nil without tokens.
+  private static func tokenSum(of file: InputSource) throws -> UInt32? {
+    try AudioFile.tokens(of: file)?.indices.joined().reduce(UInt32(0)) { sum, level in
+      Checksum.crc32(level.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8($0 >> 8)] }[...], seed: sum)
+    }
   }
 
   /// What was decoded, and the CRC-32 of its samples [frame][channel], little-endian.

@@ -143,6 +143,21 @@ struct AudioBenchTests {
     }
   }
 
+  /// What is resampled there and back keeps its length, and rates are tokens' own.
+  @Test(arguments: [(24_000, 1), (48_000, 2), (16_000, 1)]) func tokens(_ rate: Int, _ channels: Int) throws {
+    let codec = try AudioBenchCodecs.named("tokens", version: "1")
+    #expect(codec.settings(kbps: [0.1, 0.5, 3, 2.95, 100], sampleRate: rate).map(\.text) == ["0.48 kbps", "2.925 kbps", "3 kbps", "5.625 kbps"])
+    let sound = try Self.sound(rate + 13, rate: rate, channels: channels)
+    var last = 0
+    for setting in codec.settings(kbps: [0.48, 5.625], sampleRate: rate) {
+      let bytes = try codec.encode(sound, at: setting)
+      let decoded = try codec.decode(bytes, like: sound)
+      #expect(decoded.format == sound.format && decoded.frames == sound.frames && decoded.samples.allSatisfy { $0.allSatisfy(\.isFinite) })
+      #expect(bytes.count > last)
+      last = bytes.count
+    }
+  }
+
   @Test func settings() throws {
     let mp3 = try AudioBenchCodecs.named("mp3", version: "")
     #expect(mp3.settings(kbps: [16, 23, 25, 48.5], sampleRate: 24_000).map(\.text) == ["16 kbps", "24 kbps", "48 kbps"])

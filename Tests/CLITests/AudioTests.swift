@@ -209,7 +209,10 @@ struct AudioTests {
     ["encode", "a", "b", "--kbps", "0"], ["encode", "a", "b", "--kbps", "x"], ["encode", "a", "b", "--kbps", "9", "--quality", "5"],
     ["encode", "a", "b", "--target", "loud"], ["encode", "a", "b", "--codec", "mdct", "--bpp", "1"], ["encode", "a", "b", "--codec", "mdct", "--effort", "5"],
     ["encode", "a", "b", "--codec", "kv", "--kbps", "9"], ["encode", "a", "b", "--codec", "overfit", "--target", "mse"],
-    ["encode", "a", "b", "--codec", "mdct", "--lossless"], ["decode", "a", "b", "--start", "-1"], ["decode", "a", "b", "--start", "1:60"],
+    ["encode", "a", "b", "--codec", "mdct", "--lossless"], ["encode", "a", "b", "--codec", "mdct", "--tokens-rate", "75"],
+    ["encode", "a", "b", "--tokens-rate", "50"], ["encode", "a", "b", "--tokens-levels", "9"], ["encode", "a", "b", "--group", "0"], ["encode", "a", "b", "--group", "11"],
+    ["encode", "a", "b", "--codec", "tokens", "--target", "mse"], ["encode", "a", "b", "--codec", "overfit", "--tokens", "c"],
+    ["encode", "a", "b", "--tokens-rate", "75", "--tokens-levels", "2", "--kbps", "3"], ["decode", "a", "b", "--tokens-rate", "50"], ["decode", "a", "b", "--start", "-1"], ["decode", "a", "b", "--start", "1:60"],
     ["decode", "a", "b", "--duration", "0"], ["decode", "a", "b", "--sample-format", "8"], ["decode", "a", "b", "--format", "aiff"],
     ["decode", "a", "b", "--kbps", "-3"],
   ])

@@ -200,8 +200,8 @@ extension Help {
     Every codec gets the same floats in memory and gives the bytes of a whole file;
     what those decode to is compared with the original, at its sample rate (above
     48 kHz: at 48 kHz) and of its length. Ours: mdct, mdct-mse (least squared
-    error). Others run through libav: mp3, aac, opus; one that this libav lacks is
-    named as missing.
+    error), tokens (the nearest of their rates). Others run through libav: mp3,
+    aac, opus; one that this libav lacks is named as missing.
 
     SI-SDR and log-spectral distance are ours; ViSQOL, PESQ and STOI come from
     programs visqol, pesq and stoi where they are installed ('Benchmarks/audio.sh
@@ -215,6 +215,7 @@ extension Help {
       nccodec bench audio sounds --codecs mdct,mp3,aac,opus --kbps 24,48,64 --out
     report
       nccodec bench audio speech.wav --measures sisdr,visqol
+      nccodec bench audio speech --codecs tokens,opus --kbps 0.9,3,6 --out report
 
     USAGE: nccodec bench audio [<options>] <files> ...
 

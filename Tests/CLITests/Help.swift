@@ -65,11 +65,17 @@ enum Help {
     Sound is read from whatever libavformat knows (WAV, FLAC, MP3, Opus, M4A, Ogg,
     the sound of a video, ...), in memory that does not grow with its length, and
     coded by mdct: --kbps, or --quality 0 to 100, for the ear or with --target mse
-    for the least squared error. Sample rate, length to the sample, channels and
-    tags are kept; above 48 kHz it is resampled, and back when it is decoded. A
-    file that is cut short is used as far as it goes; samples that are no finite
-    numbers are refused. There is no codec for video yet: of a video only the sound
-    is coded.
+    for the least squared error. Below 8 kbps a channel, or with --codec tokens, a
+    neural codec makes 40 or 75 frames of 1 to 8 tokens a second, of 0.48 to 5.6
+    kbps a channel: the most that --kbps has room for, before entropy coding makes
+    them less, or --quality 0 to 100, or --tokens-rate and --tokens-levels. It
+    codes speech and music at 24 kHz, and is a draft: its model may change until it
+    is released, so that its files are for trials. --tokens writes the tokens for
+    language models; an .npy of tokens with --codec tokens becomes a file, too.
+    Sample rate, length to the sample, channels and tags are kept; above 48 kHz,
+    and for tokens, it is resampled, and back when it is decoded. A file that is
+    cut short is used as far as it goes; samples that are no finite numbers are
+    refused. There is no codec for video yet: of a video only the sound is coded.
 
     KV caches of language models are read from safetensors, .npy, .npz and
     llama.cpp's sequence states, and coded by kv: --quality 0 to 100 (100 as good
@@ -97,6 +103,8 @@ enum Help {
       nccodec encode song.flac song.ncb
       nccodec encode --kbps 48 talk.mp3 talk.ncb
       nccodec encode --quality 70 --target mse film.mp4 sound.ncb
+      nccodec encode --kbps 3 talk.wav talk.ncb
+      nccodec encode --tokens-rate 40 --tokens talk.npy talk.wav talk.ncb
       nccodec encode cache.safetensors cache.ncb
       nccodec encode --bits 3.5 state.bin cache.ncb
       nccodec encode --effort 5 --quality 30 cache.safetensors cache.ncb
@@ -112,7 +120,7 @@ enum Help {
 
     OPTIONS:
       --codec <codec>         The codec. (default: by input and effort) (values:
-                              hyperprior, overfit, mdct, kv, cachegen)
+                              hyperprior, overfit, mdct, tokens, kv, cachegen)
       --effort <1...9>        1 (fastest) to 9 (smallest files). (default: 1)
       --decoder-cost <n>      Multiplications per pixel that decoding may take:
                               500, 1000, 2000 or 3000. Overfit only. (default: 2000)
@@ -132,6 +140,14 @@ enum Help {
       --target <target>       perceptual (what sounds most alike) or mse (the least
                               squared error). Sound only. (default: perceptual)
                               (values: perceptual, mse)
+      --tokens-rate <75|40>   Frames of tokens a second, 75 or 40. Codec tokens
+                              only. (default: by --kbps or --quality)
+      --tokens-levels <1...8> Tokens of a frame. Codec tokens only. (default: by
+                              --kbps or --quality)
+      --group <seconds>       Sound of a part of the file, 0.02 to 10: short ones
+                              for live use. Codec tokens only. (default: 10)
+      --tokens <out.npy>      Write the tokens, uint16 [channels, levels, frames].
+                              Codec tokens only.
       --bits <bits>           Aim for that many bits per element of keys and
                               values. Caches only.
       --lossless              Keep every bit. Caches only.
@@ -175,14 +191,18 @@ enum Help {
     OVERVIEW: Decode an .ncb file to PNG, to a sound file, or to the file that a KV
     cache came in.
 
-    The samples are the same on every machine. Without --png-level, PNG is written
-    fast; higher levels write smaller files and take longer, with the same samples.
+    The samples are the same on every machine; of sound's tokens they may differ,
+    50 dB below the sound. Without --png-level, PNG is written fast; higher levels
+    write smaller files and take longer, with the same samples.
 
     Sound goes to WAV, FLAC, Opus (.opus), Vorbis (.ogg), MP3 or AAC (.m4a), by the
     output's name or --format; to WAV on standard output. It is as long as it was,
     to the sample, at the rate that it had, or the nearest that the format has. WAV
     and FLAC get 16 bits, rounded to nearest; what lies beyond full scale is
-    clipped, except by --sample-format float.
+    clipped, except by --sample-format float. An .npy of a sound's tokens, integers
+    [channels, levels, frames], is decoded as the file would be that was encoded
+    so; --tokens-rate says how many frames a second it has. An output .npy gets the
+    tokens of a file that has them.
 
     Examples:
       nccodec decode photo.ncb photo.png
@@ -191,6 +211,7 @@ enum Help {
       nccodec decode song.ncb song.wav
       nccodec decode --start 1:30 --duration 10 song.ncb part.flac
       cat song.ncb | nccodec decode - - | aplay
+      nccodec decode --tokens-rate 40 talk.npy talk.wav
       nccodec decode cache.ncb cache.safetensors
       nccodec decode --tokens 0:512 --layers 4:8 cache.ncb part.npz
       nccodec decode --choose 0,2,1 cache.ncb cache.safetensors
@@ -214,6 +235,8 @@ enum Help {
                               (values: 16, 24, float)
       --kbps <kbps>           kbit/s of Opus, Vorbis, MP3 and AAC. Sound only.
                               (default: 96 a channel; MP3 128 or 256)
+      --tokens-rate <75|40>   Frames a second of tokens in an .npy, 75 or 40.
+                              (default: 75)
       --profile <file>        The profile that the file was encoded with. Caches
                               only.
       --tokens <a:b>          Decode these positions alone. Caches only.
@@ -236,7 +259,7 @@ enum Help {
     Shows the picture's size, codec, model and quality, the bytes of each section,
     and every field of every header; of an overfitted picture also what each grid
     of latents and each part of its networks takes; of sound its rate, channels,
-    length and tags. Checksums are checked.
+    length and tags, of tokens also what each level takes. Checksums are checked.
 
     Examples:
       nccodec info photo.ncb
@@ -260,7 +283,8 @@ enum Help {
     Prints the CRC-32 of the decoded samples (rows from the top, then the alpha
     plane), which is the same on every machine; of a cache, those of each level's
     elements; of sound, that of its samples as 32-bit floats, channel beside
-    channel. Nothing is written.
+    channel, or of its tokens, by channel and level, as their samples may differ a
+    little. Nothing is written.
 
     Examples:
       nccodec verify photo.ncb
@@ -277,137 +301,6 @@ enum Help {
       --quiet                 Print errors only.
       --version               Show the version.
       -h, --help              Show help information.
-
-    """
-
-  static let kv = """
-    OVERVIEW: Work with KV caches.
-
-    USAGE: nccodec kv <subcommand>
-
-    OPTIONS:
-      --version               Show the version.
-      -h, --help              Show help information.
-
-    SUBCOMMANDS:
-      calibrate               Learn a profile of a model from its KV caches, for
-                              effort 9.
-      plan                    Choose what of a cache to fetch so that it is there
-                              in time.
-      store                   Keep KV caches in a folder, each common prefix once.
-
-      See 'nccodec help kv <subcommand>' for detailed help.
-
-    """
-
-  static let kvPlan = """
-    OVERVIEW: Choose what of a cache to fetch so that it is there in time.
-
-    For each part of a cache that was encoded with --levels, says which level to
-    fetch over a link of --bandwidth, or that the model should compute the part
-    anew from the text (with --recompute-rate), so that all is there by --deadline.
-    Parts are fetched in order; the model may compute while the link fetches.
-
-    Bandwidth is in bits (bps, kbps, Mbps, Gbps) or bytes (B/s, kB/s, MB/s, GB/s,
-    also KiB/s, MiB/s, GiB/s) a second; the deadline in us, ms, s or min.
-
-    Rules: ahead has the least squared error that the time allows and lets the
-    model compute the first parts while later ones are fetched; cachegen gives each
-    part an equal share of the deadline, takes the best level that fits it, and
-    else computes.
-
-    Mean quality is by tokens, what is computed anew counting as 100; the even
-    quality is that of which a whole cache would be off by as much.
-
-    Exit codes: 3 where the deadline cannot be met; the plan that comes soonest is
-    printed all the same. Others as for all commands.
-
-    Examples:
-      nccodec encode --levels 20,40,70 cache.safetensors cache.ncb
-      nccodec kv plan cache.ncb --bandwidth 1.5Gbps --deadline 100ms
-      nccodec kv plan cache.ncb --bandwidth 20MB/s --deadline 1s --recompute-rate
-    4000
-
-    USAGE: nccodec kv plan <file.ncb> --bandwidth <speed> --deadline <time> [--recompute-rate <n>] [--rule <rule>] [--json]
-
-    ARGUMENTS:
-      <file.ncb>              The cache; - for standard input.
-
-    OPTIONS:
-      --bandwidth <speed>     The link's speed, such as 1.5Gbps or 200MB/s.
-      --deadline <time>       When all has to be there, such as 300ms or 2s.
-      --recompute-rate <n>    Tokens a second that the model computes. (default: it
-                              does not)
-      --rule <rule>           ahead or cachegen. (default: ahead)
-      --json                  Report as JSON.
-      --version               Show the version.
-      -h, --help              Show help information.
-
-    """
-
-  static let kvCalibrate = """
-    OVERVIEW: Learn a profile of a model from its KV caches, for effort 9.
-
-    Caches of many kinds of text make a profile that serves many kinds of text:
-    some tens of caches of a thousand tokens each. --sensitivity says what noise
-    costs the model (Training/kv/sensitivity.py makes it); without, all channels of
-    a layer's keys count alike, and so do its values'. Files that are encoded with
-    a profile name it by its hash and need it to be decoded.
-
-    Examples:
-      nccodec kv calibrate --out m.ncprofile --sensitivity s.safetensors caches/*
-      nccodec encode --effort 9 --profile m.ncprofile cache.safetensors cache.ncb
-      nccodec decode --profile m.ncprofile cache.ncb cache.safetensors
-
-    USAGE: nccodec kv calibrate <cache> ... --out <file> [--sensitivity <file>] [--state <16...1024>] [--tokens <n>] [--threads <n>] [--force] [--quiet]
-
-    ARGUMENTS:
-      <cache>                 Caches of one model.
-
-    OPTIONS:
-      --out <file>            The profile to write; - for standard output.
-      --sensitivity <file>    What noise costs the model, a safetensors file.
-      --state <16...1024>     Numbers that pass from layer to layer, a multiple of
-                              16: more make files smaller, and the profile larger
-                              and slower. (default: 192)
-      --tokens <n>            Tokens to learn from, at most. (default: 36000)
-      --threads <n>           Threads to use. (default: one per core)
-      --force                 Replace the profile if it exists.
-      --quiet                 Print errors only.
-      --version               Show the version.
-      -h, --help              Show help information.
-
-    """
-
-  static let kvStore = """
-    OVERVIEW: Keep KV caches in a folder, each common prefix once.
-
-    Caches are cut into chunks of tokens. A chunk is an .ncb file, named by a hash
-    of the model, the coding and all tokens up to its end, and is written once,
-    however many caches begin with it. Several processes may use a folder at once;
-    one that is killed leaves nothing that harms.
-
-    Examples:
-      nccodec kv store add caches chat.safetensors
-      nccodec kv store get --tokens-file prompt.txt caches prefix.safetensors
-      nccodec kv store list caches
-      nccodec kv store gc --max-bytes 10000000000 --older-than 30 caches
-
-    USAGE: nccodec kv store <subcommand>
-
-    OPTIONS:
-      --version               Show the version.
-      -h, --help              Show help information.
-
-    SUBCOMMANDS:
-      add                     Add a KV cache to a store.
-      get                     Get the longest stored prefix of a text's tokens as a
-                              KV cache.
-      list                    Show what is in a store.
-      gc                      Remove the chunks of a store that were not used for
-                              longest.
-
-      See 'nccodec help kv store <subcommand>' for detailed help.
 
     """
 }

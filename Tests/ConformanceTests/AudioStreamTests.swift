@@ -16,13 +16,15 @@ import Testing
   static let folder = StreamTests.folder.deletingLastPathComponent().appending(path: "AudioStreams")
 
   /// Lines of `name rate channels frames md5`.
-  static let streams: [Stream] = {
+  static let streams = streams(in: folder)
+
+  static func streams(in folder: URL) -> [Stream] {
     let text = (try? String(contentsOf: folder.appending(path: "manifest.txt"), encoding: .utf8)) ?? ""
     return text.split(separator: "\n").filter { !$0.hasPrefix("#") }.map { line in
       let field = line.split(separator: " ").map(String.init)
       return Stream(name: field[0], rate: Int(field[1])!, channels: Int(field[2])!, frames: Int(field[3])!, md5: field[4])
     }
-  }()
+  }
 
   @Test func theManifestIsComplete() throws {
     let files = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path).filter { $0.hasSuffix(".ncb") }

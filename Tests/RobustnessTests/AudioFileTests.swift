@@ -28,16 +28,18 @@ private func outcome(_ bytes: [UInt8], asStream: Bool) -> Result<Int, CodecError
   }
 }
 
-private func sample(frames: Int = 20_000, channels: Int = 2) throws -> Container {
+/// Of three parts, if as long as it is without being told.
+private func sample(_ codec: AudioEncoder.Codec, frames: Int = 20_000, channels: Int = 2) throws -> Container {
   let samples = (0..<channels).map { c in
     (0..<frames).map { i -> Float in
       let saw = (i * (37 + c) + i * i % 91) % 401
       return Float(saw - 200) / 400
     }
   }
-  let format = try AudioFormat(sampleRate: 8000, layout: channels == 2 ? .stereo : .mono)
+  let format = try AudioFormat(sampleRate: codec == .tokens ? 24_000 : 8000, layout: channels == 2 ? .stereo : .mono)
   var options = AudioEncoder.Options()
-  options.rate = .quality(30)
+  (options.codec, options.rate) = (codec, .quality(30))
+  if codec == .tokens { (options.framesPerSecond, options.levels, options.groupSeconds) = (75, 3, 0.3) }
   options.originalSampleRate = 96_000
   var bytes: [UInt8] = []
   var encoder = try AudioEncoder(format: format, options: options) { bytes += $0 }
@@ -47,8 +49,8 @@ private func sample(frames: Int = 20_000, channels: Int = 2) throws -> Container
 }
 
 @Suite struct AudioFileTests {
-  @Test func cutFilesAreRefused() throws {
-    let bytes = try sample(frames: 9000, channels: 1).serialised()
+  @Test(arguments: AudioEncoder.Codec.allCases) func cutFilesAreRefused(_ codec: AudioEncoder.Codec) throws {
+    let bytes = try sample(codec, frames: 9000, channels: 1).serialised()
     for count in stride(from: 0, to: bytes.count, by: 3) {
       for asStream in [false, true] {
         guard case .failure(let error)? = outcome(Array(bytes[..<count]), asStream: asStream) else {
@@ -60,8 +62,8 @@ private func sample(frames: Int = 20_000, channels: Int = 2) throws -> Container
     }
   }
 
-  @Test func flippedBitsAreFound() throws {
-    let bytes = try sample(frames: 9000, channels: 1).serialised()
+  @Test(arguments: AudioEncoder.Codec.allCases) func flippedBitsAreFound(_ codec: AudioEncoder.Codec) throws {
+    let bytes = try sample(codec, frames: 9000, channels: 1).serialised()
     for place in stride(from: 0, to: bytes.count, by: 7) {
       var bad = bytes
       bad[place] ^= 1 << UInt8(place % 8)
@@ -75,8 +77,8 @@ private func sample(frames: Int = 20_000, channels: Int = 2) throws -> Container
   }
 
   /// Behind right checksums: either refused, or sound of the declared length.
-  @Test func damagedPayloadsEndInOrder() throws {
-    let good = try sample()
+  @Test(arguments: AudioEncoder.Codec.allCases) func damagedPayloadsEndInOrder(_ codec: AudioEncoder.Codec) throws {
+    let good = try sample(codec)
     var refused = 0, decoded = 0
     for trial in 0..<400 {
       var file = good
@@ -96,8 +98,8 @@ private func sample(frames: Int = 20_000, channels: Int = 2) throws -> Container
     #expect(refused > 100 && refused + decoded == 400)
   }
 
-  @Test func partsHaveToFitTogether() throws {
-    let good = try sample()
+  @Test(arguments: AudioEncoder.Codec.allCases) func partsHaveToFitTogether(_ codec: AudioEncoder.Codec) throws {
+    let good = try sample(codec)
     #expect(good.payloads.count == 3)
     func code(_ change: (inout Container) -> Void) throws -> CodecError.Code? {
       var file = good
@@ -120,7 +122,8 @@ private func sample(frames: Int = 20_000, channels: Int = 2) throws -> Container
     #expect(try code { $0.payloads[0].data = $0.payloads[2].data } == .malformed)
     #expect(try code { $0.tracks[0].codec = 99 } == .unsupported)
     #expect(try code { $0.tracks[0].model = 9 } == .unsupported)
-    #expect(try code { $0.tracks[0].configuration = [0, 1, 0, 0] } == .malformed)
+    #expect(try code { $0.tracks[0].configuration = codec == .mdct ? [0, 1, 0, 0] : [0x10, 2, 0, 0] } == .malformed)
+    #expect(try code { $0.tracks[0].configuration = codec == .mdct ? [1, 0, 0, 0] : [0, 0, 0, 0] } == .malformed)
     #expect(try code { $0.tracks[0].configuration = $0.tracks[0].configuration + [0] } == .malformed)
     #expect(try code { $0.tracks[0].timeBase = TimeBase(numerator: 1, denominator: 7999) } == .malformed)
     #expect(try code { $0.tracks[0].modality = .data } == .unsupported)

@@ -47,7 +47,7 @@ final class CoefficientModel {
     stretch = .allocate(capacity: 4096)
     stretch.initialize(from: Squashing.stretched, count: 4096)
     rates = .allocate(capacity: 1024)
-    for n in 0..<1024 { rates[n] = Int32(131_072 / (2 * n + 3)) }
+    rates.initialize(from: Estimate.rates, count: 1024)
     energyOf = .allocate(capacity: Self.energyLimit)
     var level = 0
     for e in 0..<Self.energyLimit {
@@ -170,12 +170,7 @@ final class CoefficientModel {
 
   @inline(__always)
   private func learn(_ slot: Int, _ bit: Int) {
-    let old = slots[slot]
-    let count = old & 1023
-    let p = Int(old >> 10)
-    let target = bit == 0 ? 0 : (1 << 22) &- 1
-    let next = p &+ ((target &- p) &* Int(rates[Int(count)])) >> 16
-    slots[slot] = UInt32(truncatingIfNeeded: next) << 10 | min(count &+ 1, 1023)
+    slots[slot] = Estimate.learned(slots[slot], bit, rates)
   }
 }
 

@@ -21,16 +21,13 @@ struct CoefficientPrior: Sendable {
   private static let shrinkageCount = 3 * CoefficientModel.energies
   static let byteCount = 2 * (slotCount + weightCount + energyCount + shrinkageCount + CoefficientModel.energies)
 
-  /// Observations that a slot's code stands for.
-  static let observations: [UInt32] = [0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 21, 24, 27, 30]
-
   /// Nothing is known.
   static let blank: CoefficientPrior = {
     let weights = (0..<CoefficientModel.mixerCount).flatMap { _ in [Int32](repeating: 10000, count: 6) + [0] }
     let energies: [Int32] = [51, 30, 14, 4, 56, 30, 12, 4, 20, 10, 0]
     let second: [Int32] = [40, 24, 12, 4, 48, 24, 10, 4, 18, 8, 16]
     return CoefficientPrior(
-      slots: [UInt32](repeating: 1 << 31, count: slotCount), weights: weights,
+      slots: [UInt32](repeating: Estimate.even, count: slotCount), weights: weights,
       energies: (0..<CoefficientModel.depths).flatMap { _ in energies + second }, shrinkage: [Int32](repeating: 0, count: shrinkageCount),
       zeros: [Int32](repeating: 64, count: CoefficientModel.energies))
   }()
@@ -56,10 +53,7 @@ struct CoefficientPrior: Sendable {
       return UInt16(bytes[next]) | UInt16(bytes[next + 1]) << 8
     }
     func number() -> Int32 { Int32(Int16(bitPattern: word())) }
-    slots = (0..<Self.slotCount).map { _ in
-      let word = word()
-      return (UInt32(word >> 4) << 20 | 1 << 19) | Self.observations[Int(word & 15)]
-    }
+    slots = (0..<Self.slotCount).map { _ in Estimate.loaded(word()) }
     weights = (0..<Self.weightCount).map { _ in number() << 5 }
     energies = (0..<Self.energyCount).map { _ in number() }
     shrinkage = (0..<Self.shrinkageCount).map { _ in number() }
@@ -74,10 +68,7 @@ struct CoefficientPrior: Sendable {
     var bytes: [UInt8] = []
     func append(_ word: UInt16) { bytes += [UInt8(truncatingIfNeeded: word), UInt8(word >> 8)] }
     func append(_ number: Int32) { append(UInt16(bitPattern: Int16(clamping: number))) }
-    for slot in slots {
-      let code = Self.observations.lastIndex { $0 <= slot & 1023 }!
-      append(UInt16(slot >> 20) << 4 | UInt16(code))
-    }
+    for slot in slots { append(Estimate.stored(slot)) }
     for weight in weights { append((weight + 16) >> 5) }
     for number in energies + shrinkage + zeros { append(number) }
     return bytes

@@ -7,8 +7,9 @@ public import Media
 ///     var decoder = try AudioDecoder { count in try file.read(upTo: count) }
 ///     while let buffer = try decoder.next() { play(buffer) }
 ///
-/// The same bytes give the same samples on every machine. The inverse is `AudioEncoder`.
-// bitstream-spec 11
+/// The same bytes give the same samples on every machine if they are `mdct`'s; if they are tokens, samples whose differences are
+/// 50 dB below the sound. The inverse is `AudioEncoder`.
+// bitstream-spec 11, 12
 public struct AudioDecoder {
   public let format: AudioFormat
   /// Frames of the whole sound; nil of a stream, before its end.
@@ -21,15 +22,11 @@ public struct AudioDecoder {
   public private(set) var originalFrames: Int?
 
   private let parts: AudioParts
-  private let decoder: GroupDecoder
-  private let synthesis: Synthesis
-  private let longest: Int
+  private let decoder: any PartDecoder
   /// Frames before this one are not given out.
   private var position = 0
   /// Where the next payload shall begin; nil after a seek.
   private var expected: Int? = 0
-  /// Where the frame that `synthesis` holds begins.
-  private var heldStart = 0
   private var isAtEnd = false
   private var ready: [AudioBuffer] = []
 
@@ -54,10 +51,10 @@ public struct AudioDecoder {
     tags = parts.tags
     originalSampleRate = parts.originalRate
     (frames, originalFrames) = (parts.frames, parts.originalFrames)
-    let geometry = AudioGeometry(sampleRate: format.sampleRate)
-    longest = geometry.longest
-    decoder = GroupDecoder(geometry, channels: format.layout.count, CoefficientPrior.shipped)
-    synthesis = Synthesis(geometry, channels: format.layout.count)
+    switch parts.coding {
+    case .transform(let geometry): decoder = TransformPartDecoder(geometry, channels: format.layout.count)
+    case .tokens(let mode, let levels): decoder = TokenPartDecoder(mode, levels: levels, channels: format.layout.count)
+    }
   }
 
   /// The next piece of the sound, at least one frame; nil at its end. Cancelling the surrounding task stops it.
@@ -79,18 +76,12 @@ public struct AudioDecoder {
     guard expected == nil || part.start == expected else {
       throw CodecError.damagedAudio("a part begins at frame \(part.start) where \(expected!) is expected")
     }
-    var start = part.start - longest / 2
     let end = part.isLast ? part.start + part.samples : 1 << 62
     try CodecError.explaining {
-      try decoder.decode(part.data, frames: part.frames) { coefficients, depths in
-        if let samples = synthesis.next(coefficients, depths) { give(samples, at: heldStart, until: end) }
-        heldStart = start
-        start += longest
-      }
+      try decoder.decode(part) { samples, start in give(samples, at: start, until: end) }
     }
-    expected = part.start + part.frames * longest
+    expected = part.start + part.frames * parts.coding.unit
     guard part.isLast else { return }
-    if let samples = synthesis.end() { give(samples, at: heldStart, until: end) }
     isAtEnd = true
     (frames, originalFrames) = (end, part.originalSamples)
     // What follows the last part is the file's end, which a stream has yet to look at.
@@ -98,10 +89,11 @@ public struct AudioDecoder {
   }
 
   private mutating func give(_ samples: [[Float]], at start: Int, until end: Int) {
-    let from = max(0, position - start), to = min(longest, end - start)
+    let count = samples[0].count
+    let from = max(0, position - start), to = min(count, end - start)
     guard from < to else { return }
     position = start + to
-    let samples = from == 0 && to == longest ? samples : samples.map { Array($0[from..<to]) }
+    let samples = from == 0 && to == count ? samples : samples.map { Array($0[from..<to]) }
     // As many channels as the format has, of one length.
     ready.append(try! AudioBuffer(format: format, samples: samples))
   }
@@ -111,10 +103,10 @@ public struct AudioDecoder {
   /// Throws `CodecError` (invalidOption) where the file is read front to back.
   public mutating func seek(toFrame frame: Int) throws {
     guard frame >= 0 else { throw CodecError(.invalidOption, "frame \(frame) is before the sound") }
-    guard try CodecError.explaining({ try parts.seek(to: frame) }) else {
+    guard try CodecError.explaining({ try parts.seek(to: decoder.start(for: frame)) }) else {
       throw CodecError(.invalidOption, "a stream that is read front to back has no random access")
     }
-    synthesis.reset()
+    decoder.begin(at: frame)
     ready = []
     position = frame
     expected = nil

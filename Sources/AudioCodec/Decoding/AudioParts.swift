@@ -4,18 +4,34 @@ import EntropyCoding
 import Media
 
 /// The payloads of a file's sound, in order, from a stream or from where they can be sought.
-// bitstream-spec 11.3
+// bitstream-spec 11.3, 12.2
 final class AudioParts {
   struct Part {
     let start: Int
+    /// The codec's, each `unit` samples.
     let frames: Int
     let isLast: Bool
-    /// Of each channel; only of the last.
+    /// Of each channel, from `start` on; only of the last.
     let samples: Int
     let originalSamples: Int?
     let data: [UInt8]
   }
 
+  /// What the sound is coded by.
+  enum Coding {
+    case transform(AudioGeometry)
+    case tokens(TokenMode, levels: Int)
+
+    /// Samples of a channel that a frame stands for.
+    var unit: Int {
+      switch self {
+      case .transform(let geometry): geometry.longest
+      case .tokens(let mode, _): mode.hop
+      }
+    }
+  }
+
+  let coding: Coding
   let format: AudioFormat
   let originalRate: Int?
   let tags: [AudioTag]
@@ -27,7 +43,7 @@ final class AudioParts {
   private(set) var byteCount = 0
 
   private let track: UInt32
-  private let longest: Int
+  private var unit: Int { coding.unit }
   private let nextPayload: (UInt32) throws -> Payload?
   /// Goes to the payload in which a frame lies.
   private var seekTo: ((Int) throws -> Void)?
@@ -35,9 +51,8 @@ final class AudioParts {
   static let limits = ContainerLimits(maxChunkBytes: 1 << 25)
 
   init(stream: ContainerStream) throws {
-    (track, format, originalRate) = try Self.find(stream.tracks)
+    (track, coding, format, originalRate) = try Self.find(stream.tracks)
     tags = Self.tags(stream.metadata)
-    longest = AudioGeometry(sampleRate: format.sampleRate).longest
     nextPayload = { track in
       while let payload = try stream.nextPayload() { if payload.track == track { return payload } }
       return nil
@@ -49,10 +64,9 @@ final class AudioParts {
     limits.maxFileBytes = max(limits.maxFileBytes, source.byteCount)
     let reader = checksums == .whenOpening
       ? try ContainerReader(source, limits: limits) : try ContainerReader(source, limits: limits, checksums: .onDemand, navigation: .index)
-    let (track, format, originalRate) = try Self.find(reader.tracks)
-    (self.track, self.format, self.originalRate) = (track, format, originalRate)
+    let (track, coding, format, originalRate) = try Self.find(reader.tracks)
+    (self.track, self.coding, self.format, self.originalRate) = (track, coding, format, originalRate)
     tags = Self.tags(reader.metadata)
-    longest = AudioGeometry(sampleRate: format.sampleRate).longest
     let units = reader.units.filter { $0.track == track }
     var next = 0
     nextPayload = { _ in
@@ -91,44 +105,65 @@ final class AudioParts {
 
   private func part(_ payload: Payload) throws -> Part {
     var reader = FieldReader(payload.data, named: "audio payload", shortage: .malformed)
-    let header = try reader.read(AudioPayloadHeader(hasOriginal: originalRate != nil))
-    let room = Int(header.frames) * longest - longest / 2
-    guard payload.isRandomAccess, payload.start <= 1 << 40, payload.start % UInt64(longest) == 0 else {
+    let (frames, isLast, samples, original): (Int, Bool, Int, UInt64)
+    switch coding {
+    case .transform(let geometry):
+      let header = try reader.read(AudioPayloadHeader(hasOriginal: originalRate != nil))
+      let room = Int(header.frames) * geometry.longest - geometry.longest / 2
+      guard !header.isLast || header.samples <= UInt64(room) else {
+        throw CodecError.damagedAudio("\(header.samples) samples are more than \(header.frames) frames hold")
+      }
+      (frames, isLast, samples, original) = (Int(header.frames), header.isLast, Int(header.samples), header.originalSamples)
+    case .tokens(let mode, _):
+      let header = try reader.read(TokenPayloadHeader(mode: mode, hasOriginal: originalRate != nil))
+      (frames, isLast, original) = (Int(header.frames), header.isLast, header.originalSamples)
+      samples = (frames - 1) * mode.hop + Int(header.samples)
+    }
+    guard payload.isRandomAccess, payload.start <= 1 << 40, payload.start % UInt64(unit) == 0 else {
       throw CodecError.damagedAudio("a part begins at \(payload.start)")
     }
-    guard !header.isLast || header.samples <= UInt64(room) else {
-      throw CodecError.damagedAudio("\(header.samples) samples are more than \(header.frames) frames hold")
-    }
     return Part(
-      start: Int(payload.start), frames: Int(header.frames), isLast: header.isLast, samples: Int(header.samples),
-      originalSamples: header.isLast && originalRate != nil ? Int(header.originalSamples) : nil,
-      data: Array(payload.data.dropFirst(reader.offset)))
+      start: Int(payload.start), frames: frames, isLast: isLast, samples: samples,
+      originalSamples: isLast && originalRate != nil ? Int(original) : nil, data: Array(payload.data.dropFirst(reader.offset)))
   }
 
-  private static func find(_ tracks: [TrackHeader]) throws -> (UInt32, AudioFormat, Int?) {
+  private static func find(_ tracks: [TrackHeader]) throws -> (UInt32, Coding, AudioFormat, Int?) {
     // Sound that was copied goes with a video.
     let own = tracks.firstIndex { $0.modality == .audio && $0.codec != CodecID.copiedPackets }
     guard let number = own ?? tracks.firstIndex(where: { $0.modality == .audio }) else {
       throw CodecError(.unsupported, "the file has no sound. It may be a picture or a KV cache: decode it as such.")
     }
     let track = tracks[number]
-    if track.codec == CodecID.copiedPackets {
+    let (coding, rate, channels): (Coding, UInt32, AudioChannels)
+    switch track.codec {
+    case CodecID.transformAudio:
+      try demand(track.model, CoefficientPrior.modelID)
+      let configuration = try AudioConfiguration(parsing: track.configuration)
+      (rate, channels) = (configuration.sampleRate, configuration.channels)
+      coding = .transform(AudioGeometry(sampleRate: Int(rate)))
+    case CodecID.tokenAudio:
+      try demand(track.model, TokenGeometry.modelID)
+      let configuration = try TokenConfiguration(parsing: track.configuration)
+      (rate, channels) = (UInt32(TokenGeometry.sampleRate), configuration.channels)
+      coding = .tokens(configuration.mode, levels: configuration.levels)
+    case CodecID.copiedPackets:
       throw CodecError(.unsupported, "the file's sound was copied from its source as it was and comes with a video: decode that.")
-    }
-    guard track.codec == CodecID.transformAudio else {
+    default:
       throw CodecError(.unsupported, "the sound is of codec \(track.codec), which this nccodec lacks. Use a newer one.")
     }
-    guard track.model == CoefficientPrior.modelID else {
-      throw CodecError(.unsupported, "the sound needs model \(track.model), this nccodec has \(CoefficientPrior.modelID). Use a newer one.")
-    }
-    let configuration = try AudioConfiguration(parsing: track.configuration)
-    guard track.timeBase == TimeBase(numerator: 1, denominator: configuration.sampleRate) else {
+    guard track.timeBase == TimeBase(numerator: 1, denominator: rate) else {
       throw CodecError.damagedAudio("the track's ticks are not samples")
     }
-    let layout = try ChannelLayout(count: Int(configuration.channels), mask: configuration.mask)
+    let layout = try ChannelLayout(count: Int(channels.count), mask: channels.mask)
     return (
-      UInt32(number), try AudioFormat(sampleRate: Int(configuration.sampleRate), layout: layout),
-      configuration.originalRate == 0 ? nil : Int(configuration.originalRate))
+      UInt32(number), coding, try AudioFormat(sampleRate: Int(rate), layout: layout),
+      channels.originalRate == 0 ? nil : Int(channels.originalRate))
+  }
+
+  private static func demand(_ model: UInt32, _ known: UInt32) throws {
+    guard model == known else {
+      throw CodecError(.unsupported, "the sound needs model \(model), this nccodec has \(known). Use a newer one.")
+    }
   }
 
   private static func tags(_ metadata: [Metadatum]) -> [AudioTag] {

@@ -1,3 +1,4 @@
+import Bitstream
 public import Coding
 public import Media
 
@@ -8,6 +9,9 @@ public struct EncodedAudio: Sendable, Equatable {
   public let frames: Int
   /// Of the whole file, 1000 bits a second; 0 of an empty one.
   public let kbps: Double
+  /// Of tokens: 75 or 40 frames a second, and 1...8 levels; nil of other codecs.
+  public internal(set) var framesPerSecond: Int?
+  public internal(set) var levels: Int?
 }
 
 /// Turns sound into an `.ncb` file, piece by piece, in memory that does not grow with its length.
@@ -16,16 +20,31 @@ public struct EncodedAudio: Sendable, Equatable {
 ///     while let buffer = try source.next() { try encoder.append(buffer) }
 ///     let encoded = try encoder.finish()
 ///
-/// Bytes come a group of about one second at a time. With a quality, sound waits for at most a group and three transform frames (85 ms each
+/// Of `mdct`, bytes come a group of about one second at a time. With a quality, sound waits for at most a group and three transform frames (85 ms each
 /// at 24 and 48 kHz); with a rate, for about 30 seconds, whose steps are chosen together. The decoder gives out a group as soon as it
 /// has it, but for the last 1.5 frames, which need the next one.
 ///
+/// Of `tokens`, a group comes when a quarter more than its length has been given (`Options.groupSeconds`, 10 by default), and no later
+/// than its networks need: a sample can be given out when 14 frames (of 320 samples at 75 a second, of 600 at 40) and 1280 samples behind it have
+/// been given, 5760 or 9680 samples.
+///
 /// The inverse is `AudioDecoder`.
-// bitstream-spec 11
+// bitstream-spec 11, 12
 public struct AudioEncoder {
   public enum Codec: String, Sendable, CaseIterable {
     /// Transform codec for 16 to 96 kbps a channel.
     case mdct
+    /// Tokens of a neural codec for 0.48 to 5.6 kbps a channel, of sound at 24 kHz. A draft: its model may change until it is released, and files
+    /// are for trials.
+    case tokens
+
+    /// The one for a rate, of all channels together: `tokens` below 8 kbps a channel.
+    public static func suited(toKbps kbps: Double, channels: Int) -> Codec { kbps < 8 * Double(channels) ? .tokens : .mdct }
+
+    /// Hz at which sound of a sample rate is given to the encoder: what differs is resampled first.
+    public func codedSampleRate(of sampleRate: Int) -> Int {
+      self == .tokens ? TokenGeometry.sampleRate : min(sampleRate, AudioEncoder.maximumSampleRate)
+    }
   }
 
   public enum Target: String, Sendable, CaseIterable {
@@ -36,16 +55,27 @@ public struct AudioEncoder {
   }
 
   public enum Rate: Sendable, Equatable {
-    /// 1000 bits a second of all channels together, on average over the file, above 0.
+    /// 1000 bits a second of all channels together, above 0. Of `mdct`, the whole file's average; of `tokens`, what they take at most before
+    /// entropy coding, so that only files of few seconds may take more.
     case kbps(Double)
-    /// 0...100: how fine steps are. The rate follows from the sound.
+    /// 0...100: how fine steps are, or how many tokens there are. The rate follows from the sound.
     case quality(Double)
   }
 
   public struct Options: Sendable {
     public var codec = Codec.mdct
     public var rate = Rate.quality(50)
+    /// Of `mdct`.
     public var target = Target.perceptual
+    /// Of `tokens`: 75 or 40; nil for what the rate comes to.
+    public var framesPerSecond: Int?
+    /// Of `tokens`: 1...8 levels of a frame; nil for what the rate comes to.
+    public var levels: Int?
+    /// Of `tokens`: sound of a group, 0.02...10 seconds; decoding from one takes up to 6.8 or 12.7 seconds before it. Short ones are
+    /// for live use.
+    public var groupSeconds = 10.0
+    /// Of `tokens`: called with each group's, on the encoding thread.
+    public var tokens: (@Sendable (AudioTokens) -> Void)?
     /// In order; keys differ from each other.
     public var tags: [AudioTag] = []
     /// Hz: of the sound before it was resampled to what is given to the encoder; nil if it was not. The file says it, so that it can be
@@ -62,10 +92,21 @@ public struct AudioEncoder {
   /// The highest rate that is coded, in Hz. Sound of higher rates is resampled to this one first.
   public static let maximumSampleRate = 48_000
 
+  /// 1000 bits a second and channel that `tokens` may take before entropy coding, from the lowest up.
+  public static let tokenRates: [Double] = TokenSetting.all.map(\.rawKbps)
+
   /// `write` gets the file's bytes, front to back, and may throw.
   ///
   /// Throws `CodecError` (invalidOption) for what cannot be encoded, and what `write` throws.
   public init(format: AudioFormat, options: Options = Options(), write: @escaping ([UInt8]) throws -> Void) throws {
+    guard options.codec != .tokens || format.sampleRate == TokenGeometry.sampleRate else {
+      throw CodecError(
+        .invalidOption,
+        "\(format.sampleRate) Hz is not the \(TokenGeometry.sampleRate) that tokens are of. Resample, and give the rate as the original one.")
+    }
+    guard (0.02...10).contains(options.groupSeconds) else {
+      throw CodecError(.invalidOption, "groups of \(options.groupSeconds) seconds are not 0.02 to 10")
+    }
     guard format.sampleRate <= Self.maximumSampleRate else {
       throw CodecError(
         .invalidOption, "\(format.sampleRate) Hz is more than the \(Self.maximumSampleRate) that are coded. Resample, and give the rate as the original one.")
@@ -81,12 +122,45 @@ public struct AudioEncoder {
     }
     self.format = format
     hasOriginal = options.originalSampleRate != nil
-    encoder = try MDCTEncoder(format, options, write: write)
+    switch options.codec {
+    case .mdct: encoder = try MDCTEncoder(format, options, write: write)
+    case .tokens: encoder = try TokenEncoder(format, options, write: write)
+    }
+  }
+
+  /// The file of tokens that are there already, `options.codec` and rate aside: as long as their frames, or so many samples at 24 kHz less that
+  /// they end in the last frame.
+  ///
+  /// Throws `CodecError` (invalidOption) for tokens that cannot be, what `write` throws, and `CancellationError`.
+  public static func encode(
+    _ tokens: AudioTokens, layout: ChannelLayout, samples: Int? = nil, options: Options = Options(), write: @escaping ([UInt8]) throws -> Void
+  ) throws -> EncodedAudio {
+    guard let mode = TokenMode(framesPerSecond: tokens.framesPerSecond) else {
+      throw CodecError(.invalidOption, "\(tokens.framesPerSecond) frames of tokens a second are neither 75 nor 40")
+    }
+    guard (1...TokenGeometry.maximumLevels).contains(tokens.levels), tokens.channels == layout.count else {
+      throw CodecError(
+        .invalidOption, "tokens of \(tokens.channels) channels and \(tokens.levels) levels are not \(layout.count) and 1 to \(TokenGeometry.maximumLevels)")
+    }
+    for (c, channel) in tokens.indices.enumerated() {
+      for (level, indices) in channel.enumerated() {
+        guard let bad = indices.firstIndex(where: { Int($0) >= TokenGeometry.codes(level: level) }) else { continue }
+        throw CodecError(
+          .invalidOption, "token \(indices[bad]) of channel \(c), level \(level), frame \(bad) is not below \(TokenGeometry.codes(level: level))")
+      }
+    }
+    let samples = samples ?? tokens.frames * mode.hop
+    guard (samples + mode.hop - 1) / mode.hop == tokens.frames else {
+      throw CodecError(.invalidOption, "\(samples) samples do not end in the last of \(tokens.frames) frames")
+    }
+    let file = try TokenFileWriter(TokenSetting(mode: mode, levels: tokens.levels), layout, options, write: write)
+    try file.append(tokens.indices)
+    return try file.finish(samples: samples, originalFrames: nil)
   }
 
   private let format: AudioFormat
   private let hasOriginal: Bool
-  private let encoder: MDCTEncoder
+  private let encoder: any SoundEncoder
 
   /// Encodes more of the sound: any number of frames, of the encoder's format. Cancelling the surrounding task stops it.
   ///

@@ -9,21 +9,19 @@ final class AudioFileWriter {
   private let sampleRate: Int
   private var payloads = 0
 
-  init(_ format: AudioFormat, _ options: AudioEncoder.Options, write: @escaping ([UInt8]) throws -> Void) throws {
+  /// `configuration` is the codec's.
+  init(
+    _ codec: UInt32, sampleRate: Int, _ configuration: some BitstreamStructure, tags: [AudioTag], write: @escaping ([UInt8]) throws -> Void
+  ) throws {
     output = Output()
-    sampleRate = format.sampleRate
-    var configuration = AudioConfiguration()
-    configuration.sampleRate = UInt32(format.sampleRate)
-    configuration.channels = UInt32(format.layout.count)
-    configuration.mask = format.layout.mask
-    configuration.originalRate = UInt32(options.originalSampleRate ?? 0)
+    self.sampleRate = sampleRate
     let track = TrackHeader(
-      modality: .audio, codec: CodecID.transformAudio, model: 1,
-      timeBase: TimeBase(numerator: 1, denominator: UInt32(format.sampleRate)), configuration: try configuration.serialised()[...])
+      modality: .audio, codec: codec, model: 1, timeBase: TimeBase(numerator: 1, denominator: UInt32(sampleRate)),
+      configuration: try configuration.serialised()[...])
     do {
       var writer = try ContainerWriter(ClosureSink(write, output))
       try writer.append(track)
-      for tag in options.tags { try writer.append(.text(key: tag.key, value: tag.value)) }
+      for tag in tags { try writer.append(.text(key: tag.key, value: tag.value)) }
       self.writer = consume writer
     } catch {
       throw explained(error)
@@ -36,7 +34,7 @@ final class AudioFileWriter {
     output.byteCount + more * 14 + (payloads + more) * 7 + 30
   }
 
-  func append(_ header: AudioPayloadHeader, _ bytes: [UInt8], start: Int) throws {
+  func append(_ header: some BitstreamStructure, _ bytes: [UInt8], start: Int) throws {
     payloads += 1
     let payload = Payload(start: UInt64(start), data: (try header.serialised() + bytes)[...])
     do { try writer!.append(payload) } catch { throw explained(error) }
@@ -44,7 +42,7 @@ final class AudioFileWriter {
 
   func finish(frames: Int) throws -> EncodedAudio {
     let bytes: Int
-    do { bytes = try writer.take()!.finish(hasIndex: true).byteCount } catch { throw explained(error) }
+    do { bytes = try writer.take()!.finish(hasIndex: payloads > 1).byteCount } catch { throw explained(error) }
     return EncodedAudio(
       byteCount: bytes, frames: frames, kbps: frames == 0 ? 0 : Double(bytes) * 8 * Double(sampleRate) / Double(frames) / 1000)
   }
@@ -76,5 +74,12 @@ private struct ClosureSink: ByteSink {
       throw BitstreamError(.inputOutput, at: byteCount, in: "", "\(error)")
     }
     output.byteCount += bytes.count
+  }
+}
+
+extension AudioChannels {
+  init(_ layout: ChannelLayout, originalRate: Int?) {
+    self.init()
+    (count, mask, self.originalRate) = (UInt32(layout.count), layout.mask, UInt32(originalRate ?? 0))
   }
 }

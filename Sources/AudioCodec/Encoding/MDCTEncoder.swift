@@ -5,7 +5,7 @@ import Media
 
 /// The transform codec's encoder: collects samples, analyses them a *window* of many groups at a time, finds the step that makes the
 /// window as large as it should be, and writes its groups.
-final class MDCTEncoder {
+final class MDCTEncoder: SoundEncoder {
   private let format: AudioFormat
   private let options: AudioEncoder.Options
   private let geometry: AudioGeometry
@@ -41,7 +41,11 @@ final class MDCTEncoder {
     pcm = [[Float]](repeating: [Float](repeating: 0, count: geometry.longest), count: channels)
     lastSizes = [Int?](repeating: nil, count: (channels + 1) / 2)
     stepIndex = tuning.stepIndex ?? 2048
-    file = try AudioFileWriter(format, options, write: write)
+    var configuration = AudioConfiguration()
+    configuration.sampleRate = UInt32(format.sampleRate)
+    configuration.channels = AudioChannels(format.layout, originalRate: options.originalSampleRate)
+    file = try AudioFileWriter(
+      CodecID.transformAudio, sampleRate: format.sampleRate, configuration, tags: options.tags, write: write)
   }
 
   func append(_ samples: [[Float]]) throws {

@@ -86,9 +86,7 @@ private final class DCT4: Sendable {
   private let half: Int
   /// exp(-i pi (8 n + 1) / (8 size)), scaled by (2 / size)^(1/4) so that both turns make the whole scale.
   private let turns: [(re: Float, im: Float)]
-  /// For stages of 2, 4, ... points, one behind the other.
-  private let rootsRe, rootsIm: [Float]
-  private let reversed: [Int32]
+  private let fourier: ComplexFourier
 
   init(_ size: Int) {
     let half = size / 2
@@ -98,20 +96,7 @@ private final class DCT4: Sendable {
       let x = Double(8 * n + 1) / Double(8 * size)
       return (Float(scale * Trigonometry.sine(0.5 - x)), Float(-scale * Trigonometry.sine(x)))
     }
-    var re: [Float] = [], im: [Float] = []
-    var points = 2
-    while points <= half {
-      for j in 0..<points / 2 {
-        // Angles of 0..<1 times pi.
-        let x = Double(2 * j) / Double(points)
-        re.append(Float(x <= 0.5 ? Trigonometry.sine(0.5 - x) : -Trigonometry.sine(x - 0.5)))
-        im.append(Float(x <= 0.5 ? -Trigonometry.sine(x) : -Trigonometry.sine(1 - x)))
-      }
-      points *= 2
-    }
-    (rootsRe, rootsIm) = (re, im)
-    let bits = half.trailingZeroBitCount
-    reversed = (0..<half).map { n in (0..<bits).reduce(Int32(0)) { $0 << 1 | Int32(n >> $1 & 1) } }
+    fourier = ComplexFourier(half)
   }
 
   func transform(_ x: UnsafeMutableBufferPointer<Float>) {
@@ -121,43 +106,15 @@ private final class DCT4: Sendable {
       turns.withUnsafeBufferPointer { turns in
         for n in 0..<half {
           let a = x[2 * n], b = x[size - 1 - 2 * n], t = turns[n]
-          let to = Int(reversed[n])
+          let to = Int(fourier.reversed[n])
           re[to] = a * t.re - b * t.im
           im[to] = a * t.im + b * t.re
         }
-        fourier(re, im)
+        fourier.transform(re, im)
         for k in 0..<half {
           let a = re[k], b = im[k], t = turns[k]
           x[2 * k] = a * t.re - b * t.im
           x[size - 1 - 2 * k] = -(a * t.im + b * t.re)
-        }
-      }
-    }
-  }
-
-  /// Decimation in time, input in bit-reversed order.
-  private func fourier(_ re: UnsafeMutablePointer<Float>, _ im: UnsafeMutablePointer<Float>) {
-    rootsRe.withUnsafeBufferPointer { rootsRe in
-      rootsIm.withUnsafeBufferPointer { rootsIm in
-        var points = 2, first = 0
-        while points <= half {
-          let step = points / 2
-          let wr = rootsRe.baseAddress! + first, wi = rootsIm.baseAddress! + first
-          var start = 0
-          while start < half {
-            let ar = re + start, ai = im + start, br = ar + step, bi = ai + step
-            for j in 0..<step {
-              let tr = br[j] * wr[j] - bi[j] * wi[j]
-              let ti = br[j] * wi[j] + bi[j] * wr[j]
-              br[j] = ar[j] - tr
-              bi[j] = ai[j] - ti
-              ar[j] += tr
-              ai[j] += ti
-            }
-            start += points
-          }
-          first += step
-          points *= 2
         }
       }
     }

@@ -31,7 +31,7 @@ extension AudioBenchCodec {
 /// The codecs of sound that a benchmark can be told to run.
 package enum AudioBenchCodecs {
   package static let standard = ["mdct", "mp3", "aac", "opus"]
-  package static let names = ["mdct", "mdct-mse", "mp3", "aac", "opus"]
+  package static let names = ["mdct", "mdct-mse", "tokens", "mp3", "aac", "opus"]
 
   /// Kilobits a second, `points` of them with equal ratios, where the user names none: one channel's.
   package static func rates(points: Int) -> [Double] {
@@ -41,8 +41,9 @@ package enum AudioBenchCodecs {
   /// One that this machine lacks has `record.missing`. Throws `BenchError` for a name that there is not.
   package static func named(_ name: String, version: String) throws(BenchError) -> any AudioBenchCodec {
     switch name {
-    case "mdct": OurAudioCodec(.perceptual, version)
-    case "mdct-mse": OurAudioCodec(.meanSquaredError, version)
+    case "mdct": OurAudioCodec(.mdct, .perceptual, version)
+    case "mdct-mse": OurAudioCodec(.mdct, .meanSquaredError, version)
+    case "tokens": OurAudioCodec(.tokens, .perceptual, version)
     case "mp3": LibAVAudioCodec.mp3
     case "aac": LibAVAudioCodec.aac
     case "opus": LibAVAudioCodec.opus

@@ -1,21 +1,39 @@
-/// The configuration of codec 5, sound by a transform:
+/// What a sound has and where it comes from, in the configurations of codecs 5 and 6:
 ///
-///     rate        varint, 1...48000 Hz
 ///     channels    varint, 1...255
 ///     mask        varint, 0 or a WAVE channel mask of as many bits as there are channels
 ///     original    varint, 0 or 1...768000 Hz: the rate before the sound was resampled
+// bitstream-spec 11.1
+package struct AudioChannels: BitstreamStructure, Equatable, Sendable {
+  package static let maximumOriginalRate: UInt32 = 768_000
+
+  package var count: UInt32 = 1
+  package var mask: UInt64 = 0
+  /// 0 for the rate itself.
+  package var originalRate: UInt32 = 0
+
+  package init() {}
+
+  package mutating func visitFields(_ visitor: inout some FieldVisitor) throws(BitstreamError) {
+    try visitor.varint("channels", &count, in: 1...255)
+    try visitor.varint("mask", &mask)
+    try visitor.require(mask == 0 || mask.nonzeroBitCount == Int(count), "mask", "it names \(mask.nonzeroBitCount) of \(count) channels")
+    try visitor.varint("original rate", &originalRate, in: 0...Self.maximumOriginalRate, unit: "Hz")
+  }
+}
+
+/// The configuration of codec 5, sound by a transform:
+///
+///     rate        varint, 1...48000 Hz
+///     channels    AudioChannels
 ///
 /// The track's ticks are 1 / rate seconds.
 // bitstream-spec 11.1
 package struct AudioConfiguration: BitstreamStructure, Equatable, Sendable {
   package static let maximumRate: UInt32 = 48_000
-  package static let maximumOriginalRate: UInt32 = 768_000
 
   package var sampleRate: UInt32 = 48_000
-  package var channels: UInt32 = 1
-  package var mask: UInt64 = 0
-  /// 0 for the rate itself.
-  package var originalRate: UInt32 = 0
+  package var channels = AudioChannels()
 
   package init() {}
 
@@ -26,11 +44,7 @@ package struct AudioConfiguration: BitstreamStructure, Equatable, Sendable {
 
   package mutating func visitFields(_ visitor: inout some FieldVisitor) throws(BitstreamError) {
     try visitor.varint("rate", &sampleRate, in: 1...Self.maximumRate, unit: "Hz")
-    try visitor.varint("channels", &channels, in: 1...255)
-    try visitor.varint("mask", &mask)
-    try visitor.require(
-      mask == 0 || mask.nonzeroBitCount == Int(channels), "mask", "it names \(mask.nonzeroBitCount) of \(channels) channels")
-    try visitor.varint("original rate", &originalRate, in: 0...Self.maximumOriginalRate, unit: "Hz")
+    try channels.visitFields(&visitor)
   }
 }
 

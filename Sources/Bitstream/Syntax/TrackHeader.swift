@@ -80,5 +80,6 @@ package enum CodecID {
   package static let kvCache: UInt32 = 3
   package static let tensor: UInt32 = 4
   package static let transformAudio: UInt32 = 5
+  package static let tokenAudio: UInt32 = 6
   package static let copiedPackets: UInt32 = 7
 }

@@ -75,6 +75,10 @@ typedef struct nc_kernels {
   void (*add_i16)(const int16_t* a, const int16_t* b, int16_t* y, size_t count);  // sat16(a + b)
   void (*leaky_i16)(const int16_t* x, int16_t* y, size_t count);
   void (*leaky_f32)(const float* x, float* y, size_t count);
+  // y = 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). May run in place.
+  void (*gelu_f32)(const float* x, float* y, size_t count);
+  // y = exp(min(x, highest)), highest at most 80; 1e-38 is as good as 0. May run in place.
+  void (*exp_f32)(const float* x, float highest, float* y, size_t count);
   // out[i] = clamp((x[i] + 2^(shift-1)) >> shift, 0, 255), shift in 0...15 (0: no rounding term). `cells` runs of
   // `run` values, `stride` elements apart in x, end to end in out.
   void (*to_u8)(const int16_t* x, size_t stride, size_t cells, size_t run, int32_t shift, uint8_t* out);

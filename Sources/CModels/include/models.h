@@ -21,6 +21,15 @@ nc_weights nc_overfit_1(void);
 // What codec 5 knows of coefficients, model 1.
 nc_weights nc_audio_1(void);
 
+// Decoder of codec 6, model 1, with the code vectors.
+nc_weights nc_tokens_1(void);
+
+// The encoder's analysis for the same; may change without a new model id.
+nc_weights nc_tokens_1_analysis(void);
+
+// What codec 6 knows of tokens, model 1.
+nc_weights nc_tokens_1_context(void);
+
 // The digit classifier of `nccodec bench image --digits`: Training/mpq/integer.py. No codec uses it.
 nc_weights nc_digits_1(void);
 

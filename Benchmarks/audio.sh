@@ -4,7 +4,7 @@
 #     every clip at every rate: real bytes, SI-SDR, log-spectral distance, ViSQOL, STOI and PESQ, speeds. Our file comes first; then a
 #     setting of each peer is searched for whose file is within 1 % of its size. Other codecs: mdct-mse, tokens, opusvoip, and of speech
 #     opus-6 (at 6 kbps), codec2-1300, codec2-3200, speex-1, speex-2, speex-4 at those settings. Tokens and their peers:
-#     --codecs tokens,opus-6,codec2-1300,codec2-3200,speex-1,speex-2 --kbps 0.48,0.9,1.575,3,5.625
+#     --codecs tokens,opus-6,codec2-1300,codec2-3200,speex-1,speex-2 --kbps 0.48,0.84,1.575,3,5.625
 #   Benchmarks/audio.sh compare ORIGINAL.wav DECODED.wav
 #     all measures of one pair, as JSON
 #   Benchmarks/audio.sh report FILE.jsonl

@@ -146,7 +146,7 @@ struct AudioBenchTests {
   /// What is resampled there and back keeps its length, and rates are tokens' own.
   @Test(arguments: [(24_000, 1), (48_000, 2), (16_000, 1)]) func tokens(_ rate: Int, _ channels: Int) throws {
     let codec = try AudioBenchCodecs.named("tokens", version: "1")
-    #expect(codec.settings(kbps: [0.1, 0.5, 3, 2.95, 100], sampleRate: rate).map(\.text) == ["0.48 kbps", "2.925 kbps", "3 kbps", "5.625 kbps"])
+    #expect(codec.settings(kbps: [0.1, 0.5, 3, 2.95, 100], sampleRate: rate).map(\.text) == ["0.48 kbps", "2.925 kbps", "5.625 kbps"])
     let sound = try Self.sound(rate + 13, rate: rate, channels: channels)
     var last = 0
     for setting in codec.settings(kbps: [0.48, 5.625], sampleRate: rate) {

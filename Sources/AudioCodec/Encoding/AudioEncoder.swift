@@ -92,8 +92,8 @@ public struct AudioEncoder {
   /// The highest rate that is coded, in Hz. Sound of higher rates is resampled to this one first.
   public static let maximumSampleRate = 48_000
 
-  /// 1000 bits a second and channel that `tokens` may take before entropy coding, from the lowest up.
-  public static let tokenRates: [Double] = TokenSetting.all.map(\.rawKbps)
+  /// 1000 bits a second and channel that `tokens` take before entropy coding where a rate chooses, from the lowest up.
+  public static let tokenRates: [Double] = TokenSetting.usual.map(\.rawKbps)
 
   /// `write` gets the file's bytes, front to back, and may throw.
   ///

@@ -81,9 +81,11 @@ extension TokenSetting {
     if let wanted = options.levels, !(1...TokenGeometry.maximumLevels).contains(wanted) {
       throw CodecError(.invalidOption, "\(wanted) levels are not 1 to \(TokenGeometry.maximumLevels)")
     }
-    let settings = Self.all.filter {
-      $0.levels == options.levels ?? $0.levels && $0.mode.framesPerSecond == options.framesPerSecond ?? $0.mode.framesPerSecond
+    func fits(_ setting: TokenSetting) -> Bool {
+      setting.levels == options.levels ?? setting.levels
+        && setting.mode.framesPerSecond == options.framesPerSecond ?? setting.mode.framesPerSecond
     }
+    let settings = (options.framesPerSecond == nil ? Self.usual : Self.all).filter(fits)
     switch options.rate {
     case .kbps(let kbps):
       guard let setting = settings.last(where: { $0.rawKbps * Double(channels) <= kbps + 1e-9 }) else {

@@ -22,7 +22,7 @@ package struct OurAudioCodec: AudioBenchCodec {
         version: version, settings: "target \(isPerceptual ? "perceptual" : "mse"), one thread; kbps as asked, on average over the file")
   }
 
-  /// Tokens have sixteen rates, of which the nearest is taken, for each channel.
+  /// Tokens have few rates, of which the nearest is taken, for each channel.
   package func settings(kbps: [Double], sampleRate: Int) -> [BenchSetting] {
     guard codec == .tokens else { return Self.settings(kbps.sorted()) }
     return Self.settings(kbps.sorted().compactMap { wanted in AudioEncoder.tokenRates.min { abs($0 - wanted) < abs($1 - wanted) } }.sorted())

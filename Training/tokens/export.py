@@ -1,11 +1,10 @@
-"""Turns a checkpoint into the two weights files of the Swift package (bitstream-spec 7 and 12.5).
+"""Turns a checkpoint into the two weights files of the Swift package (bitstream-spec 7 and 12.7).
 
     python export.py runs/a/checkpoint.pt --model 1 --decoder ../../Sources/CModels/Weights/tokens-1.ncw \
-                     --encoder ../../Sources/CModels/Weights/tokens-1-analysis.ncw [--reference FOLDER SOUND.s16]
+                     --encoder ../../Sources/CModels/Weights/tokens-1-analysis.ncw
 
 Matrices become 8 bits with a scale for each output; the rest is fp16. Books are put in an order in which codes whose indices share
-leading bits are alike, which the context model of indices needs. --reference writes what the exported network gives at every
-stage for a second of sound, as .npy, for the tests of the Swift code.
+leading bits are alike, which the context model of indices needs.
 """
 import argparse
 import pathlib
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
-from model import CODES, HOPS, TokenCodec, features, frame_count, noise_at, pitch_of, pulses  # noqa: E402
+from model import CODES, TokenCodec  # noqa: E402
 from weights import read, write  # noqa: E402
 
 CODEC = 6
@@ -98,24 +97,6 @@ def load(codec, decoder_path):
             books.ready.fill_(True)
 
 
-def reference(codec, folder, sound):
-    folder.mkdir(parents=True, exist_ok=True)
-    x = torch.from_numpy(np.fromfile(sound, np.int16)[48000 : 48000 + 24123].astype(np.float32) / 32768)[None]
-    np.save(folder / "input.npy", x[0].numpy())
-    codec.eval()
-    for mode, hop in enumerate(HOPS):
-        z = codec.encoder(x, mode)
-        q, indices = codec.books[mode](z, torch.tensor([8]), False)
-        heads = codec.decoder.heads(q, mode)
-        noise = noise_at(0, frame_count(x.shape[1], hop) * hop)[None]
-        y = codec.decoder.sound(heads, mode, x.shape[1], noise=noise)
-        pitch = pitch_of(heads[-1])
-        values = {"features": features(x, hop), "latent": z, "indices": indices.to(torch.int32), "quantised": q, "pitch": pitch,
-                  "pulses": pulses(pitch, hop), "noise": noise, "output": y}
-        for name, value in (values | dict(zip(("tonal", "noisy", "free", "phases", "logits"), heads))).items():
-            np.save(folder / f"{name}.{mode}.npy", value[0].numpy())
-
-
 @torch.no_grad()
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -123,15 +104,11 @@ def main():
     parser.add_argument("--model", type=int, default=1)
     parser.add_argument("--decoder", required=True)
     parser.add_argument("--encoder", required=True)
-    parser.add_argument("--reference", nargs=2, type=pathlib.Path, metavar=("FOLDER", "SOUND"))
     options = parser.parse_args()
     codec = TokenCodec()
     codec.load_state_dict(torch.load(options.checkpoint, map_location="cpu")["average"])
     decoder, encoder = tensors(codec)
     print(write(options.decoder, CODEC, options.model, decoder), "bytes of decoder,", write(options.encoder, CODEC, options.model, encoder), "of encoder")
-    if options.reference:
-        load(codec, options.decoder)
-        reference(codec, *options.reference)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ Engel et al. 2020, DDSP, in the STFT domain), beside a part with phases of its o
 """
 import math
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -70,16 +69,6 @@ def pulses(pitch, hop):
     below = torch.sin(phase / 2)
     ratio = torch.where(below.abs() < 1e-5, 2 * harmonics + 1, torch.sin((harmonics + 0.5) * phase) / below)
     return (0.5 * (ratio - 1) * (2 / harmonics).sqrt()).float()
-
-
-def noise_at(first, count, channel=0):
-    """The decoder's noise for samples first... of a channel, as every machine has it: [count], uniform, of variance 1.
-    SplitMix64's finaliser of channel * 2^40 + sample."""
-    x = np.arange(first, first + count, dtype=np.uint64) + np.uint64(channel << 40)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    x = x ^ (x >> np.uint64(31))
-    return torch.from_numpy((((x >> np.uint64(40)).astype(np.float64) + 0.5) * 2.0**-23 - 1) * math.sqrt(3)).float()
 
 
 def pitch_of(logits):

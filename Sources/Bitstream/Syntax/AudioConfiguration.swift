@@ -15,10 +15,17 @@ package struct AudioChannels: BitstreamStructure, Equatable, Sendable {
   package init() {}
 
   package mutating func visitFields(_ visitor: inout some FieldVisitor) throws(BitstreamError) {
-    try visitor.varint("channels", &count, in: 1...255)
-    try visitor.varint("mask", &mask)
-    try visitor.require(mask == 0 || mask.nonzeroBitCount == Int(count), "mask", "it names \(mask.nonzeroBitCount) of \(count) channels")
+    try visitor.channels(&count, mask: &mask)
     try visitor.varint("original rate", &originalRate, in: 0...Self.maximumOriginalRate, unit: "Hz")
+  }
+}
+
+extension FieldVisitor {
+  /// How many channels sound has, and a WAVE channel mask of as many bits, or 0.
+  mutating func channels(_ count: inout UInt32, mask: inout UInt64) throws(BitstreamError) {
+    try varint("channels", &count, in: 1...255)
+    try varint("mask", &mask)
+    try require(mask == 0 || mask.nonzeroBitCount == Int(count), "mask", "it names \(mask.nonzeroBitCount) of \(count) channels")
   }
 }
 

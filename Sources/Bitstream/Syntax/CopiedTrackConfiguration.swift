@@ -45,10 +45,7 @@ package struct CopiedTrackConfiguration: BitstreamStructure, Equatable, Sendable
     try visitor.text("codec", &codec, .prefixed(limit: 32))
     try visitor.require(!codec.isEmpty, "codec", "it has no name")
     try visitor.varint("rate", &sampleRate, in: 1...Self.maximumRate, unit: "Hz")
-    try visitor.varint("channels", &channels, in: 1...255)
-    try visitor.varint("mask", &mask)
-    try visitor.require(
-      mask == 0 || mask.nonzeroBitCount == Int(channels), "mask", "it names \(mask.nonzeroBitCount) of \(channels) channels")
+    try visitor.channels(&channels, mask: &mask)
     try visitor.varint("bit rate", &bitRate, in: 0...1 << 40, unit: "bits/s")
     try visitor.varint("coded bits", &bitsPerCodedSample, in: 0...128)
     try visitor.varint("meant bits", &bitsPerRawSample, in: 0...128)

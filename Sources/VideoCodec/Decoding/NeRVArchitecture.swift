@@ -1,7 +1,7 @@
 /// Layers of a network that makes frames from small embeddings, as in NeRV (Chen et al. 2021) and HNeRV (Chen et al. 2023).
-package struct NeRVArchitecture: Sendable, Equatable {
+package struct NeRVArchitecture: Sendable {
   /// Convolution, then pixel shuffle, then the activation.
-  package struct Stage: Sendable, Equatable {
+  package struct Stage: Sendable {
     /// Channels.
     package var inputs, outputs: Int
     /// Of the kernel.
@@ -19,10 +19,6 @@ package struct NeRVArchitecture: Sendable, Equatable {
   package let embedding: (channels: Int, height: Int, width: Int)
   /// The first is 1x1 on the embedding; the last makes three channels, without a shuffle.
   package let stages: [Stage]
-
-  package static func == (a: Self, b: Self) -> Bool {
-    (a.width, a.height) == (b.width, b.height) && a.embedding == b.embedding && a.stages == b.stages
-  }
 
   package init(width: Int, height: Int, embedding: (channels: Int, height: Int, width: Int), stages: [Stage]) {
     (self.width, self.height, self.embedding, self.stages) = (width, height, embedding, stages)

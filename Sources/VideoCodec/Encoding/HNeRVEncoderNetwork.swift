@@ -20,15 +20,14 @@ struct HNeRVEncoderNetwork {
   let parameters: [Parameter]
 
   init(channels: Int, strides: [Int], seed: UInt64) {
-    var random = Uniform(seed: seed)
+    var random = SplitMix64(seed: seed)
     var parameters: [Parameter] = []
     func keep(_ parameter: Parameter) -> Parameter {
       parameters.append(parameter)
       return parameter
     }
-    func layer(_ name: String, _ rows: Int, _ columns: Int, deviation: Float?) -> (weights: Parameter, bias: Parameter) {
-      // Without a deviation: PyTorch's default, which the depthwise convolution also gets overwritten.
-      let values = (0..<rows * columns).map { _ in random.normal(deviation ?? 0.02) }
+    func layer(_ name: String, _ rows: Int, _ columns: Int) -> (weights: Parameter, bias: Parameter) {
+      let values = (0..<rows * columns).map { _ in random.nextNormal(deviation: 0.02) }
       return (keep(Parameter(name, rows: rows, columns: columns, values: values)), keep(Parameter(name, rows: 1, columns: rows)))
     }
     func norm(_ count: Int) -> (gain: Parameter, bias: Parameter) {
@@ -43,10 +42,10 @@ struct HNeRVEncoderNetwork {
       stages.append(
         Stage(
           factor: factor, inputs: inputs, outputs: outputs, norm: norm(i == 0 ? outputs : inputs),
-          patches: layer("patches\(i)", outputs, inputs * factor * factor, deviation: 0.02),
-          depthwise: layer("depthwise\(i)", outputs, Self.side * Self.side, deviation: 0.02),
-          up: layer("up\(i)", Self.expansion * outputs, outputs, deviation: 0.02),
-          down: layer("down\(i)", outputs, Self.expansion * outputs, deviation: 0.02), inner: norm(outputs),
+          patches: layer("patches\(i)", outputs, inputs * factor * factor),
+          depthwise: layer("depthwise\(i)", outputs, Self.side * Self.side),
+          up: layer("up\(i)", Self.expansion * outputs, outputs),
+          down: layer("down\(i)", outputs, Self.expansion * outputs), inner: norm(outputs),
           scale: keep(Parameter("scale\(i)", rows: 1, columns: outputs, values: [Float](repeating: 1e-6, count: outputs)))))
     }
     self.stages = stages

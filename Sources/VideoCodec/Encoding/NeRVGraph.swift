@@ -5,11 +5,8 @@ package final class NeRVGraph {
   package struct Frame {
     /// Samples of 0...1, [3, height, width].
     package let target: Variable
-    package let embedding, output: Variable
+    package let output: Variable
     package let error: SquaredError
-
-    /// Mean squared error of the last run.
-    package var meanSquare: Double { error.squares / Double(target.count) }
   }
 
   package let architecture: NeRVArchitecture
@@ -31,7 +28,7 @@ package final class NeRVGraph {
       let embedding = encoder.append(to: tape, target)
       let output = Self.decode(tape, embedding, architecture, decoder)
       let error = tape.append(SquaredError(output, target: target, weight: 1 / Double(target.count * batch)))
-      frames.append(Frame(target: target, embedding: embedding, output: output, error: error))
+      frames.append(Frame(target: target, output: output, error: error))
     }
     self.frames = frames
   }

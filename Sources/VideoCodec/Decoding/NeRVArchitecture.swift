@@ -1,7 +1,22 @@
 /// Layers of a network that makes frames from small embeddings, as in NeRV (Chen et al. 2021) and HNeRV (Chen et al. 2023).
-package struct NeRVArchitecture: Sendable {
-  /// Convolution, then pixel shuffle, then the activation.
-  package struct Stage: Sendable {
+package struct NeRVArchitecture: Sendable, Equatable {
+  /// Of all stages but the last, which makes samples: (1 + tanh x) / 2.
+  package enum Activation: UInt8, Sendable, CaseIterable {
+    /// x times the normal distribution's integral.
+    case gelu = 0
+    /// x / (1 + e^-x)
+    case swish = 1
+  }
+
+  /// What a frame's embedding is: [channels, height, width].
+  package struct Embedding: Sendable, Equatable {
+    package var channels, height, width: Int
+
+    package var count: Int { channels * height * width }
+  }
+
+  /// Convolution with zeros around, then pixel shuffle, then the activation.
+  package struct Stage: Sendable, Equatable {
     /// Channels.
     package var inputs, outputs: Int
     /// Of the kernel.
@@ -13,15 +28,15 @@ package struct NeRVArchitecture: Sendable {
     package var biasCount: Int { outputs * factor * factor }
   }
 
-  /// Of the frames, in pixels.
+  /// Of the frames, in pixels: the first rows and columns of what the last stage makes.
   package let width, height: Int
-  /// What a frame's embedding is: [channels, height, width].
-  package let embedding: (channels: Int, height: Int, width: Int)
+  package let embedding: Embedding
+  package let activation: Activation
   /// The first is 1x1 on the embedding; the last makes three channels, without a shuffle.
   package let stages: [Stage]
 
-  package init(width: Int, height: Int, embedding: (channels: Int, height: Int, width: Int), stages: [Stage]) {
-    (self.width, self.height, self.embedding, self.stages) = (width, height, embedding, stages)
+  package init(width: Int, height: Int, embedding: Embedding, activation: Activation = .gelu, stages: [Stage]) {
+    (self.width, self.height, self.embedding, self.activation, self.stages) = (width, height, embedding, activation, stages)
   }
 
   /// Of all stages.

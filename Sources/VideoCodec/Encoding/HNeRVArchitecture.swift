@@ -8,7 +8,7 @@ extension NeRVArchitecture {
   package static func hnerv(width: Int, height: Int, frames: Int, parameters: Int) -> NeRVArchitecture {
     let reduction = 1.2, narrowest = 12, channels = 16
     let total = strides.reduce(1, *)
-    let embedding = (channels: channels, height: height / total, width: width / total)
+    let embedding = Embedding(channels: channels, height: height / total, width: width / total)
     let sides = strides.indices.map { min(1 + 2 * $0, 5) }
     let budget = Double(parameters) - Double(channels * embedding.height * embedding.width * frames)
     // Weights are a x^2 + b x for x channels in the beginning, if no stage is at its narrowest.

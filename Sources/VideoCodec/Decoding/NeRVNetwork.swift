@@ -1,0 +1,42 @@
+/// A stage of a network in integers: quantised weights, and what makes numbers of the next stage of their sums.
+// bitstream-spec 14.4
+package struct NeRVLayer: Sendable, Equatable {
+  /// Sums of a row's magnitudes are at most this, so that sums of products with inputs of -8192...8191 stay below 2^30.
+  package static let maximumRowSum = 131_071
+  /// Inputs of a stage, embeddings too, are -8192...8191.
+  package static let inputRange = -8192...8191
+
+  /// [outputs * factor * factor][inputs][side][side], row = channel * factor * factor + dy * factor + dx.
+  package var weights: [Int16]
+  /// By row, in 2^-11.
+  package var biases: [Int16]
+  /// A sum a becomes p = sat16((sat16((a + (1 << shift >> 1)) >> shift) * multiplier + 2^14 >> 15) + bias), in 2^-11. 0...24, and 1...32767.
+  package var shift: Int
+  package var multiplier: Int16
+  /// What the activation makes of p is rounded to 2^-fraction, 4...11, and clamped to `inputRange`. Not of the last stage, which makes samples.
+  package var fraction: Int
+
+  package init(weights: [Int16], biases: [Int16], shift: Int, multiplier: Int16, fraction: Int) {
+    (self.weights, self.biases, self.shift, self.multiplier, self.fraction) = (weights, biases, shift, multiplier, fraction)
+  }
+}
+
+/// A network in integers that makes frames of embeddings.
+package struct NeRVNetwork: Sendable, Equatable {
+  package let architecture: NeRVArchitecture
+  /// By stage.
+  package var layers: [NeRVLayer]
+
+  package init(_ architecture: NeRVArchitecture, layers: [NeRVLayer]) { (self.architecture, self.layers) = (architecture, layers) }
+}
+
+/// What a segment of a video is made from.
+package struct NeRVSegment: Sendable, Equatable {
+  package var network: NeRVNetwork
+  /// [frame][channel][row][column], each in `NeRVLayer.inputRange`.
+  package var embeddings: [Int16]
+
+  package init(network: NeRVNetwork, embeddings: [Int16]) { (self.network, self.embeddings) = (network, embeddings) }
+
+  package var frameCount: Int { embeddings.count / network.architecture.embedding.count }
+}

@@ -18,7 +18,7 @@ enum {
   // Rows of weights are packed in blocks of at most this many, at every level.
   NC_NERV_BLOCK = 12,
   // Kernels read and write columns up to a width rounded up to this, and pixels of a shuffle up to `factor` times as many.
-  NC_NERV_GROUP = 32,
+  NC_NERV_GROUP = 16,
   NC_NERV_MAX_SIDE = 7,
   NC_NERV_MAX_FACTOR = 8,
   NC_NERV_MAX_STAGES = 16,
@@ -43,8 +43,8 @@ typedef struct nc_nerv {
   bool dot;
 
   // For one row of `width` columns and all rows r of weights: p[r * p_pitch + x] of 14.4. `rows` are `side` rows of pairs,
-  // `pair_stride` int16 from one pair to the next, each pointing at column 0; columns -side / 2 and up to the width rounded up
-  // to 16 + side / 2 are read.
+  // `pair_stride` int16 from one pair to the next, each pointing at column 0, or NULL for zeros; columns -side / 2 and up to the width
+  // rounded up to NC_NERV_GROUP + side / 2 are read.
   void (*convolve)(const nc_nerv_stage* stage, const int16_t* const* rows, size_t pair_stride, size_t width, int16_t* p,
                    size_t p_pitch);
   // Row dy of the shuffle of such a p, activated: factor * width columns of pairs of outputs.

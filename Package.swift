@@ -104,7 +104,7 @@ let package = Package(
     .executableTarget(
       name: "codecbench",
       dependencies: [
-        "NeuralCodecs", "ImageCodec", "VideoCodec", "Fitting", "Autograd", "Tensors", "MediaIO", "Metrics", "Bitstream",
+        "NeuralCodecs", "ImageCodec", "VideoCodec", "Fitting", "Autograd", "MediaIO", "Metrics", "Bitstream",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Benchmarks/CodecBench"),
 

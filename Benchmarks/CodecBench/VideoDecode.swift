@@ -1,6 +1,5 @@
 import ArgumentParser
 import Foundation
-import Tensors
 import VideoCodec
 
 /// How fast frames of a video are made by a network in integers. Its weights are random: their values do not matter to the time.

@@ -1,6 +1,6 @@
 import Autograd
 import Foundation
-@testable import VideoCodec
+import VideoCodec
 
 /// Networks in integers as bitstream-spec 14.4 has them, word for word, with tables of Foundation's functions.
 enum NeRVReference {
@@ -24,7 +24,7 @@ enum NeRVReference {
   private static func activate(_ p: Int, _ layer: NeRVLayer, _ activation: NeRVArchitecture.Activation) -> Int {
     let g = max(p, 0) - shortfall(activation, min(abs(p), 32767))
     let drop = 11 - layer.fraction
-    return min(max((g + (1 << drop >> 1)) >> drop, -8192), 8191)
+    return min(max((g + ((1 << drop) >> 1)) >> drop, -8192), 8191)
   }
 
   /// Frame [3, height, width].
@@ -54,7 +54,7 @@ enum NeRVReference {
               }
             }
             precondition(Int32(exactly: sum) != nil, "a sum leaves int32")
-            let v = sat16((sum + (1 << layer.shift >> 1)) >> layer.shift)
+            let v = sat16((sum + ((1 << layer.shift) >> 1)) >> layer.shift)
             let p = sat16(((v * Int(layer.multiplier) + 1 << 14) >> 15) + Int(layer.biases[row]))
             made[row / (f * f)][f * y + row / f % f][f * column + row % f] = i == a.stages.count - 1 ? p : activate(p, layer, a.activation)
           }

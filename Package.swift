@@ -59,7 +59,7 @@ let package = Package(
       name: "KVCodec",
       dependencies: ["Coding", "EntropyCoding", "Bitstream", "Media", "Tensors", "CKernels", "COpenSSL"]),
 
-    .target(name: "VideoCodec", dependencies: ["Autograd"]),
+    .target(name: "VideoCodec", dependencies: ["Coding", "EntropyCoding", "Autograd", "Bitstream"]),
 
     // Layer 5: the public library.
     .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "AudioCodec", "KVCodec", "Coding", "Media"]),

@@ -71,16 +71,24 @@ package final class NeRVGraph {
     return stages
   }
 
-  /// Rounds from now on. A bit of the weights of `count` frames adds `lambda` / (pixels of them all) to the loss, a bit of an embedding as
-  /// much for each frame.
-  package func beginRounding(lambda: Double, frames count: Int) {
-    decoder.beginRounding(weight: lambda / Double(pixels * count))
-    // Of the frames at hand.
+  /// Rounds from now on, to steps by the numbers at hand.
+  package func beginRounding(frames count: Int) {
+    decoder.beginRounding()
     let values = frames.flatMap(\.embedding.elements)
     embeddingStep.value[0] = log2f(max(values.reduce(0) { $0 + $1.magnitude } / Float(values.count), 1e-6) / 8)
-    for frame in frames {
-      frame.rounding.weight = lambda / Double(pixels * frames.count)
-      frame.rounding.isOn = true
-    }
+    isRounding(cost: 0, frames: count)
+  }
+
+  /// Rounds to the steps that are there.
+  func isRounding(cost lambda: Double, frames count: Int) {
+    for part in decoder.weights + decoder.biases { part.rounding.isOn = true }
+    for frame in frames { frame.rounding.isOn = true }
+    setCost(lambda, frames: count)
+  }
+
+  /// A bit of the weights of `count` frames adds `lambda` / (pixels of them all) to the loss, a bit of an embedding as much for each frame.
+  func setCost(_ lambda: Double, frames count: Int) {
+    for part in decoder.weights { part.rounding.weight = lambda / Double(pixels * count) }
+    for frame in frames { frame.rounding.weight = lambda / Double(pixels * frames.count) }
   }
 }

@@ -18,12 +18,13 @@ extension NeRVFit {
     let embeddingShift = (0...12).last { largest << $0 <= NeRVLayer.inputRange.upperBound } ?? 0
     // What a unit of a stage's inputs stands for.
     var unit = Double(embeddingStep) * exp2(-Double(embeddingShift))
+    let changes = graph.decoder.changes
     var layers: [NeRVLayer] = []
     for (i, stage) in architecture.stages.enumerated() {
       let isLast = i == architecture.stages.count - 1
       // A quarter more than was seen, as integers need not be quite the same.
       let fraction = isLast ? 4 : (4...10).last { 1.25 * maxima[i] * exp2f(Float($0)) <= 8191 } ?? 4
-      layers.append(layer(i, stage, unit: unit, fraction: fraction, isLast: isLast))
+      layers.append(layer(i, stage, changes, unit: unit, fraction: fraction, isLast: isLast))
       unit = exp2(-Double(fraction))
     }
     return NeRVSegment(
@@ -32,20 +33,19 @@ extension NeRVFit {
 
   private func roundFinely(threads: Int) {
     graph.tape.forward(threads: threads, iteration: iteration)
-    graph.beginRounding(lambda: 0, frames: frameCount)
+    graph.beginRounding(frames: frameCount)
     for step in graph.decoder.steps + [graph.embeddingStep] { step.value[0] -= 4 }
   }
 
-  private func layer(_ i: Int, _ stage: NeRVArchitecture.Stage, unit: Double, fraction: Int, isLast: Bool) -> NeRVLayer {
-    let part = graph.decoder.weights[i], step = Double(part.rounding.step)
-    let changes = (0..<part.trained.count).map { Int((Double(part.trained.value[$0]) / step).rounded(.toNearestOrEven)) }
+  private func layer(_ i: Int, _ stage: NeRVArchitecture.Stage, _ changes: [[Int16]], unit: Double, fraction: Int, isLast: Bool) -> NeRVLayer {
+    let step = Double(graph.decoder.weights[i].rounding.step), changes = changes[i]
     let columns = stage.weightCount / stage.biasCount
     var weights: [Int16] = [], amplitude = 0, centreShift = 4
     // Weights in as small parts of the step as the sums have room for.
     while true {
       amplitude = min(32767, Int((NeRVParameters.bound(stage) * exp2(Double(centreShift)) / step).rounded()))
       var initial = InitialWeights(stage: i)
-      let wide = changes.map { $0 << centreShift + initial.next(amplitude: amplitude) }
+      let wide = changes.map { Int($0) << centreShift + initial.next(amplitude: amplitude) }
       let sums = (0..<stage.biasCount).map { row in wide[row * columns..<(row + 1) * columns].reduce(0) { $0 + abs($1) } }
       if sums.max()! <= NeRVLayer.maximumRowSum || centreShift == 0 {
         weights = wide.map { Int16(max(-32767, min(32767, $0))) }

@@ -44,14 +44,17 @@ package struct NeRVParameters {
   /// Estimate of all weights' bits, once they are rounded.
   package var bits: Double { weights.reduce(0) { $0 + $1.rounding.bits } }
 
-  /// Rounds from now on, weights at first to steps of a fraction of their mean change. Each bit adds `weight` to the loss.
-  package func beginRounding(weight: Double) {
-    for part in weights {
-      part.rounding.logStep.value[0] = log2f(part.trained.meanMagnitude / 4)
-      part.rounding.weight = weight
-      part.rounding.isOn = true
+  /// By stage: what is trained of the weights, in steps.
+  var changes: [[Int16]] {
+    weights.map { part in
+      let inverse = 1 / part.rounding.step
+      return (0..<part.trained.count).map { Int16(max(-16383, min(16383, (part.trained.value[$0] * inverse).rounded(.toNearestOrEven)))) }
     }
-    for part in biases { part.rounding.isOn = true }
+  }
+
+  /// Steps that are a fraction of the weights' mean change.
+  func beginRounding() {
+    for part in weights { part.rounding.logStep.value[0] = log2f(part.trained.meanMagnitude / 4) }
   }
 }
 

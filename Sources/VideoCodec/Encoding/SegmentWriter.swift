@@ -19,6 +19,16 @@ package final class SegmentWriter: NumberBits {
     return other.finish()[...]
   }
 
+  /// What weights take, biases aside.
+  static func weightBytes(changes: [[Int16]], of architecture: NeRVArchitecture) -> Int {
+    let writer = SegmentWriter()
+    for (stage, changes) in zip(architecture.stages, changes) {
+      var changes = changes
+      try! SegmentNumbers.visitWeights(&changes, of: stage, writer)
+    }
+    return writer.finish().count
+  }
+
   /// Throws `BitstreamError` (invalidValue) for a network that the syntax has no room for.
   package static func bytes(of segment: NeRVSegment) throws(BitstreamError) -> [UInt8] {
     let network = segment.network, architecture = network.architecture

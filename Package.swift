@@ -59,10 +59,10 @@ let package = Package(
       name: "KVCodec",
       dependencies: ["Coding", "EntropyCoding", "Bitstream", "Media", "Tensors", "CKernels", "COpenSSL"]),
 
-    .target(name: "VideoCodec", dependencies: ["Autograd"]),
+    .target(name: "VideoCodec", dependencies: ["Coding", "Autograd", "Metrics", "Bitstream", "Media"]),
 
     // Layer 5: the public library.
-    .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "AudioCodec", "KVCodec", "Coding", "Media"]),
+    .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "AudioCodec", "KVCodec", "VideoCodec", "Coding", "Media"]),
 
     // Layer 6: measurements beside other codecs.
     .target(

@@ -1,5 +1,5 @@
 import Bitstream
-public import Coding
+import Coding
 public import Media
 
 /// What an `.ncb` file says of the video in it. Nothing is decoded; checksums are checked.

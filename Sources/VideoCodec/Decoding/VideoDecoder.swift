@@ -1,5 +1,5 @@
 import Bitstream
-public import Coding
+import Coding
 public import Media
 
 /// Turns an `.ncb` file back into a video, frame by frame, in memory that does not grow with its length.

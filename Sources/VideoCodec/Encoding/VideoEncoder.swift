@@ -96,7 +96,7 @@ public final class VideoEncoder: FrameSink {
   }
 
   public let format: VideoFormat
-  private let work: VideoEncoding
+  private let work: SegmentedEncoding
 
   /// `write` gets the file's bytes, front to back, and may throw.
   ///
@@ -112,7 +112,7 @@ public final class VideoEncoder: FrameSink {
   package init(format: VideoFormat, options: Options, fits: SegmentFits, write: @escaping ([UInt8]) throws -> Void) throws {
     self.format = format
     try options.check()
-    work = try VideoEncoding(format, options, fits, write: write)
+    work = try SegmentedEncoding(format, options, fits, write: write)
   }
 
   /// Encodes the frames of a sequence, such as `FrameSource.sequence`, without sound.

@@ -3,7 +3,7 @@ import Media
 import Metrics
 
 /// Collects frames to segments, has them fitted, and writes them.
-final class VideoEncoding {
+final class SegmentedEncoding {
   private let format: VideoFormat
   private let options: VideoEncoder.Options
   private let fits: SegmentFits
@@ -161,7 +161,8 @@ final class VideoEncoding {
   }
 
   private func save(_ fit: any SegmentFitting, _ sum: UInt32) throws {
-    checkpoint?.fitting = checkpoint == nil ? nil : (sum, fit.checkpoint()[...])
+    if checkpoint == nil { return }
+    checkpoint?.fitting = (sum, fit.checkpoint()[...])
     try save()
   }
 

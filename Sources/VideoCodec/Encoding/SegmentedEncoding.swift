@@ -30,7 +30,7 @@ final class SegmentedEncoding {
   init(_ format: VideoFormat, _ options: VideoEncoder.Options, _ fits: SegmentFits, write: @escaping ([UInt8]) throws -> Void) throws {
     (self.format, self.options, self.fits) = (format, options, fits)
     threads = Threads.resolve(options.threads)
-    segmentFrames = options.segmentFrames ?? Self.segmentFrames(format, expected: options.expectedFrames)
+    segmentFrames = options.segmentFrames(of: format)
     longestSegment = min(4096, segmentFrames + max(1, segmentFrames / 8))
     if let checkpoints = options.checkpoints {
       let settings = Self.settings(format, options, segmentFrames)
@@ -41,14 +41,6 @@ final class SegmentedEncoding {
       }
     }
     file = try VideoFileWriter(format, options.codec, options.soundTracks, write: write)
-  }
-
-  /// At most 256 and 384 MB of samples; of a video of known length all alike.
-  private static func segmentFrames(_ format: VideoFormat, expected: Int?) -> Int {
-    let most = min(256, max(1, 384_000_000 / (3 * format.width * format.height)))
-    guard let expected, expected > 0 else { return most }
-    let count = (expected - 1) / most + 1
-    return (expected - 1) / count + 1
   }
 
   /// What segments depend on, but for the frames.

@@ -158,6 +158,15 @@ extension VideoEncoder.Options {
     if let checkpoints { try require(checkpoints.interval >= 0, "checkpoints every \(checkpoints.interval) s") }
   }
 
+  /// Frames of a segment of this format: as wanted, or else at most 256 and 384 MB of samples, and of a video of known length all alike.
+  package func segmentFrames(of format: VideoFormat) -> Int {
+    if let segmentFrames { return segmentFrames }
+    let most = min(256, max(1, 384_000_000 / (3 * format.width * format.height)))
+    guard let expectedFrames, expectedFrames > 0 else { return most }
+    let count = (expectedFrames - 1) / most + 1
+    return (expectedFrames - 1) / count + 1
+  }
+
   /// Epochs, by effort where they are not said.
   var wantedEpochs: Int { epochs ?? Self.epochs[effort - 1] }
 }

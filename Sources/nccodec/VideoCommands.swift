@@ -61,9 +61,10 @@ struct VideoEncodeOptions: ParsableArguments {
   static func count(_ text: String) -> Int? {
     let factors: [Character: Double] = ["k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6]
     let factor = text.last.flatMap { factors[$0] }
-    guard let number = Double(factor == nil ? text[...] : text.dropLast()) else { return nil }
+    let digits: Substring = factor == nil ? text[...] : text.dropLast()
+    guard let number = Double(digits), number.isFinite, number < 1e10 else { return nil }
     let count = (number * (factor ?? 1)).rounded()
-    return count >= 1 && count <= 1 << 30 ? Int(count) : nil
+    return (1...1_073_741_824).contains(count) ? Int(count) : nil
   }
 
   var size: (width: Int, height: Int)? {

@@ -59,7 +59,7 @@ let package = Package(
       name: "KVCodec",
       dependencies: ["Coding", "EntropyCoding", "Bitstream", "Media", "Tensors", "CKernels", "COpenSSL"]),
 
-    .target(name: "VideoCodec", dependencies: ["Coding", "Autograd", "Metrics", "Bitstream", "Media"]),
+    .target(name: "VideoCodec", dependencies: ["Coding", "EntropyCoding", "Autograd", "Metrics", "Bitstream", "Media"]),
 
     // Layer 5: the public library.
     .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "AudioCodec", "KVCodec", "VideoCodec", "Coding", "Media"]),

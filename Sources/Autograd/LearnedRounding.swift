@@ -9,6 +9,8 @@ package final class LearnedRounding: Operation {
   private struct Span {
     let x, y: UnsafeMutablePointer<Float>
     let gx, gy: UnsafeMutablePointer<Float>?
+    /// What is added to y, and known without bits.
+    let centre: UnsafePointer<Float>?
     let count: Int
   }
 
@@ -30,14 +32,15 @@ package final class LearnedRounding: Operation {
   package let parameters: [Parameter]
 
   /// Groups are as many equal runs of rows of `x`.
-  package init(_ x: Parameter, into y: Parameter, groups: Int) {
+  package init(_ x: Parameter, into y: Parameter, centre: Parameter? = nil, groups: Int) {
     precondition(y.rows == x.rows && y.columns == x.columns && x.rows % groups == 0, "rows in \(groups) groups")
+    precondition(centre?.count ?? x.count == x.count, "a centre for each")
     logStep = Parameter("step of \(x.name)", rows: 1, columns: 1)
     let count = x.count / groups
     self.groups = (0..<groups).map { g in
-      [Span(x: x.value + g * count, y: y.value + g * count, gx: x.gradient + g * count, gy: y.gradient + g * count, count: count)]
+      [Span(x: x.value + g * count, y: y.value + g * count, gx: x.gradient + g * count, gy: y.gradient + g * count, centre: centre.map { UnsafePointer($0.value + g * count) }, count: count)]
     }
-    (targets, parameters, owners) = ([], [x, y, logStep], [x, y])
+    (targets, parameters, owners) = ([], [x, y, logStep], [x, y] + (centre.map { [$0] } ?? []))
   }
 
   /// A group is a channel. `y` is shaped as `x`.
@@ -47,7 +50,7 @@ package final class LearnedRounding: Operation {
     groups = (0..<x.channels).map { c in
       (0..<x.height).map { row in
         let (at, to) = (x.offset(channel: c, row: row), y.offset(channel: c, row: row))
-        return Span(x: x.value + at, y: y.value + to, gx: x.gradient.map { $0 + at }, gy: y.gradient.map { $0 + to }, count: x.width)
+        return Span(x: x.value + at, y: y.value + to, gx: x.gradient.map { $0 + at }, gy: y.gradient.map { $0 + to }, centre: nil, count: x.width)
       }
     }
     (targets, parameters, owners) = ([x], [logStep], [x, y])
@@ -63,6 +66,7 @@ package final class LearnedRounding: Operation {
         } else {
           for i in 0..<span.count { span.y[i] = span.x[i] }
         }
+        if let centre = span.centre { for i in 0..<span.count { span.y[i] += centre[i] } }
       }
       if isOn { bits += cost(of: group).bits }
     }
@@ -82,7 +86,7 @@ package final class LearnedRounding: Operation {
         var sum: Float = 0
         for i in 0..<span.count {
           let x = span.x[i]
-          sum += gy[i] * (span.y[i] - x)
+          sum += gy[i] * (span.y[i] - (span.centre?[i] ?? 0) - x)
           // Smooth about zero, so that numbers come to rest.
           let g = gy[i] + pull * x / (x.magnitude + step / 4)
           gx[i] = adds ? gx[i] + g : g

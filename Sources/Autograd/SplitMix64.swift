@@ -2,7 +2,9 @@ import Glibc
 
 /// Pseudo-random numbers for what fits start from, the same on every machine: Vigna's splitmix64.
 package struct SplitMix64 {
-  private var state: UInt64
+  /// What follows depends on this alone.
+  package private(set) var state: UInt64
+
   package init(seed: UInt64) { state = seed }
 
   package mutating func next() -> UInt64 {

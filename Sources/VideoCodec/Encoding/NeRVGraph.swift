@@ -7,7 +7,7 @@ package final class NeRVGraph {
     /// Samples of 0...1, [3, height, width] of what the stages make, of which the frame's own count.
     package let target: Variable
     /// As the encoder makes it, and rounded.
-    package let embedding: Variable
+    package let embedding, stageInput: Variable
     package let rounding: LearnedRounding
     /// What stages make; the last one is the frame.
     package let stages: [Variable]
@@ -32,9 +32,9 @@ package final class NeRVGraph {
   /// HNeRV.
   package init(_ architecture: NeRVArchitecture, batch: Int, seed: UInt64) {
     self.architecture = architecture
-    decoder = NeRVParameters(architecture, seed: seed, appendingTo: tape)
+    decoder = NeRVParameters(architecture, appendingTo: tape)
     let encoder = HNeRVEncoderNetwork(
-      channels: architecture.embedding.channels, strides: architecture.stages.map(\.factor).filter { $0 > 1 }, seed: seed &+ 1)
+      channels: architecture.embedding.channels, strides: architecture.stages.map(\.factor).filter { $0 > 1 }, seed: seed)
     encoderParameters = encoder.parameters
     let scale = architecture.stages.reduce(1) { $0 * $1.factor }
     let (height, width) = (architecture.embedding.height * scale, architecture.embedding.width * scale)
@@ -49,7 +49,7 @@ package final class NeRVGraph {
         SquaredError(
           stages[stages.count - 1], target: target, height: architecture.height, width: architecture.width,
           weight: 1 / Double(3 * architecture.width * architecture.height * batch)))
-      frames.append(Frame(target: target, embedding: embedding, rounding: rounding, stages: stages, error: error))
+      frames.append(Frame(target: target, embedding: embedding, stageInput: rounded, rounding: rounding, stages: stages, error: error))
     }
     self.frames = frames
   }
@@ -71,16 +71,24 @@ package final class NeRVGraph {
     return stages
   }
 
-  /// Rounds from now on. A bit of the weights of `count` frames adds `lambda` / (pixels of them all) to the loss, a bit of an embedding as
-  /// much for each frame.
-  package func beginRounding(lambda: Double, frames count: Int) {
-    decoder.beginRounding(weight: lambda / Double(pixels * count))
-    // Of the frames at hand.
+  /// Rounds from now on, to steps by the numbers at hand.
+  package func beginRounding(frames count: Int) {
+    decoder.beginRounding()
     let values = frames.flatMap(\.embedding.elements)
     embeddingStep.value[0] = log2f(max(values.reduce(0) { $0 + $1.magnitude } / Float(values.count), 1e-6) / 8)
-    for frame in frames {
-      frame.rounding.weight = lambda / Double(pixels * frames.count)
-      frame.rounding.isOn = true
-    }
+    isRounding(cost: 0, frames: count)
+  }
+
+  /// Rounds to the steps that are there.
+  func isRounding(cost lambda: Double, frames count: Int) {
+    for part in decoder.weights + decoder.biases { part.rounding.isOn = true }
+    for frame in frames { frame.rounding.isOn = true }
+    setCost(lambda, frames: count)
+  }
+
+  /// A bit of the weights of `count` frames adds `lambda` / (pixels of them all) to the loss, a bit of an embedding as much for each frame.
+  func setCost(_ lambda: Double, frames count: Int) {
+    for part in decoder.weights { part.rounding.weight = lambda / Double(pixels * count) }
+    for frame in frames { frame.rounding.weight = lambda / Double(pixels * frames.count) }
   }
 }

@@ -3,10 +3,10 @@ import Glibc
 
 /// Weights and biases of a decoder under training, and what they are rounded to once that is on.
 package struct NeRVParameters {
-  /// A matrix or a list of biases.
+  /// A matrix or a list of biases: what the network computes with is `centre` + what is trained, rounded.
   package struct Rounded {
-    /// What is trained, and what the network computes with.
     package let trained, used: Parameter
+    package let centre: Parameter?
     package let rounding: LearnedRounding
   }
 
@@ -16,20 +16,22 @@ package struct NeRVParameters {
   /// Biases are multiples of 2^-8, the last stage's of 2^-10.
   package static func biasFraction(isLast: Bool) -> Int { isLast ? 10 : 8 }
 
-  /// Uniform between plus and minus 1 / sqrt(inputs of a sum), weights and biases.
-  package init(_ architecture: NeRVArchitecture, seed: UInt64, appendingTo tape: Tape) {
-    var random = SplitMix64(seed: seed)
-    func rounded(_ name: String, _ rows: Int, _ columns: Int, _ bound: Float, groups: Int) -> Rounded {
-      let trained = Parameter(name, rows: rows, columns: columns, values: (0..<rows * columns).map { _ in bound * random.nextSigned() })
-      let used = Parameter("rounded \(name)", rows: rows, columns: columns)
-      return Rounded(trained: trained, used: used, rounding: tape.append(LearnedRounding(trained, into: used, groups: groups)))
-    }
+  /// Weights begin as `InitialWeights` between plus and minus this.
+  package static func bound(_ stage: NeRVArchitecture.Stage) -> Double { 1 / Double(stage.inputs * stage.side * stage.side).squareRoot() }
+
+  package init(_ architecture: NeRVArchitecture, appendingTo tape: Tape) {
     var (weights, biases): ([Rounded], [Rounded]) = ([], [])
     for (i, stage) in architecture.stages.enumerated() {
-      let terms = stage.inputs * stage.side * stage.side
-      let bound = 1 / Float(terms).squareRoot()
-      weights.append(rounded("weights\(i)", stage.biasCount, terms, bound, groups: stage.outputs))
-      let bias = rounded("bias\(i)", 1, stage.biasCount, bound, groups: 1)
+      var initial = InitialWeights(stage: i)
+      let (rows, columns, scale) = (stage.biasCount, stage.inputs * stage.side * stage.side, Float(Self.bound(stage)) * 0x1p-23)
+      let centre = Parameter("centres\(i)", rows: rows, columns: columns, values: (0..<stage.weightCount).map { _ in scale * Float(initial.next()) })
+      func rounded(_ name: String, _ centre: Parameter?, _ rows: Int, _ columns: Int, groups: Int) -> Rounded {
+        let trained = Parameter(name, rows: rows, columns: columns), used = Parameter("rounded \(name)", rows: rows, columns: columns)
+        let rounding = tape.append(LearnedRounding(trained, into: used, centre: centre, groups: groups))
+        return Rounded(trained: trained, used: used, centre: centre, rounding: rounding)
+      }
+      weights.append(rounded("weights\(i)", centre, rows, columns, groups: stage.outputs))
+      let bias = rounded("bias\(i)", nil, 1, rows, groups: 1)
       bias.rounding.logStep.value[0] = -Float(Self.biasFraction(isLast: i == architecture.stages.count - 1))
       biases.append(bias)
     }
@@ -42,14 +44,17 @@ package struct NeRVParameters {
   /// Estimate of all weights' bits, once they are rounded.
   package var bits: Double { weights.reduce(0) { $0 + $1.rounding.bits } }
 
-  /// Rounds from now on, weights at first to steps of a fraction of their mean magnitude. Each bit adds `weight` to the loss.
-  package func beginRounding(weight: Double) {
-    for part in weights {
-      part.rounding.logStep.value[0] = log2f(part.trained.meanMagnitude / 4)
-      part.rounding.weight = weight
-      part.rounding.isOn = true
+  /// By stage: what is trained of the weights, in steps.
+  var changes: [[Int16]] {
+    weights.map { part in
+      let inverse = 1 / part.rounding.step
+      return (0..<part.trained.count).map { Int16(max(-16383, min(16383, (part.trained.value[$0] * inverse).rounded(.toNearestOrEven)))) }
     }
-    for part in biases { part.rounding.isOn = true }
+  }
+
+  /// Steps that are a fraction of the weights' mean change.
+  func beginRounding() {
+    for part in weights { part.rounding.logStep.value[0] = log2f(part.trained.meanMagnitude / 4) }
   }
 }
 

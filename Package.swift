@@ -59,10 +59,12 @@ let package = Package(
       name: "KVCodec",
       dependencies: ["Coding", "EntropyCoding", "Bitstream", "Media", "Tensors", "CKernels", "COpenSSL"]),
 
-    .target(name: "VideoCodec", dependencies: ["Coding", "Autograd", "EntropyCoding", "Tensors", "CKernels"]),
+    .target(
+      name: "VideoCodec",
+      dependencies: ["Coding", "EntropyCoding", "Autograd", "Metrics", "Bitstream", "Media", "Tensors", "CKernels"]),
 
     // Layer 5: the public library.
-    .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "AudioCodec", "KVCodec", "Coding", "Media"]),
+    .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "AudioCodec", "KVCodec", "VideoCodec", "Coding", "Media"]),
 
     // Layer 6: measurements beside other codecs.
     .target(
@@ -125,7 +127,7 @@ let package = Package(
     .testTarget(
       name: "ImageCodecTests", dependencies: ["NeuralCodecs", "ImageCodec", "Coding", "Metrics", "Media", "MediaIO"]),
     .testTarget(name: "AudioCodecTests", dependencies: ["AudioCodec", "Coding", "Bitstream", "Media"]),
-    .testTarget(name: "VideoCodecTests", dependencies: ["VideoCodec", "Coding", "Autograd", "Tensors", "Bitstream"]),
+    .testTarget(name: "VideoCodecTests", dependencies: ["VideoCodec", "Coding", "Autograd", "Tensors", "Bitstream", "Media"]),
     .testTarget(name: "KVCodecTests", dependencies: ["KVCodec", "Coding", "Bitstream", "Media"]),
     .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),
     .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "AudioCodec", "KVCodec", "Coding", "Networks", "Bitstream", "Media"]),

@@ -61,6 +61,23 @@ package final class Adam {
     }
   }
 
+  /// The steps taken and the moments, in the order in which items were added; the inverse is `restore(_:)`.
+  package var state: [Float] { [Float(bitPattern: UInt32(steps))] + items.flatMap { $0.m.elements + $0.v.elements } }
+
+  /// False, and nothing changed, for a state of other items.
+  package func restore(_ state: ArraySlice<Float>) -> Bool {
+    guard state.count == 1 + items.reduce(0, { $0 + 2 * $1.m.count }) else { return false }
+    steps = Int(state.first!.bitPattern)
+    var rest = state.dropFirst()
+    for item in items {
+      for moment in [item.m, item.v] {
+        moment.load(Array(rest.prefix(moment.count)))
+        rest = rest.dropFirst(moment.count)
+      }
+    }
+    return true
+  }
+
   package func step(rate: Float, threads: Int) {
     steps += 1
     let mean = 1 - power(beta1, steps), square = 1 - power(beta2, steps)

@@ -14,6 +14,8 @@ package final class SquaredError: Operation {
   package let target: Variable
   /// What a prediction is clamped to; contains 0.
   package let range: ClosedRange<Float>
+  /// Rows and columns from the first that count; what lies beyond is free.
+  private let height, width: Int
   /// May change between runs.
   package var weight: Double
   /// The sum of squares in the last run, without the weight.
@@ -24,11 +26,13 @@ package final class SquaredError: Operation {
 
   package init(
     _ x: Variable, plus other: Variable? = nil, target: Variable, range: ClosedRange<Float> = -.infinity...(.infinity),
-    weight: Double
+    height: Int? = nil, width: Int? = nil, weight: Double
   ) {
     precondition(x.hasShape(of: target) && other?.hasShape(of: x) ?? true, "a target for every element")
     precondition(range.contains(0), "rows end with zeros, which shall stay so")
     self.range = range
+    (self.height, self.width) = (height ?? x.height, width ?? x.width)
+    precondition(other == nil || self.height == x.height && self.width == x.width, "all of a sum counts")
     self.x = x
     self.other = other
     self.target = target
@@ -47,10 +51,11 @@ package final class SquaredError: Operation {
     let scale = Float(2 * weight)
     sums.clear()
     bands.forEach(threads: pass.threads) { i, c, rows in
-      let at = x.offset(channel: c, row: rows.lowerBound)
+      let at = x.offset(channel: c, row: rows.lowerBound), rows = rows.clamped(to: 0..<height)
+      if rows.isEmpty { return }
       sums[i][0] = pass.kernels.pointee.squared_error(
         x.value + at, other.map { UnsafePointer($0.value + at) }, target.value + at, range.lowerBound, range.upperBound,
-        gx.map { $0 + at }, gOther.map { $0 + at }, scale, x.pitch, x.width, rows.count, adds, addsOther)
+        gx.map { $0 + at }, gOther.map { $0 + at }, scale, x.pitch, width, rows.count, adds, addsOther)
     }
     squares = sums.total(0)
     pass.addLoss(weight * squares)

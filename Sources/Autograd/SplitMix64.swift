@@ -2,10 +2,12 @@ import Glibc
 
 /// Pseudo-random numbers for what fits start from, the same on every machine: Vigna's splitmix64.
 package struct SplitMix64 {
-  private var state: UInt64
+  /// What follows depends on this alone.
+  package private(set) var state: UInt64
+
   package init(seed: UInt64) { state = seed }
 
-  mutating func next() -> UInt64 {
+  package mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var z = state
     z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9

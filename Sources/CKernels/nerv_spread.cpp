@@ -29,7 +29,7 @@ struct Activation {
   int drop;    // bits
   V32 half, low, high;
   explicit HWY_INLINE Activation(const nc_nerv_stage* s, const uint16_t* table)
-      : table(table), drop(11 - s->fraction), half(hn::Set(D32(), (1 << drop) >> 1)), low(hn::Set(D32(), -8192)), high(hn::Set(D32(), 8191)) {}
+      : table(table), drop(10 - s->fraction), half(hn::Set(D32(), (1 << drop) >> 1)), low(hn::Set(D32(), -8192)), high(hn::Set(D32(), 8191)) {}
 
   HWY_INLINE V32 operator()(V32 p) const {
     const D32 d;
@@ -118,7 +118,7 @@ namespace {
 int16_t Activate(const nc_nerv_stage* s, const uint16_t* table, int32_t p) {
   const int32_t magnitude = p < 0 ? -p : p;
   const int32_t g = (p < 0 ? 0 : p) - table[magnitude < NC_NERV_ACTIVATIONS ? magnitude : NC_NERV_ACTIVATIONS - 1];
-  const int32_t drop = 11 - s->fraction, y = (g + ((1 << drop) >> 1)) >> drop;
+  const int32_t drop = 10 - s->fraction, y = (g + ((1 << drop) >> 1)) >> drop;
   return static_cast<int16_t>(y < -8192 ? -8192 : y > 8191 ? 8191 : y);
 }
 

@@ -23,6 +23,32 @@ public struct CodingProgress: Sendable, Equatable {
     }
   }
 
+  /// Of a video, of which one segment after the other is fitted.
+  public struct Segment: Sendable, Equatable {
+    /// From 1 on, and how many there will be; nil where the video's length is not known.
+    public let number: Int
+    public let count: Int?
+    /// Numbers of its frames in the video.
+    public let frames: Range<Int>
+    /// Done, and how many there will be.
+    public let epoch: Int
+    public let epochs: Int
+    public let iteration: Int
+    public let iterations: Int
+    /// In dB, of frames as they were fitted last; nil before the first.
+    public let psnr: Double?
+    /// What the whole file may have, or up to this segment's end where the video's length is not known; nil before the first estimate.
+    public let byteCount: Int?
+
+    package init(
+      number: Int, count: Int?, frames: Range<Int>, epoch: Int, epochs: Int, iteration: Int, iterations: Int, psnr: Double?, byteCount: Int?
+    ) {
+      (self.number, self.count, self.frames) = (number, count, frames)
+      (self.epoch, self.epochs, self.iteration, self.iterations) = (epoch, epochs, iteration, iterations)
+      (self.psnr, self.byteCount) = (psnr, byteCount)
+    }
+  }
+
   /// 0...1
   public let fraction: Double
   /// What is being done, such as "synthesis".
@@ -30,9 +56,10 @@ public struct CodingProgress: Sendable, Equatable {
   /// Estimate of what is left; nil where the codec makes none.
   public let secondsLeft: Double?
   public let fit: Fit?
+  public let segment: Segment?
 
-  package init(fraction: Double, stage: String, secondsLeft: Double? = nil, fit: Fit? = nil) {
-    (self.fraction, self.stage, self.secondsLeft, self.fit) = (fraction, stage, secondsLeft, fit)
+  package init(fraction: Double, stage: String, secondsLeft: Double? = nil, fit: Fit? = nil, segment: Segment? = nil) {
+    (self.fraction, self.stage, self.secondsLeft, self.fit, self.segment) = (fraction, stage, secondsLeft, fit, segment)
   }
 }
 

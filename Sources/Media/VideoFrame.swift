@@ -131,8 +131,10 @@ public struct FrameSequence<Source: FrameSource>: AsyncSequence {
 
 /// Where frames go.
 public protocol FrameSink {
+  /// What is known at the end.
+  associatedtype Outcome
   /// Takes the next frame, which begins after the one before.
   mutating func append(_ frame: VideoFrame) throws
   /// Ends what was written; nothing can be appended after it. Without it, nothing is left behind.
-  mutating func finish() throws
+  @discardableResult mutating func finish() throws -> Outcome
 }

@@ -71,6 +71,15 @@ package func psnr(_ a: Image, _ b: Image) throws(MetricError) -> Double {
   psnr(meanSquaredError: try meanSquaredError(a, b))
 }
 
+/// Peak signal-to-noise ratio in dB of two frames' R, G and B together, as of pictures. Throws `MetricError.mismatch`.
+package func psnr(_ a: VideoFrame, _ b: VideoFrame) throws(MetricError) -> Double {
+  guard a.width == b.width, a.height == b.height else {
+    throw MetricError(.mismatch, at: "PSNR", "\(a.width)x\(a.height) against \(b.width)x\(b.height)")
+  }
+  let sum = a.withUnsafeSamples { a in b.withUnsafeSamples { b in squaredErrorSum(a, b) } }
+  return psnr(meanSquaredError: Double(sum) / Double(3 * a.pixelCount))
+}
+
 /// PSNR of each channel in dB, `[channels]`. Throws `MetricError.mismatch`.
 package func psnrPerChannel(_ a: Image, _ b: Image) throws(MetricError) -> [Double] {
   try meanSquaredErrorPerChannel(a, b).map { psnr(meanSquaredError: $0) }
@@ -80,22 +89,23 @@ package func psnrPerChannel(_ a: Image, _ b: Image) throws(MetricError) -> [Doub
 package func psnr(meanSquaredError mse: Double) -> Double { 10 * log10(255 * 255 / mse) }
 
 private func squaredErrorSum(_ a: Image, _ b: Image) -> Int {
-  a.withUnsafeSamples { a in
-    b.withUnsafeSamples { b in
-      var total = 0
-      var start = 0
-      while start < a.count {
-        // 2^14 squares of at most 255^2 fit 32 bits, which lets the loop use narrow lanes.
-        let end = min(start + (1 << 14), a.count)
-        var sum: UInt32 = 0
-        for i in start..<end {
-          let d = Int32(a[i]) &- Int32(b[i])
-          sum &+= UInt32(bitPattern: d &* d)
-        }
-        total += Int(sum)
-        start = end
-      }
-      return total
+  a.withUnsafeSamples { a in b.withUnsafeSamples { b in squaredErrorSum(a, b) } }
+}
+
+/// Of as many samples each.
+private func squaredErrorSum(_ a: UnsafeBufferPointer<UInt8>, _ b: UnsafeBufferPointer<UInt8>) -> Int {
+  var total = 0
+  var start = 0
+  while start < a.count {
+    // 2^14 squares of at most 255^2 fit 32 bits, which lets the loop use narrow lanes.
+    let end = min(start + (1 << 14), a.count)
+    var sum: UInt32 = 0
+    for i in start..<end {
+      let d = Int32(a[i]) &- Int32(b[i])
+      sum &+= UInt32(bitPattern: d &* d)
     }
+    total += Int(sum)
+    start = end
   }
+  return total
 }

@@ -31,7 +31,7 @@ struct Stage {
     nc_nerv_pack(weights.data(), rows, inputs, side, packed.data());
     shift = int32_t(extreme ? random.In(0, 24) : random.In(10, 16));
     multiplier = int32_t(random.In(1, 32767));
-    fraction = int32_t(random.In(4, 11));
+    fraction = int32_t(random.In(4, 10));
   }
 
   nc_nerv_stage View() const {
@@ -89,7 +89,7 @@ void CheckSpread(const nc_nerv* k, const Stage& s, size_t width, Random& random,
       for (size_t x = 0; x < columns; x++) {
         const int64_t v = p[((c * s.factor + dy) * s.factor + x % s.factor) * pitch + x / s.factor];
         const int64_t g = std::max<int64_t>(v, 0) - table[std::min<int64_t>(v < 0 ? -v : v, 32767)];
-        const int32_t drop = 11 - s.fraction;
+        const int32_t drop = 10 - s.fraction;
         want[c / 2 * 2 * columns + 2 * x + c % 2] =
             static_cast<int16_t>(std::clamp<int64_t>((g + (1 << drop >> 1)) >> drop, -8192, 8191));
       }

@@ -108,16 +108,30 @@ extension AudioBuffer {
 final class PipedInput {
   private var read: [UInt8] = []
   private var remembers = true
+  /// Bytes of `read` that are to be read again.
+  private var again = 0
 
   /// At most `count` bytes, none at the end only. Throws `MediaIOError`.
   func next(_ count: Int) throws(MediaIOError) -> [UInt8] {
+    if again > 0 {
+      let bytes = Array(read.suffix(again).prefix(count))
+      again -= bytes.count
+      if !remembers, again == 0 { read = [] }
+      return bytes
+    }
     let bytes = try FileIO.readSome(count)
     if remembers { read += bytes }
     return bytes
   }
 
+  /// What was read comes again.
+  func rewind() { again = read.count }
+
   /// From now on nothing is read twice.
-  func forget() { (read, remembers) = ([], false) }
+  func forget() {
+    remembers = false
+    if again == 0 { read = [] }
+  }
 
   /// All that was read, and the rest. Throws `MediaIOError`.
   func everything() throws(MediaIOError) -> [UInt8] { try FileIO.read("-", after: read) }

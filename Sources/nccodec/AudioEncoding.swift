@@ -5,23 +5,41 @@ extension EncodeCommand {
   /// What the input is: by `--codec`, or else by what it begins with. `head` are its first bytes.
   enum InputKind {
     case picture
+    case video
     case cache
     case sound
+
+    /// Such as "a picture".
+    var words: String {
+      switch self {
+      case .picture: "a picture"
+      case .video: "video"
+      case .cache: "a cache"
+      case .sound: "sound"
+      }
+    }
   }
 
-  func kind(_ head: [UInt8]) -> InputKind {
+  /// Where more of standard input had to be read, `head` grows.
+  func kind(_ head: inout [UInt8]) -> InputKind {
     if let codec { return codec.kind }
     if KVCacheReader.recognises(head) { return .cache }
     // A device or a pipe with a name shows nothing before it is read; pictures are what it was taken for always.
-    return head.isEmpty || ImageFormat(sniffing: head) != nil || ImageFile.isOne(head) ? .picture : .sound
+    if head.isEmpty || ImageFormat(sniffing: head) != nil || ImageFile.isOne(head) { return .picture }
+    // What only sound has or only video has says what is wanted of a video.
+    if !audio.given.isEmpty { return .sound }
+    // What cannot be read is for the reader of sound to complain about.
+    guard let contents = try? MediaContents(input, after: input == "-" ? head : []) else { return video.given.isEmpty ? .sound : .video }
+    if input == "-" { head = contents.start }
+    return contents.hasVideo || !video.given.isEmpty ? .video : .sound
   }
 
   /// Options that were given and that sound has no use for.
   private var foreignToSound: String? {
     [
       ("bpp", bpp != nil), ("psnr", psnr != nil), ("lambda", lambda != nil), ("decoder-cost", decoderCost != nil),
-      ("keep-best", keepBest), ("effort", effort > 1),
-    ].first { $0.1 }?.0 ?? kv.given.first
+      ("keep-best", keepBest), ("effort", otherEffort > 1),
+    ].first { $0.1 }?.0 ?? video.given.first ?? kv.given.first
   }
 
   /// `file` is open for the output; `head` was taken from standard input, where that is the input.
@@ -77,7 +95,7 @@ extension EncodeCommand {
       return try AudioReader(input, after: input == "-" ? head : [])
     } catch let error as MediaIOError where error.code == .unknownFormat && codec == nil {
       throw Failure(
-        "\(source): neither a picture in a known format (\(ImageFormat.names) are read), nor sound that libav knows, nor a KV cache. "
+        "\(source): neither a picture in a known format (\(ImageFormat.names) are read), nor video or sound that libav knows, nor a KV cache. "
           + "Convert it to one of them first.")
     } catch let error as MediaIOError where error.code == .empty && error.reason == "no bytes" {
       throw Failure("\(source): no bytes. Get the file again from where it came from.")

@@ -5,10 +5,15 @@ import NeuralCodecs
 struct DecodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "decode",
-    abstract: "Decode an .ncb file to PNG, to a sound file, or to the file that a KV cache came in.",
+    abstract: "Decode an .ncb file to PNG, to a video or sound file, or to the file that a KV cache came in.",
     discussion: """
       The samples are the same on every machine; of sound's tokens they may differ, 50 dB below the sound. Without --png-level, PNG is written fast; higher levels write \
       smaller files and take longer, with the same samples.
+
+      Video goes to MP4, MOV, MKV, WebM, AVI, Y4M or numbered pictures (frames/%04d.png), by the output's name or --format; to \
+      MKV on standard output. Its copied sound goes along where the output can hold it. Without --encoder it is coded anew \
+      at a quality whose loss is not seen; --encoder ffv1 --chroma rgb keeps each sample. With --frames, only the segments \
+      that hold those frames are decoded, and times count from the first of them.
 
       Sound goes to WAV, FLAC, Opus (.opus), Vorbis (.ogg), MP3 or AAC (.m4a), by the output's name or --format; to WAV on \
       standard output. It is as long as it was, to the sample, at the rate that it had, or the nearest that the format has. \
@@ -20,6 +25,10 @@ struct DecodeCommand: ParsableCommand {
         nccodec decode photo.ncb photo.png
         nccodec decode --force --png-level 9 photo.ncb photo.png
         cat photo.ncb | nccodec decode - - > photo.png
+        nccodec decode film.ncb film.mp4
+        nccodec decode --frames 100:200 film.ncb part.mkv
+        nccodec decode --encoder libx265 --encoder-options crf=20 film.ncb film.mkv
+        nccodec decode film.ncb frames/%04d.png
         nccodec decode song.ncb song.wav
         nccodec decode --start 1:30 --duration 10 song.ncb part.flac
         cat song.ncb | nccodec decode - - | aplay
@@ -46,6 +55,8 @@ struct DecodeCommand: ParsableCommand {
 
   @Flag(help: "Print errors only.")
   var quiet = false
+
+  @OptionGroup var video: VideoDecodeOptions
 
   @OptionGroup var audio: AudioDecodeOptions
 
@@ -78,6 +89,11 @@ struct DecodeCommand: ParsableCommand {
         pipe.forget()
         return try runAudio(decoder, isStream: true, progress)
       }
+      pipe.rewind()
+      if let decoder = try? VideoDecoder(options: videoOptions, read: pipe.next) {
+        pipe.forget()
+        return try runVideo(decoder, progress)
+      }
       opened = InputSource(try Failure.about(source) { try pipe.everything() })
     } else {
       opened = try Failure.about(source) { try InputSource(input) }
@@ -87,6 +103,10 @@ struct DecodeCommand: ParsableCommand {
       return try runAudio(Failure.about(source) { try AudioDecoder(packed) }, isStream: false, progress)
     }
     if let rate = audio.tokensRate { throw Failure("\(source): is no .npy of tokens, which --tokens-rate \(rate) is for. Leave it out.") }
+    if VideoFile.isOne(opened) {
+      return try runVideo(Failure.about(source) { try VideoDecoder(opened, options: videoOptions) }, progress)
+    }
+    if let option = video.given.first { throw Failure("\(source): holds no video, and --\(option) is for that. Leave the option out.") }
     if AudioFile.isOne(opened) {
       if wantsTokens { return try writeTokens(of: opened, source, target) }
       return try runAudio(Failure.about(source) { try AudioDecoder(opened) }, isStream: false, progress)
@@ -95,6 +115,9 @@ struct DecodeCommand: ParsableCommand {
     if let option = audio.given.first { throw Failure("\(source): holds no sound, and --\(option) is for that. Leave the option out.") }
     if let format = kv.format.flatMap(AudioFileFormat.init(rawValue:)) ?? AudioFileFormat(path: output) {
       throw Failure("\(source): holds no sound, which \(format.rawValue) is for. Give the output a name such as picture.png.")
+    }
+    if let format = kv.format.flatMap(VideoFileFormat.init(rawValue:)) ?? VideoFileFormat(path: output) {
+      throw Failure("\(source): holds no video, which \(format.rawValue) \(format == .pictures ? "are" : "is") for. Give the output a name such as picture.png.")
     }
     let bytes = try Failure.about(source) { try opened.bytes }
     // Opened now, so that a target that cannot be written is known before the work.
@@ -116,6 +139,12 @@ struct DecodeCommand: ParsableCommand {
       let line = "\(target): \(image.sizeAndColour), \(png.count) bytes"
       Console.print(Console.oneLine(line), to: Console.reportStream(besideOutput: output))
     }
+  }
+
+  private var videoOptions: VideoDecoder.Options {
+    var options = VideoDecoder.Options()
+    options.threads = threads
+    return options
   }
 
   private var pngOptions: PNGWriter.Options { pngLevel.map { PNGWriter.Options(compressionLevel: $0) } ?? .fast }

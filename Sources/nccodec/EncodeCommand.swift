@@ -2,9 +2,9 @@ import ArgumentParser
 import MediaIO
 import NeuralCodecs
 
-/// The codecs that `--codec` names: those of `ImageEncoder.Codec`, the sound's and the KV caches'.
+/// The codecs that `--codec` names: those of `ImageEncoder.Codec`, of `VideoEncoder.Codec`, the sound's and the KV caches'.
 enum CodecName: String, ExpressibleByArgument, CaseIterable {
-  case hyperprior, overfit, mdct, tokens, kv, cachegen
+  case hyperprior, overfit, hnerv, nerv, nervpp, nirvana, mdct, tokens, kv, cachegen
 
   init(_ codec: ImageEncoder.Codec) {
     switch codec {
@@ -18,14 +18,18 @@ enum CodecName: String, ExpressibleByArgument, CaseIterable {
     switch self {
     case .hyperprior: .hyperprior
     case .overfit: .overfit
-    case .mdct, .tokens, .kv, .cachegen: nil
+    case .hnerv, .nerv, .nervpp, .nirvana, .mdct, .tokens, .kv, .cachegen: nil
     }
   }
+
+  /// Nil for what is no video's.
+  var videoCodec: VideoEncoder.Codec? { VideoEncoder.Codec(rawValue: rawValue) }
 
   /// What it codes.
   var kind: EncodeCommand.InputKind {
     switch self {
     case .hyperprior, .overfit: .picture
+    case .hnerv, .nerv, .nervpp, .nirvana: .video
     case .mdct, .tokens: .sound
     case .kv, .cachegen: .cache
     }
@@ -35,7 +39,7 @@ enum CodecName: String, ExpressibleByArgument, CaseIterable {
 struct EncodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "encode",
-    abstract: "Encode a picture, sound or a KV cache as .ncb.",
+    abstract: "Encode a picture, a video, sound or a KV cache as .ncb.",
     discussion: """
       Reads PNG, JPEG, WebP, BMP, TIFF, QOI and PNM. Grey stays grey; alpha is kept losslessly; ICC profile, gamma \
       and EXIF are kept. More than 8 bits a sample are rounded to 8.
@@ -48,6 +52,14 @@ struct EncodeCommand: ParsableCommand {
       until they are met, in two to three times the time. The report says what was reached. --lambda is what overfit minimises: squared error of samples 0...1 + \
       lambda * bits per pixel; about 0.02 (small) to 0.0001 (good). The result does not depend on --threads.
 
+      Video is read from whatever libavformat knows (MP4, MKV, WebM, MOV, AVI, Y4M, raw H.264, ...) and from numbered pictures \
+      such as frames/%04d.png, in memory that does not grow with its length, and coded by hnerv: a small network is fitted to \
+      each segment of up to 256 frames, which takes minutes to hours; decoding is fast, and any frame is found without the \
+      others. --quality 0 to 100, --bpp or --params say how small the file is, --epochs or --effort (1 to 9) how long is \
+      fitted. Times, rate, rotation and colours are kept; its sound is copied bit by bit (--audio none leaves it out). \
+      Pictures with more than 8 bits a sample are rounded to 8. With --resume, an encoding that ended \
+      before its end is gone on with by the same command. With --codec mdct or tokens, the sound alone is coded.
+
       Sound is read from whatever libavformat knows (WAV, FLAC, MP3, Opus, M4A, Ogg, the sound of a video, ...), in memory \
       that does not grow with its length, and coded by mdct: --kbps, or --quality 0 to 100, for the ear or with --target mse \
       for the least squared error. Below 8 kbps a channel, or with --codec tokens, a neural codec makes 40 or 75 frames of 1 \
@@ -56,7 +68,7 @@ struct EncodeCommand: ParsableCommand {
       model may change until it is released, so that its files are for trials. --tokens \
       writes the tokens for language models; an .npy of tokens with --codec tokens becomes a file, too. Sample rate, length to the sample, channels and tags are kept; above 48 kHz, and for tokens, it is \
       resampled, and back when it is decoded. A file that is cut short is used as far as it goes; samples that are no \
-      finite numbers are refused. There is no codec for video yet: of a video only the sound is coded.
+      finite numbers are refused.
 
       KV caches of language models are read from safetensors, .npy, .npz and llama.cpp's sequence states, and coded by \
       kv: --quality 0 to 100 (100 as good as q8_0), --bits, or --lossless. Efforts up to 4 are the fastest; from 5 on, half \
@@ -78,6 +90,10 @@ struct EncodeCommand: ParsableCommand {
         nccodec encode --effort 9 --lambda 0.001 --keep-best photo.png photo.ncb
         nccodec encode --effort 5 --decoder-cost 500 photo.png photo.ncb
         cat photo.png | nccodec encode - - > photo.ncb
+        nccodec encode film.mp4 film.ncb
+        nccodec encode --epochs 30 --params 0.35M --resume fit film.mp4 film.ncb
+        nccodec encode --start 1:30 --duration 10 --scale 640x360 film.mkv part.ncb
+        nccodec encode --rate 30 --effort 5 frames/%04d.png film.ncb
         nccodec encode song.flac song.ncb
         nccodec encode --kbps 48 talk.mp3 talk.ncb
         nccodec encode --quality 70 --target mse film.mp4 sound.ncb
@@ -91,7 +107,7 @@ struct EncodeCommand: ParsableCommand {
         nccodec encode --append longer.safetensors cache.ncb
       """)
 
-  @Argument(help: ArgumentHelp("The picture, sound or cache; - for standard input.", valueName: "in"))
+  @Argument(help: ArgumentHelp("The picture, video, sound or cache; - for standard input.", valueName: "in"))
   var input: String
 
   @Argument(help: ArgumentHelp("The file to write; - for standard output.", valueName: "out.ncb"))
@@ -100,8 +116,8 @@ struct EncodeCommand: ParsableCommand {
   @Option(help: "The codec. (default: by input and effort)")
   var codec: CodecName?
 
-  @Option(help: ArgumentHelp("1 (fastest) to 9 (smallest files).", valueName: "1...9"))
-  var effort = 1
+  @Option(help: ArgumentHelp("1 (fastest) to 9 (smallest files). (default: 1, of video 3)", valueName: "1...9"))
+  var effort: Int?
 
   @Option(
     help: ArgumentHelp(
@@ -121,7 +137,7 @@ struct EncodeCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Weigh bits against error by that, above 0 and at most 1. Overfit only.", valueName: "x"))
   var lambda: Double?
 
-  @Flag(help: "On Ctrl-C, write the best so far. Overfit only.")
+  @Flag(help: "On Ctrl-C, write the best so far. Overfit and video only.")
   var keepBest = false
 
   @Option(help: ArgumentHelp("Threads to use. (default: one per core)", valueName: "n"))
@@ -136,6 +152,8 @@ struct EncodeCommand: ParsableCommand {
   @Flag(help: "Report as JSON.")
   var json = false
 
+  @OptionGroup var video: VideoEncodeOptions
+
   @OptionGroup var audio: AudioEncodeOptions
 
   @OptionGroup var kv: KVEncodeOptions
@@ -148,18 +166,22 @@ struct EncodeCommand: ParsableCommand {
     if let lambda, !(lambda > 0 && lambda <= 1) {
       throw ValidationError("--lambda \(lambda) is not above 0 and at most 1.")
     }
-    if [quality != nil, bpp != nil, psnr != nil, lambda != nil, audio.kbps != nil].count(where: { $0 }) > 1 {
-      throw ValidationError("--quality, --bpp, --psnr, --lambda and --kbps exclude each other.")
+    if [quality != nil, bpp != nil, psnr != nil, lambda != nil, audio.kbps != nil, video.params != nil].count(where: { $0 }) > 1 {
+      throw ValidationError("--quality, --bpp, --psnr, --lambda, --kbps and --params exclude each other.")
     }
-    if !(1...9).contains(effort) { throw ValidationError("--effort \(effort) is not in 1...9.") }
+    if video.epochs != nil, effort != nil { throw ValidationError("--epochs and --effort exclude each other.") }
+    if let codec, codec.kind != .video, let option = video.given.first {
+      throw ValidationError("--\(option) is for video, and --codec says that this is \(codec.kind.words).")
+    }
+    if let effort, !(1...9).contains(effort) { throw ValidationError("--effort \(effort) is not in 1...9.") }
     if let decoderCost, ![500, 1000, 2000, 3000].contains(decoderCost) {
       throw ValidationError("--decoder-cost \(decoderCost) is none of 500, 1000, 2000 and 3000.")
     }
     if let codec, codec.kind != .cache, let option = kv.given.first {
-      throw ValidationError("--\(option) is for caches, and --codec says that this is \(codec.kind == .sound ? "sound" : "a picture").")
+      throw ValidationError("--\(option) is for caches, and --codec says that this is \(codec.kind.words).")
     }
     if let codec, codec.kind != .sound, let option = audio.given.first {
-      throw ValidationError("--\(option) is for sound, and --codec says that this is \(codec.kind == .cache ? "a cache" : "a picture").")
+      throw ValidationError("--\(option) is for sound, and --codec says that this is \(codec.kind.words).")
     }
     if let codec, codec != .tokens, let option = audio.givenForTokens.first {
       throw ValidationError("--\(option) is for --codec tokens.")
@@ -168,32 +190,33 @@ struct EncodeCommand: ParsableCommand {
     if audio.tokensRate != nil, audio.tokensLevels != nil, quality != nil || audio.kbps != nil {
       throw ValidationError("--tokens-rate and --tokens-levels say the rate: --quality and --kbps do not go with both.")
     }
-    if kv.append, effort > 1 { throw ValidationError("--effort does not go with --append: that is as the file has it.") }
+    if kv.append, otherEffort > 1 { throw ValidationError("--effort does not go with --append: that is as the file has it.") }
     if kv.profile != nil, effort != 9, !kv.append { throw ValidationError("--profile is for --effort 9.") }
     if codec != .cachegen, let option = kv.givenForCacheGen.first {
       throw ValidationError("--\(option) is for --codec cachegen.")
     }
     if codec == .cachegen, let option = [
-      ("quality", quality != nil), ("bits", kv.bits != nil), ("lossless", kv.lossless), ("effort", effort > 1), ("levels", kv.levels != nil),
+      ("quality", quality != nil), ("bits", kv.bits != nil), ("lossless", kv.lossless), ("effort", otherEffort > 1), ("levels", kv.levels != nil),
       ("append", kv.append),
     ].first(where: { $0.1 }) {
       throw ValidationError("--\(option.0) does not go with --codec cachegen: give --level 1, 2 or 3.")
     }
     if let codec, codec.codec == nil {
       for (name, isGiven) in [
-        ("bpp", bpp != nil), ("psnr", psnr != nil), ("lambda", lambda != nil), ("decoder-cost", decoderCost != nil),
-        ("keep-best", keepBest), ("effort", effort > 1 && codec.kind == .sound),
+        ("bpp", bpp != nil && codec.kind != .video), ("psnr", psnr != nil), ("lambda", lambda != nil), ("decoder-cost", decoderCost != nil),
+        ("keep-best", keepBest && codec.kind != .video), ("effort", otherEffort > 1 && codec.kind == .sound),
       ] where isGiven {
         throw ValidationError("--\(name) does not go with --codec \(codec.rawValue).")
       }
       if quality != nil, kv.bits != nil || kv.lossless {
         throw ValidationError("--quality, --bits and --lossless exclude each other.")
       }
-    } else if options.chosenCodec == .hyperprior {
+    } else if options.chosenCodec == .hyperprior, !mayBeVideo {
       for (name, isGiven) in [("lambda", lambda != nil), ("decoder-cost", decoderCost != nil), ("keep-best", keepBest)]
       where isGiven {
         throw ValidationError(
-          "--\(name) is for overfit, and this is hyperprior: give --codec overfit, or --effort 4 or more.")
+          "--\(name) is for overfit, and this is hyperprior: give --codec overfit, or --effort 4 or more."
+            + (name == "keep-best" ? " Of video, give --codec hnerv." : ""))
       }
     }
     if quality != nil, kv.levels != nil { throw ValidationError("--quality and --levels exclude each other.") }
@@ -205,15 +228,21 @@ struct EncodeCommand: ParsableCommand {
     let source = Console.name(input, input: true)
     let target = Console.name(output, input: false)
     try Console.refuseTerminal(output, suffix: "ncb")
-    if keepBest { Interrupt.letFirstPass() }
+    if let codec = codec?.videoCodec, !codec.isAvailable {
+      let there = VideoEncoder.Codec.allCases.filter(\.isAvailable).map(\.rawValue).joined(separator: ", ")
+      throw Failure("there is no codec \(codec.rawValue) for video yet. Give --codec \(there).")
+    }
+    if keepBest || video.resume != nil { Interrupt.letFirstPass() }
     let progress = ProgressLine(quiet: quiet, stage: "reading")
     defer { progress.end() }
     // Opened now, so that a target that cannot be written is known before the work.
     var file: AtomicFile
     do { file = try AtomicFile(output, overwrite: force || kv.append) } catch { throw Failure(error, at: target) }
+    if Self.namesPictures(input) { return try runVideo([], progress, into: file) }
     // A cache or a sound may be larger than memory, so the input is looked at before it is read.
-    let head = try Failure.about(source) { try FileIO.read(input, prefix: KVCacheReader.prefixBytes) }
-    let kind = kind(head)
+    var head = try Failure.about(source) { try FileIO.read(input, prefix: KVCacheReader.prefixBytes) }
+    let kind = kind(&head)
+    if kind == .video { return try runVideo(head, progress, into: file) }
     if codec == .tokens, TokenArray.recognises(head) { return try runTokens(head, into: file) }
     if kind == .sound { return try runAudio(head, progress, into: file) }
     let piped = input == "-" ? try Failure.about(source) { try FileIO.read(input, after: head) } : nil
@@ -223,6 +252,12 @@ struct EncodeCommand: ParsableCommand {
     }
     if let option = audio.given.first {
       throw Failure("\(source): is no sound, and --\(option) is for that. Leave the option out, or give --codec mdct.")
+    }
+    if let option = video.given.first {
+      throw Failure("\(source): is a picture, and --\(option) is for video. Leave the option out.")
+    }
+    if keepBest, options.chosenCodec == .hyperprior {
+      throw Failure("\(source): is a picture, and --keep-best is for --codec overfit, or --effort 4 or more. Leave the option out.")
     }
     let bytes = try piped ?? Failure.about(source) { try FileIO.read(input) }
     let picture = try read(bytes, source)
@@ -236,6 +271,12 @@ struct EncodeCommand: ParsableCommand {
     report(encoded, of: picture)
   }
 
+  /// Of all but video.
+  var otherEffort: Int { effort ?? 1 }
+
+  /// Whether the input's name says that it is video, or none says what it is.
+  private var mayBeVideo: Bool { input == "-" || VideoFileFormat(path: input) != nil || NumberedNames(input) != nil || !video.given.isEmpty }
+
   private func read(_ bytes: [UInt8], _ source: String) throws(Failure) -> ReadImage {
     if ImageFile.isOne(bytes) {
       throw Failure("\(source): is an .ncb file already. To get its picture, use 'nccodec decode'.")
@@ -247,7 +288,7 @@ struct EncodeCommand: ParsableCommand {
   private var options: ImageEncoder.Options {
     var options = ImageEncoder.Options()
     options.codec = codec?.codec
-    options.effort = effort
+    options.effort = otherEffort
     options.decoderCost = decoderCost
     if let bpp {
       options.target = .bitsPerPixel(bpp)

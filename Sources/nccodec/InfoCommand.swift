@@ -8,7 +8,8 @@ struct InfoCommand: ParsableCommand {
     abstract: "Show what is in an .ncb file.",
     discussion: """
       Shows the picture's size, codec, model and quality, the bytes of each section, and every field of every header; of \
-      an overfitted picture also what each grid of latents and each part of its networks takes; of sound its rate, channels, \
+      an overfitted picture also what each grid of latents and each part of its networks takes; of video its size, rate, segments \
+      and copied sound; of sound its rate, channels, \
       length and tags, of tokens also what each level takes. Checksums are checked.
 
       Examples:
@@ -27,13 +28,16 @@ struct InfoCommand: ParsableCommand {
     let opened = try Failure.about(source) { try InputSource(input) }
     let file = try Failure.about(source) { try ImageFile(reading: opened) }
     let cache = KVCacheFile.isOne(opened) ? try Failure.about(source) { try KVCacheFile(reading: opened) } : nil
+    let video = VideoFile.isOne(opened) ? try Failure.about(source) { try VideoFile(reading: opened) } : nil
     let sound = AudioFile.isOne(opened) ? try Failure.about(source) { try AudioFile(reading: opened) } : nil
     let tokenBits = sound?.tokens == nil ? [] : try Failure.about(source) { try AudioFile.tokenBits(of: opened) }
-    let text = json ? jsonReport(file, cache, sound, tokenBits).serialised : textReport(file, cache, sound, tokenBits, source)
+    let text = json ? jsonReport(file, cache, video, sound, tokenBits).serialised : textReport(file, cache, video, sound, tokenBits, source)
     Console.print(text, to: .standardOutput)
   }
 
-  private func textReport(_ file: ImageFile, _ cache: KVCacheFile?, _ sound: AudioFile?, _ tokenBits: [Double], _ source: String) -> String {
+  private func textReport(
+    _ file: ImageFile, _ cache: KVCacheFile?, _ video: VideoFile?, _ sound: AudioFile?, _ tokenBits: [Double], _ source: String
+  ) -> String {
     var lines: [String] = []
     func add(_ name: String, _ value: String) { lines.append("\(name):".padded(to: 13) + value) }
     add("file", Console.oneLine(source))
@@ -47,6 +51,12 @@ struct InfoCommand: ParsableCommand {
       if cache.levels.count == 1, let quality = cache.levels[0].quality { add("quality", "\(quality)") }
       if !cache.model.isEmpty { add("model", Console.oneLine(cache.model)) }
     }
+    if let video {
+      add("video", video.format.summary)
+      add("frames", "\(video.frames), \(fixed(video.duration, 3)) s")
+      add("codec", "8 (\(video.codec)), \(video.segments.count) \(video.segments.count == 1 ? "segment" : "segments")")
+      for track in video.soundTracks { add("sound", Console.oneLine(track.summary)) }
+    }
     if let sound {
       add("sound", sound.format.summary(frames: sound.frames) + ", \(sound.frames) samples")
       if let rate = sound.originalSampleRate { add("original", "\(rate) Hz, \(sound.originalFrames ?? 0) samples") }
@@ -57,7 +67,7 @@ struct InfoCommand: ParsableCommand {
     if let codec = file.codec { add("codec", Self.codecName(codec).map { "\(codec) (\($0))" } ?? "\(codec) (unknown)") }
     if let model = file.model { add("model", "\(model)") }
     if let picture = file.picture { add("quality", "\(picture.quality)") }
-    let rate = file.bitsPerPixel.map { ", \(fixed($0, 3)) bpp" } ?? sound.map { ", \(fixed($0.kbps, 2)) kbps" } ?? ""
+    let rate = file.bitsPerPixel.map { ", \(fixed($0, 3)) bpp" } ?? video.map { ", \(fixed($0.bitsPerPixel, 4)) bpp without sound" } ?? sound.map { ", \(fixed($0.kbps, 2)) kbps" } ?? ""
     add("size", "\(file.byteCount) bytes" + rate)
     add("  container", "\(file.containerBytes) bytes")
     add("  metadata", "\(file.metadataBytes) bytes")
@@ -80,6 +90,13 @@ struct InfoCommand: ParsableCommand {
         add("  bits", "\(fixed(8 * Double(file.byteCount) / Double(cache.elementCount), 3)) per element")
       }
     }
+    if let video {
+      add("    video", "\(video.videoBytes) bytes")
+      for (number, segment) in video.segments.enumerated() {
+        add("      segment \(number)", "frames \(segment.frames.lowerBound) to \(segment.frames.upperBound - 1), \(segment.byteCount) bytes")
+      }
+      for (number, bytes) in video.soundBytes.enumerated() { add("    sound \(number)", "\(bytes) bytes") }
+    }
     for (level, bits) in tokenBits.enumerated() {
       add("    level \(level)", "\(Int((bits / 8).rounded())) bytes, \(fixed(bits / (sound?.duration ?? 1) / 1000, 3)) kbps")
     }
@@ -91,7 +108,7 @@ struct InfoCommand: ParsableCommand {
     return (lines + ["", file.fieldText]).joined(separator: "\n")
   }
 
-  private func jsonReport(_ file: ImageFile, _ cache: KVCacheFile?, _ sound: AudioFile?, _ tokenBits: [Double]) -> JSON {
+  private func jsonReport(_ file: ImageFile, _ cache: KVCacheFile?, _ video: VideoFile?, _ sound: AudioFile?, _ tokenBits: [Double]) -> JSON {
     var payload: [(String, JSON)] = [("bytes", .integer(file.payloadBytes))]
     var picture = JSON.null
     if let cache {
@@ -114,7 +131,7 @@ struct InfoCommand: ParsableCommand {
       ("codec", file.codec.map { .integer(Int($0)) } ?? .null),
       ("codecName", file.codec.flatMap(Self.codecName).map(JSON.text) ?? .null),
       ("model", file.model.map { .integer(Int($0)) } ?? .null), ("picture", picture),
-      ("cache", cache.map(Self.json) ?? .null), ("sound", sound.map { Self.json($0, tokenBits) } ?? .null),
+      ("cache", cache.map(Self.json) ?? .null), ("video", video.map(Self.json) ?? .null), ("sound", sound.map { Self.json($0, tokenBits) } ?? .null),
       ("sections", .object([
         ("container", .integer(file.containerBytes)), ("metadata", .integer(file.metadataBytes)),
         ("payload", .object(payload)),
@@ -132,6 +149,26 @@ struct InfoCommand: ParsableCommand {
         .object([
           ("quality", level.quality.map(JSON.integer) ?? .null), ("scheme", .text(level.scheme)),
           ("bytes", .integer(level.byteCount)),
+        ])
+      })),
+    ])
+  }
+
+  private static func json(_ video: VideoFile) -> JSON {
+    .object([
+      ("width", .integer(video.format.width)), ("height", .integer(video.format.height)),
+      ("rotation", .integer(Int(video.format.rotation.rawValue))), ("frameRate", video.format.frameRate.map { .number($0.value) } ?? .null),
+      ("frames", .integer(video.frames)), ("seconds", .number(video.duration)), ("codec", .text(video.codec)),
+      ("bitsPerPixel", .number(video.bitsPerPixel)), ("videoBytes", .integer(video.videoBytes)),
+      ("segments", .list(video.segments.map { segment in
+        .object([
+          ("first", .integer(segment.frames.lowerBound)), ("frames", .integer(segment.frames.count)), ("bytes", .integer(segment.byteCount)),
+        ])
+      })),
+      ("soundTracks", .list(zip(video.soundTracks, video.soundBytes).map { track, bytes in
+        .object([
+          ("codec", .text(track.codec)), ("sampleRate", .integer(track.sampleRate)), ("channels", .integer(track.layout.count)),
+          ("language", .text(track.language)), ("bytes", .integer(bytes)),
         ])
       })),
     ])

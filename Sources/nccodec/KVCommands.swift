@@ -181,7 +181,7 @@ struct KVDecodeOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "safetensors, npy, npz or llama of caches; wav, flac, opus, ogg, mp3 or m4a of sound. (default: by the output's name, or what was encoded)",
+      "safetensors, npy, npz or llama of caches; mp4, mov, mkv, webm, avi, y4m or pictures of video; wav, flac, opus, ogg, mp3 or m4a of sound. (default: by the output's name, or what was encoded)",
       valueName: "format"))
   var format: String?
 
@@ -199,9 +199,9 @@ struct KVDecodeOptions: ParsableArguments {
     }
     _ = try range(tokens, "tokens")
     _ = try range(layers, "layers")
-    if let format, KVFileFormat(rawValue: format) == nil, AudioFileFormat(rawValue: format) == nil {
-      let sounds = AudioFileFormat.allCases.map(\.rawValue).joined(separator: ", ")
-      throw ValidationError("--format \(format) is none of safetensors, npy, npz, llama, \(sounds).")
+    if let format, KVFileFormat(rawValue: format) == nil, AudioFileFormat(rawValue: format) == nil, VideoFileFormat(rawValue: format) == nil {
+      let others = (VideoFileFormat.allCases.map(\.rawValue) + AudioFileFormat.allCases.map(\.rawValue)).joined(separator: ", ")
+      throw ValidationError("--format \(format) is none of safetensors, npy, npz, llama, \(others).")
     }
   }
 

@@ -13,7 +13,7 @@ extension EncodeCommand {
     var options = KVCacheEncoder.Options()
     options.target =
       kv.lossless ? .lossless : kv.bits.map { .bitsPerElement($0) } ?? .quality(quality ?? 50)
-    options.effort = effort
+    options.effort = otherEffort
     options.profile = try KVProfile.given(kv.profile)
     options.levels = kv.levels.flatMap(KVEncodeOptions.numbers) ?? []
     if codec == .cachegen { options.target = .cacheGen(kv.cacheGen.variant, level: kv.cacheGen.level) }

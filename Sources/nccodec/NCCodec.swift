@@ -7,15 +7,18 @@ import MediaIO
 struct NCCodec: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "nccodec",
-    abstract: "Small pictures, sounds and KV caches from learned codecs, which decode to the same bits on every machine.",
+    abstract: "Small pictures, videos, sounds and KV caches from learned codecs, which decode to the same bits on every machine.",
     discussion: """
       Pictures go in as PNG, JPEG, WebP, BMP, TIFF, QOI or PNM and become .ncb files; those come back as PNG. \
+      Video goes in from any file with video and comes back as MP4, MKV, WebM, MOV, AVI, Y4M or pictures. \
       Sound goes in from any file with sound and comes back as WAV, FLAC, Opus, Vorbis, MP3 or AAC. \
       The file name - means standard input or standard output.
 
       Examples:
         nccodec encode photo.png photo.ncb
         nccodec decode photo.ncb back.png
+        nccodec encode film.mp4 film.ncb
+        nccodec decode film.ncb film.mkv
         nccodec encode song.flac song.ncb
         nccodec decode song.ncb song.wav
         nccodec info photo.ncb

@@ -10,6 +10,7 @@ final class ProgressLine: Sendable {
     var stage: String
     var fraction: Double
     var fit: CodingProgress.Fit?
+    var segment: CodingProgress.Segment?
     /// As the codec estimated it at `estimated`.
     var secondsLeft: Double?
     var estimated = ContinuousClock.now
@@ -44,13 +45,15 @@ final class ProgressLine: Sendable {
   /// What the codec's options take; nil where nothing would be shown.
   var handler: (@Sendable (CodingProgress) -> Void)? {
     if timer == nil { return nil }
-    return { [self] in update($0.stage, Self.codecShare * $0.fraction, fit: $0.fit, secondsLeft: $0.secondsLeft) }
+    return { [self] in update($0.stage, Self.codecShare * $0.fraction, fit: $0.fit, segment: $0.segment, secondsLeft: $0.secondsLeft) }
   }
 
-  func update(_ stage: String, _ fraction: Double, fit: CodingProgress.Fit? = nil, secondsLeft: Double? = nil) {
+  func update(
+    _ stage: String, _ fraction: Double, fit: CodingProgress.Fit? = nil, segment: CodingProgress.Segment? = nil, secondsLeft: Double? = nil
+  ) {
     if timer == nil { return }
     state.withLock {
-      ($0.stage, $0.fraction, $0.fit) = (stage, fraction, fit)
+      ($0.stage, $0.fraction, $0.fit, $0.segment) = (stage, fraction, fit, segment)
       ($0.secondsLeft, $0.estimated) = (secondsLeft, .now)
     }
     if ContinuousClock.now - start >= Self.patience { draw() }
@@ -71,10 +74,10 @@ final class ProgressLine: Sendable {
     state.withLock { state in
       guard !state.isEnded else { return }
       state.isShown = true
+      let secondsLeft = state.secondsLeft.map { $0 - (ContinuousClock.now - state.estimated).inSeconds }
       let text =
-        state.fit.map {
-          Self.text($0, secondsLeft: state.secondsLeft.map { $0 - (ContinuousClock.now - state.estimated).inSeconds })
-        } ?? Self.text(state.stage, state.fraction, after: passed)
+        state.fit.map { Self.text($0, secondsLeft: secondsLeft) } ?? state.segment.map { Self.text($0, secondsLeft: secondsLeft) }
+        ?? Self.text(state.stage, state.fraction, after: passed)
       Console.write("\r\(text)\u{1B}[K", to: .standardError)
     }
   }
@@ -92,6 +95,16 @@ final class ProgressLine: Sendable {
     var parts = ["fit \(fit.iteration)/\(fit.iterations)", "loss \(significant(fit.loss, 3))"]
     if let bpp = fit.bitsPerPixel { parts.append("\(fixed(bpp, 3)) bpp") }
     if let psnr = fit.psnr { parts.append("\(fixed(psnr, 2)) dB") }
+    if let secondsLeft { parts.append(left(secondsLeft)) }
+    return parts.joined(separator: ", ")
+  }
+
+  /// Such as "segment 2/3, epoch 12/30, 33.21 dB, about 123456 bytes, 12 s left".
+  static func text(_ segment: CodingProgress.Segment, secondsLeft: Double?) -> String {
+    var parts = segment.count == 1 ? [] : ["segment \(segment.number)" + (segment.count.map { "/\($0)" } ?? "")]
+    parts.append("epoch \(segment.epoch)/\(segment.epochs)")
+    if let psnr = segment.psnr { parts.append("\(fixed(psnr, 2)) dB") }
+    if let bytes = segment.byteCount { parts.append("about \(bytes) bytes") }
     if let secondsLeft { parts.append(left(secondsLeft)) }
     return parts.joined(separator: ", ")
   }

@@ -9,7 +9,7 @@ struct VerifyCommand: ParsableCommand {
     abstract: "Check an .ncb file: its checksums, and that it decodes.",
     discussion: """
       Prints the CRC-32 of the decoded samples (rows from the top, then the alpha plane), which is the same on every \
-      machine; of a cache, those of each level's elements; of sound, that of its samples as 32-bit floats, channel beside \
+      machine; of a video, that of its frames' R, G and B planes; of a cache, those of each level's elements; of sound, that of its samples as 32-bit floats, channel beside \
       channel, or of its tokens, by channel and level, as their samples may differ a little. Nothing is written.
 
       Examples:
@@ -57,6 +57,10 @@ struct VerifyCommand: ParsableCommand {
         }
         return (file, what + (sums.count > 1 ? " in \(sums.count) levels" : ""), sums)
       }
+      if VideoFile.isOne(opened) {
+        let (what, sum) = try Self.videoSum(of: opened, threads: threads, progress)
+        return (file, what, [sum])
+      }
       if AudioFile.isOne(opened) {
         let (what, samples) = try Self.soundSum(of: opened, progress)
         let tokens = try Self.tokenSum(of: opened)
@@ -82,6 +86,22 @@ struct VerifyCommand: ParsableCommand {
     try AudioFile.tokens(of: file)?.indices.joined().reduce(UInt32(0)) { sum, level in
       Checksum.crc32(level.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8($0 >> 8)] }[...], seed: sum)
     }
+  }
+
+  /// What was decoded, and the CRC-32 of its samples [frame][3][row][column]. Packets of copied sound are looked at too.
+  private static func videoSum(of file: InputSource, threads: Int?, _ progress: ProgressLine) throws -> (what: String, sum: UInt32) {
+    var options = VideoDecoder.Options()
+    options.threads = threads
+    let decoder = try VideoDecoder(file, options: options)
+    var (frames, sum) = (0, UInt32(0))
+    while let frame = try decoder.next() {
+      sum = Checksum.crc32(frame.samples[...], seed: sum)
+      frames += 1
+      while try decoder.nextSoundPacket() != nil {}
+      if let all = decoder.frameCount { progress.update("decoding", ProgressLine.codecShare * Double(frames) / Double(max(all, 1))) }
+    }
+    while try decoder.nextSoundPacket() != nil {}
+    return ("\(decoder.format.summary), \(frames) frames", sum)
   }
 
   /// What was decoded, and the CRC-32 of its samples [frame][channel], little-endian.

@@ -12,18 +12,18 @@ enum NeRVReference {
   static func roundHalfUp(_ v: Double) -> Int { Int((v + 0.5).rounded(.down)) }
 
   static func shortfall(_ activation: NeRVArchitecture.Activation, _ i: Int) -> Int {
-    let u = Double(i) / 2048
+    let u = Double(i) / 1024
     return switch activation {
-    case .gelu: roundHalfUp(2048 * u * erfc(u / 2.0.squareRoot()) / 2)
-    case .swish: roundHalfUp(2048 * u / (1 + exp(u)))
+    case .gelu: roundHalfUp(1024 * u * erfc(u / 2.0.squareRoot()) / 2)
+    case .swish: roundHalfUp(1024 * u / (1 + exp(u)))
     }
   }
 
-  static func sample(_ p: Int) -> Int { roundHalfUp(255 * (1 + tanh(Double(p) / 2048)) / 2) }
+  static func sample(_ p: Int) -> Int { roundHalfUp(255 * (1 + tanh(Double(p) / 1024)) / 2) }
 
   private static func activate(_ p: Int, _ layer: NeRVLayer, _ activation: NeRVArchitecture.Activation) -> Int {
     let g = max(p, 0) - shortfall(activation, min(abs(p), 32767))
-    let drop = 11 - layer.fraction
+    let drop = 10 - layer.fraction
     return min(max((g + ((1 << drop) >> 1)) >> drop, -8192), 8191)
   }
 
@@ -96,8 +96,8 @@ extension NeRVNetwork {
       let layer = NeRVLayer(
         weights: weights, biases: (0..<stage.biasCount).map { _ in Int16(extreme ? within(-32768...32767) : within(-800...800)) },
         shift: extreme ? within(0...24) : max(0, Int(log2(0.6 * Double(largest) * Double(terms).squareRoot())) - drop),
-        multiplier: Int16(extreme ? within(1...32767) : within(16384...32767)), fraction: extreme ? within(4...11) : within(8...11))
-      drop = 11 - layer.fraction
+        multiplier: Int16(extreme ? within(1...32767) : within(16384...32767)), fraction: extreme ? within(4...10) : within(7...10))
+      drop = 10 - layer.fraction
       return layer
     }
     return NeRVNetwork(architecture, layers: layers)

@@ -1,3 +1,5 @@
+import EntropyCoding
+
 /// Probabilities of the bits of quantised coefficients: six contexts' estimates each, learned beforehand and adapting, mixed in the
 /// logistic domain by weights that adapt as well. Integers only.
 // bitstream-spec 11.4

@@ -1,4 +1,5 @@
 import CModels
+import EntropyCoding
 
 /// What is learned beforehand about coefficients.
 // bitstream-spec 11.7

@@ -5,7 +5,7 @@ import Media
 /// Writes the chunks of a file with sound.
 final class AudioFileWriter {
   private var writer: ContainerWriter<ClosureSink>?
-  private let output: Output
+  private let output = ClosureSink.Record()
   private let sampleRate: Int
   private var payloads = 0
 
@@ -13,7 +13,6 @@ final class AudioFileWriter {
   init(
     _ codec: UInt32, sampleRate: Int, _ configuration: some BitstreamStructure, tags: [AudioTag], write: @escaping ([UInt8]) throws -> Void
   ) throws {
-    output = Output()
     self.sampleRate = sampleRate
     let track = TrackHeader(
       modality: .audio, codec: codec, model: 1, timeBase: TimeBase(numerator: 1, denominator: UInt32(sampleRate)),
@@ -24,7 +23,7 @@ final class AudioFileWriter {
       for tag in tags { try writer.append(.text(key: tag.key, value: tag.value)) }
       self.writer = consume writer
     } catch {
-      throw explained(error)
+      throw output.explained(error)
     }
   }
 
@@ -37,43 +36,14 @@ final class AudioFileWriter {
   func append(_ header: some BitstreamStructure, _ bytes: [UInt8], start: Int) throws {
     payloads += 1
     let payload = Payload(start: UInt64(start), data: (try header.serialised() + bytes)[...])
-    do { try writer!.append(payload) } catch { throw explained(error) }
+    do { try writer!.append(payload) } catch { throw output.explained(error) }
   }
 
   func finish(frames: Int) throws -> EncodedAudio {
     let bytes: Int
-    do { bytes = try writer.take()!.finish(hasIndex: payloads > 1).byteCount } catch { throw explained(error) }
+    do { bytes = try writer.take()!.finish(hasIndex: payloads > 1).byteCount } catch { throw output.explained(error) }
     return EncodedAudio(
       byteCount: bytes, frames: frames, kbps: frames == 0 ? 0 : Double(bytes) * 8 * Double(sampleRate) / Double(frames) / 1000)
-  }
-
-  private func explained(_ error: BitstreamError) -> any Error {
-    output.error ?? CodecError(error.code == .inputOutput ? .inputOutput : .invalidOption, error.description)
-  }
-}
-
-/// What a closure got, and threw.
-private final class Output {
-  var byteCount = 0
-  var error: (any Error)?
-}
-
-/// Hands bytes to a closure.
-private struct ClosureSink: ByteSink {
-  private let handle: ([UInt8]) throws -> Void
-  private let output: Output
-  var byteCount: Int { output.byteCount }
-
-  init(_ handle: @escaping ([UInt8]) throws -> Void, _ output: Output) { (self.handle, self.output) = (handle, output) }
-
-  mutating func write(_ bytes: ArraySlice<UInt8>) throws(BitstreamError) {
-    do {
-      try handle(Array(bytes))
-    } catch {
-      output.error = error
-      throw BitstreamError(.inputOutput, at: byteCount, in: "", "\(error)")
-    }
-    output.byteCount += bytes.count
   }
 }
 

@@ -1,3 +1,5 @@
+import EntropyCoding
+
 /// What takes or gives the bits of a group's indices.
 protocol TokenBits: AnyObject {
   /// A bit that is 1 with a probability of `one` in 2^-16. Gives `bit`, or the bit that was read.

@@ -1,5 +1,6 @@
 import Bitstream
 import CModels
+import EntropyCoding
 
 /// What is learned beforehand about a mode's indices.
 // bitstream-spec 12.7

@@ -59,6 +59,10 @@ extension ContainerReader {
         printer.move(to: chunk.payload.upperBound - track.configuration.count)
         try printer.show(configuration, named: "copied sound")
       }
+      if track.codec == CodecID.networkVideo, let configuration = try? VideoConfiguration(parsing: track.configuration) {
+        printer.move(to: chunk.payload.upperBound - track.configuration.count)
+        try printer.show(configuration, named: "video")
+      }
     case .payload:
       let length = min(chunk.payload.count, PayloadHeader.maximumByteCount)
       var reader = FieldReader(try source.read(offset..<offset + length), named: "payload", at: offset)

@@ -82,4 +82,5 @@ package enum CodecID {
   package static let transformAudio: UInt32 = 5
   package static let tokenAudio: UInt32 = 6
   package static let copiedPackets: UInt32 = 7
+  package static let networkVideo: UInt32 = 8
 }

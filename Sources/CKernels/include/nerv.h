@@ -33,7 +33,7 @@ typedef struct {
   int32_t side, factor;      // 1, 3, 5 or 7; 1...8
   int32_t shift;             // 0...24
   int32_t multiplier;        // 1...32767
-  int32_t fraction;          // 4...11
+  int32_t fraction;          // 4...10
   const int16_t* weights;    // from nc_nerv_pack; magnitudes of a row sum to at most 131071
   const int16_t* biases;     // [rows]
 } nc_nerv_stage;

@@ -44,7 +44,7 @@ package final class AudioReader {
     let pictures = demuxer.streams.filter(\.isMovingPicture).map { library.name(of: $0.pointee.codecpar.pointee.codec_id) }
     guard number >= 0 else {
       if let picture = pictures.first {
-        throw MediaIOError(.noAudio, at: name, "has video (\(picture)) and no sound, and there is no codec for video yet")
+        throw MediaIOError(.noAudio, at: name, "has video (\(picture)) and no sound")
       }
       throw MediaIOError(.unknownFormat, at: name, "has no sound that libav can read (\(container))")
     }
@@ -66,7 +66,7 @@ package final class AudioReader {
     }
     for (i, other) in demuxer.streams.enumerated() where i != Int(number) { other.pointee.discard = AVDISCARD_ALL }
     var notices: [String] = []
-    if let picture = pictures.first { notices.append("its video (\(picture)) was left out: only sound is coded") }
+    if let picture = pictures.first { notices.append("its video (\(picture)) was left out: only its sound is coded") }
     let sounds = demuxer.streams.count { $0.pointee.codecpar.pointee.codec_type == AVMEDIA_TYPE_AUDIO }
     if sounds > 1 { notices.append("of \(sounds) sound tracks the best was read, number \(number)") }
     tags = AudioTags.read(context.pointee.metadata, stream.pointee.metadata, library, &notices)
@@ -161,7 +161,7 @@ extension AVChannelLayout {
 
 extension UnsafeMutablePointer<AVStream> {
   /// Not a cover.
-  fileprivate var isMovingPicture: Bool {
+  var isMovingPicture: Bool {
     pointee.codecpar.pointee.codec_type == AVMEDIA_TYPE_VIDEO && pointee.disposition & AV_DISPOSITION_ATTACHED_PIC == 0
   }
 }

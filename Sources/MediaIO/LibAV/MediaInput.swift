@@ -12,13 +12,14 @@ final class MediaInput {
   private var position = 0
   /// Of a pipe, the first bytes that were read, as many as `headSize`.
   private(set) var head: [UInt8] = []
-  /// A cover may stand before the sound.
-  private static let headSize = 1 << 20
+  private let headSize: Int
   /// What the operating system refused.
   private(set) var failure: MediaIOError?
 
-  /// `start`: of standard input ("-") or another pipe, the bytes that were read before. Throws `MediaIOError`.
-  init(_ path: String, after start: [UInt8]) throws(MediaIOError) {
+  /// `start`: of standard input ("-") or another pipe, the bytes that were read before. `headSize`: a cover may stand before the sound. Throws
+  /// `MediaIOError`.
+  init(_ path: String, after start: [UInt8], headSize: Int = 1 << 20) throws(MediaIOError) {
+    self.headSize = headSize
     name = path == "-" ? "standard input" : path
     isOwned = path != "-"
     descriptor = isOwned ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO
@@ -45,7 +46,7 @@ final class MediaInput {
       let got = byteCount == nil ? Glibc.read(descriptor, memory, count) : pread(descriptor, memory, count, off_t(position))
       if got >= 0 {
         position += got
-        if byteCount == nil, head.count < Self.headSize { head += UnsafeBufferPointer(start: memory, count: got) }
+        if byteCount == nil, head.count < headSize { head += UnsafeBufferPointer(start: memory, count: got) }
         return Int32(got)
       }
       if errno != EINTR {

@@ -35,7 +35,7 @@ package struct NumberedNames: Sendable {
   }
 
   /// False where a file has the path itself as its name.
-  var isNeeded: Bool { access(path, F_OK) != 0 }
+  package var isNeeded: Bool { access(path, F_OK) != 0 }
 
   package subscript(number: Int) -> String {
     let text = String(number)

@@ -51,7 +51,7 @@ package enum VideoFileFormat: String, Sendable, CaseIterable {
   /// Whether it can say that pictures are to be turned.
   var holdsRotation: Bool { self == .mp4 || self == .mov }
   /// Whether packets of sound can lie beside those of video.
-  var holdsSound: Bool { self != .y4m && self != .pictures }
+  package var holdsSound: Bool { self != .y4m && self != .pictures }
 }
 
 /// How many samples of colour difference there are.

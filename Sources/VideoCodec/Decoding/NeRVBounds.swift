@@ -52,7 +52,7 @@ extension NeRVNetwork {
       guard layer.weights.count == stage.weightCount, layer.biases.count == stage.biasCount else {
         throw NeRVArchitecture.damage("the number of weights of stage \(i)")
       }
-      guard (0...24).contains(layer.shift), layer.multiplier >= 1, (4...11).contains(layer.fraction) else {
+      guard (0...24).contains(layer.shift), layer.multiplier >= 1, (4...10).contains(layer.fraction) else {
         throw NeRVArchitecture.damage("the format of stage \(i)")
       }
       for row in 0..<stage.biasCount {

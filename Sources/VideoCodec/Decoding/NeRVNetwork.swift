@@ -6,18 +6,29 @@ package struct NeRVLayer: Sendable, Equatable {
   /// Inputs of a stage, embeddings too, are -8192...8191.
   package static let inputRange = -8192...8191
 
+  /// Sums, once scaled, are in 2^-sumFraction.
+  package static let sumFraction = 10
+
   /// [outputs * factor * factor][inputs][side][side], row = channel * factor * factor + dy * factor + dx.
   package var weights: [Int16]
-  /// By row, in 2^-11.
+  /// By row, in 2^-sumFraction.
   package var biases: [Int16]
-  /// A sum a becomes p = sat16((sat16((a + (1 << shift >> 1)) >> shift) * multiplier + 2^14 >> 15) + bias), in 2^-11. 0...24, and 1...32767.
+  /// A sum a becomes p = sat16((sat16((a + (1 << shift >> 1)) >> shift) * multiplier + 2^14 >> 15) + bias), in 2^-sumFraction. 0...24, and 1...32767.
   package var shift: Int
   package var multiplier: Int16
-  /// What the activation makes of p is rounded to 2^-fraction, 4...11, and clamped to `inputRange`. Not of the last stage, which makes samples.
+  /// Weights are q 2^centreShift + c: q is what a file tells, c an `InitialWeights` of this amplitude. 0...8, and 0...32767.
+  package var centreShift: Int
+  package var amplitude: Int
+  /// Biases are multiples of 2^biasShift, 0...8.
+  package var biasShift: Int
+  /// What the activation makes of p is rounded to 2^-fraction, 4...10, and clamped to `inputRange`. Not of the last stage, which makes samples.
   package var fraction: Int
 
-  package init(weights: [Int16], biases: [Int16], shift: Int, multiplier: Int16, fraction: Int) {
+  package init(
+    weights: [Int16], biases: [Int16], shift: Int, multiplier: Int16, fraction: Int, centreShift: Int = 0, amplitude: Int = 0, biasShift: Int = 0
+  ) {
     (self.weights, self.biases, self.shift, self.multiplier, self.fraction) = (weights, biases, shift, multiplier, fraction)
+    (self.centreShift, self.amplitude, self.biasShift) = (centreShift, amplitude, biasShift)
   }
 }
 
@@ -26,14 +37,18 @@ package struct NeRVNetwork: Sendable, Equatable {
   package let architecture: NeRVArchitecture
   /// By stage.
   package var layers: [NeRVLayer]
+  /// Embeddings, shifted left by this, are the first stage's inputs. 0...12.
+  package var embeddingShift: Int
 
-  package init(_ architecture: NeRVArchitecture, layers: [NeRVLayer]) { (self.architecture, self.layers) = (architecture, layers) }
+  package init(_ architecture: NeRVArchitecture, layers: [NeRVLayer], embeddingShift: Int = 0) {
+    (self.architecture, self.layers, self.embeddingShift) = (architecture, layers, embeddingShift)
+  }
 }
 
 /// What a segment of a video is made from.
 package struct NeRVSegment: Sendable, Equatable {
   package var network: NeRVNetwork
-  /// [frame][channel][row][column], each in `NeRVLayer.inputRange`.
+  /// [frame][channel][row][column], each in `NeRVLayer.inputRange` once shifted by the network's `embeddingShift`.
   package var embeddings: [Int16]
 
   package init(network: NeRVNetwork, embeddings: [Int16]) { (self.network, self.embeddings) = (network, embeddings) }

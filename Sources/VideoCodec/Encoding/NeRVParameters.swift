@@ -1,25 +1,63 @@
 import Autograd
+import Glibc
 
-/// Weights and biases of a decoder under training.
+/// Weights and biases of a decoder under training, and what they are rounded to once that is on.
 package struct NeRVParameters {
-  /// By stage: [outputs * factor * factor, inputs * side * side], and a bias for each row.
-  package let weights, biases: [Parameter]
+  /// A matrix or a list of biases: what the network computes with is `centre` + what is trained, rounded.
+  package struct Rounded {
+    package let trained, used: Parameter
+    package let centre: Parameter?
+    package let rounding: LearnedRounding
+  }
 
-  /// Uniform between plus and minus 1 / sqrt(inputs of a sum), weights and biases.
-  package init(_ architecture: NeRVArchitecture, seed: UInt64) {
-    var random = SplitMix64(seed: seed)
-    var (weights, biases): ([Parameter], [Parameter]) = ([], [])
+  /// By stage: [outputs * factor * factor, inputs * side * side], and a bias for each row.
+  package let weights, biases: [Rounded]
+
+  /// Biases are multiples of 2^-8, the last stage's of 2^-10.
+  package static func biasFraction(isLast: Bool) -> Int { isLast ? 10 : 8 }
+
+  /// Weights begin as `InitialWeights` between plus and minus this.
+  package static func bound(_ stage: NeRVArchitecture.Stage) -> Double { 1 / Double(stage.inputs * stage.side * stage.side).squareRoot() }
+
+  package init(_ architecture: NeRVArchitecture, appendingTo tape: Tape) {
+    var (weights, biases): ([Rounded], [Rounded]) = ([], [])
     for (i, stage) in architecture.stages.enumerated() {
-      let terms = stage.inputs * stage.side * stage.side
-      let bound = 1 / Float(terms).squareRoot()
-      weights.append(
-        Parameter(
-          "weights\(i)", rows: stage.biasCount, columns: terms, values: (0..<stage.weightCount).map { _ in bound * random.nextSigned() }))
-      biases.append(
-        Parameter("bias\(i)", rows: 1, columns: stage.biasCount, values: (0..<stage.biasCount).map { _ in bound * random.nextSigned() }))
+      var initial = InitialWeights(stage: i)
+      let (rows, columns, scale) = (stage.biasCount, stage.inputs * stage.side * stage.side, Float(Self.bound(stage)) * 0x1p-23)
+      let centre = Parameter("centres\(i)", rows: rows, columns: columns, values: (0..<stage.weightCount).map { _ in scale * Float(initial.next()) })
+      func rounded(_ name: String, _ centre: Parameter?, _ rows: Int, _ columns: Int, groups: Int) -> Rounded {
+        let trained = Parameter(name, rows: rows, columns: columns), used = Parameter("rounded \(name)", rows: rows, columns: columns)
+        let rounding = tape.append(LearnedRounding(trained, into: used, centre: centre, groups: groups))
+        return Rounded(trained: trained, used: used, centre: centre, rounding: rounding)
+      }
+      weights.append(rounded("weights\(i)", centre, rows, columns, groups: stage.outputs))
+      let bias = rounded("bias\(i)", nil, 1, rows, groups: 1)
+      bias.rounding.logStep.value[0] = -Float(Self.biasFraction(isLast: i == architecture.stages.count - 1))
+      biases.append(bias)
     }
     (self.weights, self.biases) = (weights, biases)
   }
 
-  package var all: [Parameter] { zip(weights, biases).flatMap { [$0, $1] } }
+  package var trained: [Parameter] { zip(weights, biases).flatMap { [$0.trained, $1.trained] } }
+  package var steps: [Parameter] { weights.map(\.rounding.logStep) }
+
+  /// Estimate of all weights' bits, once they are rounded.
+  package var bits: Double { weights.reduce(0) { $0 + $1.rounding.bits } }
+
+  /// By stage: what is trained of the weights, in steps.
+  package var changes: [[Int16]] {
+    weights.map { part in
+      let inverse = 1 / part.rounding.step
+      return (0..<part.trained.count).map { Int16(max(-16383, min(16383, (part.trained.value[$0] * inverse).rounded(.toNearestOrEven)))) }
+    }
+  }
+
+  /// Steps that are a fraction of the weights' mean change.
+  func beginRounding() {
+    for part in weights { part.rounding.logStep.value[0] = log2f(part.trained.meanMagnitude / 4) }
+  }
+}
+
+extension Parameter {
+  fileprivate var meanMagnitude: Float { max((0..<count).reduce(0) { $0 + value[$1].magnitude } / Float(count), 1e-6) }
 }

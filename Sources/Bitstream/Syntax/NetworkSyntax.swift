@@ -1,0 +1,95 @@
+/// A network of codec 8, and the formats of its numbers:
+///
+///     embedding    varint channels 1...64, varint height, varint width, each 1...4096
+///     activation   1 byte: 0 GELU, 1 swish
+///     shift        1 byte, 0...12: of embeddings
+///     stages       list of 2...16 StageSyntax
+// bitstream-spec 14.3
+package struct NetworkSyntax: BitstreamStructure, Equatable, Sendable {
+  package enum Activation: UInt8, FieldEnumeration {
+    case gelu = 0
+    case swish = 1
+
+    package var label: String { self == .gelu ? "GELU" : "swish" }
+  }
+
+  package var channels: UInt32 = 1
+  package var height: UInt32 = 1
+  package var width: UInt32 = 1
+  package var activation = Activation.gelu
+  package var embeddingShift: UInt8 = 0
+  package var stages: [StageSyntax] = []
+
+  package init() {}
+
+  package mutating func visitFields(_ visitor: inout some FieldVisitor) throws(BitstreamError) {
+    try visitor.varint("embedding channels", &channels, in: 1...64)
+    try visitor.varint("embedding height", &height, in: 1...4096)
+    try visitor.varint("embedding width", &width, in: 1...4096)
+    try visitor.enumeration("activation", &activation)
+    try visitor.unsigned("embedding shift", &embeddingShift, in: 0...12)
+    try visitor.list("stages", &stages, limit: 16, minimumBytes: StageSyntax.minimumByteCount, blank: StageSyntax())
+    try visitor.require(stages.count >= 2, "stages", "a network has at least two")
+  }
+}
+
+/// A stage of a network, and the formats of its numbers:
+///
+///     outputs      varint, 1...512 channels
+///     kernel       1 byte: bits 0...1 (side - 1) / 2, bits 2...4 factor - 1 (0...4), bits 5...7 zero
+///     rounding     1 byte: bits 0...4 shift (0...24), bits 5...7 fraction - 4
+///     multiplier   u16, 1...32767
+///     steps        1 byte: bits 0...3 shift of weights, bits 4...7 shift of biases, each 0...8
+///     amplitude    varint, 0...32767
+// bitstream-spec 14.3
+package struct StageSyntax: BitstreamStructure, Equatable, Sendable {
+  package static let minimumByteCount = 7
+
+  package var outputs: UInt32 = 1
+  private var halfSide: UInt8 = 0
+  private var lessFactor: UInt8 = 0
+  package var shift: UInt8 = 0
+  private var lessFraction: UInt8 = 0
+  package var multiplier: UInt16 = 1
+  package var centreShift: UInt8 = 0
+  package var biasShift: UInt8 = 0
+  package var amplitude: UInt32 = 0
+
+  /// 1, 3, 5 or 7
+  package var side: Int {
+    get { 2 * Int(halfSide) + 1 }
+    set { halfSide = UInt8(newValue / 2) }
+  }
+
+  /// 1...5
+  package var factor: Int {
+    get { Int(lessFactor) + 1 }
+    set { lessFactor = UInt8(newValue - 1) }
+  }
+
+  /// 4...10
+  package var fraction: Int {
+    get { Int(lessFraction) + 4 }
+    set { lessFraction = UInt8(newValue - 4) }
+  }
+
+  package init() {}
+
+  package mutating func visitFields(_ visitor: inout some FieldVisitor) throws(BitstreamError) {
+    try visitor.varint("outputs", &outputs, in: 1...512)
+    try visitor.packed("kernel") { kernel in
+      kernel.unsigned("(side - 1) / 2", &halfSide, bits: 2)
+      kernel.unsigned("factor - 1", &lessFactor, bits: 3, in: 0...4)
+    }
+    try visitor.packed("rounding") { rounding in
+      rounding.unsigned("shift", &shift, bits: 5, in: 0...24)
+      rounding.unsigned("fraction - 4", &lessFraction, bits: 3, in: 0...6)
+    }
+    try visitor.unsigned("multiplier", &multiplier, in: 1...32767)
+    try visitor.packed("steps") { steps in
+      steps.unsigned("shift of weights", &centreShift, bits: 4, in: 0...8)
+      steps.unsigned("shift of biases", &biasShift, bits: 4, in: 0...8)
+    }
+    try visitor.varint("amplitude", &amplitude, in: 0...32767)
+  }
+}

@@ -1,0 +1,112 @@
+import Bitstream
+import Coding
+import EntropyCoding
+
+/// Reads a segment's network and embeddings. The inverse is the encoder's writer.
+// bitstream-spec 14.3
+package final class SegmentReader: NumberBits {
+  private var decoder: RangeDecoder
+
+  private init(_ payload: ArraySlice<UInt8>) { decoder = RangeDecoder(Array(payload)) }
+
+  func bit(_ bit: Int, one: Int32) throws -> Int { try decoder.decodeBit(zeroWidth: UInt32(65536 - one)) }
+
+  private func finish() throws {
+    var other = RangeDecoder([])
+    swap(&other, &decoder)
+    try other.finish()
+  }
+
+  /// Most weights of a network.
+  package static let maximumWeights = 1 << 24
+
+  /// A segment of `frames` frames of this size. Its numbers are read, and no more memory is taken than they and `maxMemory` bytes allow.
+  ///
+  /// Throws `CodecError` (malformed, limitExceeded).
+  package static func segment(_ data: ArraySlice<UInt8>, frames: Int, width: Int, height: Int, maxMemory: Int) throws(CodecError) -> NeRVSegment {
+    do {
+      var fields = FieldReader(data, named: "segment", shortage: .malformed)
+      let header = try fields.read(SegmentSyntax())
+      let architecture = try architecture(header.network, width: width, height: height)
+      let embeddings = frames * architecture.embedding.count
+      // Of weights as numbers and as they are packed, of embeddings, and of a frame's stages on the way.
+      let memory = 8 * architecture.parameterCount + 2 * embeddings + architecture.stageBytes
+      guard architecture.parameterCount <= maximumWeights, memory <= maxMemory else {
+        throw CodecError(.limitExceeded, "a segment's network takes \(memory) bytes, more than the \(maxMemory) that the limits allow.")
+      }
+      let weights = SegmentReader(header.weights), rest = SegmentReader(header.embeddings)
+      var layers: [NeRVLayer] = []
+      for (i, stage) in architecture.stages.enumerated() { layers.append(try weights.layer(stage, number: i, header.network.stages[i])) }
+      try weights.finish()
+      var numbers = [Int16](repeating: 0, count: embeddings)
+      try SegmentNumbers.visitEmbeddings(&numbers, architecture.embedding, rest)
+      try rest.finish()
+      let shift = Int(header.network.embeddingShift)
+      guard numbers.allSatisfy({ NeRVLayer.inputRange.contains(Int($0) << shift) }) else {
+        throw CodecError.damagedVideo("an embedding is beyond its range")
+      }
+      return NeRVSegment(network: NeRVNetwork(architecture, layers: layers, embeddingShift: shift), embeddings: numbers)
+    } catch let error as CodecError {
+      throw error
+    } catch let error as BitstreamError {
+      throw CodecError(error)
+    } catch {
+      throw CodecError.damagedVideo("\(error)")
+    }
+  }
+
+  private static func architecture(_ syntax: NetworkSyntax, width: Int, height: Int) throws -> NeRVArchitecture {
+    let embedding = NeRVArchitecture.Embedding(channels: Int(syntax.channels), height: Int(syntax.height), width: Int(syntax.width))
+    var inputs = embedding.channels
+    var stages: [NeRVArchitecture.Stage] = []
+    for stage in syntax.stages {
+      let outputs = Int(stage.outputs)
+      stages.append(NeRVArchitecture.Stage(inputs: inputs, outputs: outputs, side: stage.side, factor: stage.factor))
+      inputs = outputs
+    }
+    let scale = stages.reduce(1) { $0 * $1.factor }
+    guard inputs == 3 else { throw CodecError.damagedVideo("its last stage makes \(inputs) channels instead of 3") }
+    // What is cut off is less than a cell of the embedding.
+    for (cells, pixels) in [(embedding.width, width), (embedding.height, height)] where cells != (pixels + scale - 1) / scale {
+      throw CodecError.damagedVideo("an embedding of \(embedding.width)x\(embedding.height) is no \(width)x\(height) when scaled by \(scale)")
+    }
+    return NeRVArchitecture(
+      width: width, height: height, embedding: embedding, activation: syntax.activation == .gelu ? .gelu : .swish, stages: stages)
+  }
+
+  private func layer(_ stage: NeRVArchitecture.Stage, number: Int, _ syntax: StageSyntax) throws -> NeRVLayer {
+    var weights = [Int16](repeating: 0, count: stage.weightCount)
+    try SegmentNumbers.visitWeights(&weights, of: stage, self)
+    var initial = InitialWeights(stage: number)
+    let (shift, amplitude) = (Int(syntax.centreShift), Int(syntax.amplitude))
+    for i in weights.indices {
+      guard let weight = Int16(exactly: Int(weights[i]) << shift + initial.next(amplitude: amplitude)) else {
+        throw CodecError.damagedVideo("a weight is beyond its range")
+      }
+      weights[i] = weight
+    }
+    var biases = [Int16](repeating: 0, count: stage.biasCount)
+    try SegmentNumbers.visitBiases(&biases, self)
+    for i in biases.indices {
+      guard let bias = Int16(exactly: Int(biases[i]) << Int(syntax.biasShift)) else { throw CodecError.damagedVideo("a bias is beyond its range") }
+      biases[i] = bias
+    }
+    return NeRVLayer(
+      weights: weights, biases: biases, shift: Int(syntax.shift), multiplier: Int16(syntax.multiplier), fraction: syntax.fraction,
+      centreShift: shift, amplitude: amplitude, biasShift: Int(syntax.biasShift))
+  }
+}
+
+extension NeRVArchitecture {
+  /// Bytes of two successive stages' results, the largest there are.
+  package var stageBytes: Int {
+    var (cells, before, most) = (embedding.height * embedding.width, embedding.count, 0)
+    for stage in stages {
+      cells *= stage.factor * stage.factor
+      let now = cells * stage.outputs
+      most = max(most, before + now)
+      before = now
+    }
+    return 2 * most
+  }
+}

@@ -1,0 +1,182 @@
+import Autograd
+import Glibc
+
+/// How a segment's frames are fitted.
+package struct NeRVSettings: Sendable, Equatable {
+  /// Times that each frame is seen.
+  package var epochs = 30
+  package enum Cost: Sendable, Equatable {
+    /// The loss is the mean squared error of samples 0...1 + lambda * bits per pixel.
+    case lambda(Double)
+    /// As much as is gained by the bits of a larger network.
+    case balanced
+    /// What leads to so many bits.
+    case bits(Double)
+  }
+
+  package var cost = Cost.balanced
+  /// Share of the epochs in which everything is rounded; 0 for a fit without, of floats.
+  package var roundedShare = 0.3
+  /// Frames of an iteration.
+  package var batch = 2
+  /// Largest learning rate, reached after a tenth of the epochs, from where it falls along a cosine to 0.
+  package var rate = 1e-3
+  package var seed: UInt64 = 1
+
+  package init() {}
+}
+
+/// Fits a network to the frames of a segment. The result does not depend on threads.
+package final class NeRVFit {
+  package let settings: NeRVSettings
+  package let graph: NeRVGraph
+  package let frameCount: Int
+  /// Iterations done.
+  package private(set) var iteration = 0
+  /// In dB: mean over the frames of the last epoch, as they were when they were seen; of the one that goes on, before the first has ended.
+  package var psnr: Double { lastPSNR ?? (seen > 0 ? sum / Double(seen) : 0) }
+
+  private let load: (Int, Variable) -> Void
+  private let adam = Adam()
+  private var order: [Int] = []
+  private var random: SplitMix64
+  /// What the writer's bytes of the weights are of their estimate, by the last epoch's end.
+  private var coding = 1.0
+  private var (sum, seen, lastPSNR): (Double, Int, Double?) = (0, 0, nil)
+
+  /// `load` puts a frame's samples, 0...1, into a variable [3, h, w] that may be larger than the frame (`load(frame:into:)`).
+  package init(_ architecture: NeRVArchitecture, frames: Int, settings: NeRVSettings, load: @escaping (Int, Variable) -> Void) {
+    precondition(frames > 0 && settings.epochs > 0 && settings.batch > 0, "there is something to fit")
+    (self.settings, self.load, frameCount) = (settings, load, frames)
+    graph = NeRVGraph(architecture, batch: min(settings.batch, frames), seed: settings.seed)
+    random = SplitMix64(seed: settings.seed &+ 2)
+    for parameter in graph.decoder.trained + graph.encoderParameters { adam.add(parameter) }
+    // Their values are logarithms, which have further to go.
+    for step in graph.decoder.steps + [graph.embeddingStep] { adam.add(step, rate: 20) }
+  }
+
+  package var iterationsPerEpoch: Int { (frameCount + graph.frames.count - 1) / graph.frames.count }
+  package var iterations: Int { settings.epochs * iterationsPerEpoch }
+  package var isDone: Bool { iteration >= iterations }
+  package var epoch: Int { iteration / iterationsPerEpoch }
+  package var rounds: Bool { graph.frames[0].rounding.isOn }
+
+  /// Estimate of what weights and embeddings take; nil before they are rounded.
+  package var bits: Double? {
+    guard rounds else { return nil }
+    let embeddings = graph.frames.reduce(0) { $0 + $1.rounding.bits } / Double(graph.frames.count)
+    return graph.decoder.bits * coding + embeddings * Double(frameCount)
+  }
+
+  /// What a bit costs at present.
+  package private(set) var lambda = 0.0
+
+  package func step(threads: Int) {
+    let batch = graph.frames.count
+    if iteration % iterationsPerEpoch == 0 { shuffle() }
+    let first = iteration % iterationsPerEpoch * batch
+    for (k, frame) in graph.frames.enumerated() { load(order[(first + k) % frameCount], frame.target) }
+    if !rounds, Double(iteration) >= Double(iterations) * (1 - settings.roundedShare), settings.roundedShare > 0 { beginRounding(threads: threads) }
+    if rounds { followRate() }
+    graph.tape.run(threads: threads, iteration: iteration)
+    adam.step(rate: Float(settings.rate * schedule), threads: threads)
+    for frame in graph.frames { sum += frame.psnr(pixels: graph.pixels) }
+    seen += batch
+    iteration += 1
+    if iteration % iterationsPerEpoch == 0 {
+      (lastPSNR, sum, seen) = (sum / Double(seen), 0, 0)
+      if rounds { coding = Double(8 * weightBytes) / max(graph.decoder.bits, 1) }
+    }
+  }
+
+  /// Steps of the first rounding; from here on bits cost.
+  private func beginRounding(threads: Int) {
+    graph.tape.forward(threads: threads, iteration: iteration)
+    graph.beginRounding(frames: frameCount)
+    switch settings.cost {
+    case .lambda(let lambda): self.lambda = lambda
+    case .balanced, .bits:
+      // A network of other size would have an error that falls by about half a percent for each percent of its bits: steps shall be worth as much.
+      let squares = psnr > 0 ? pow(10, -psnr / 10) : 0.01
+      lambda = 0.5 * squares / (2.5 * Double(graph.architecture.parameterCount) / Double(graph.pixels * frameCount))
+    }
+    graph.setCost(lambda, frames: frameCount)
+  }
+
+  /// Moves the cost of bits towards where the wanted number of them results.
+  private func followRate() {
+    guard case .bits(let wanted) = settings.cost, let bits, bits > 0 else { return }
+    lambda = max(1e-6, min(10, lambda * exp(0.02 * max(-1, min(1, log(bits / wanted) * 4)))))
+    graph.setCost(lambda, frames: frameCount)
+  }
+
+  /// Of the weights as they are now.
+  private var weightBytes: Int { SegmentWriter.weightBytes(changes: graph.decoder.changes, of: graph.architecture) }
+
+  private var schedule: Double {
+    let part = Double(iteration) / Double(iterations)
+    return part < 0.1 ? 0.1 + 9 * part : 0.5 * (1 + cos(.pi * (part - 0.1) / 0.9))
+  }
+
+  private func shuffle() {
+    order = Array(0..<frameCount)
+    for i in stride(from: frameCount - 1, to: 0, by: -1) { order.swapAt(i, Int(random.next() % UInt64(i + 1))) }
+  }
+
+  private var parameters: [Parameter] { graph.decoder.trained + graph.encoderParameters + graph.decoder.steps + [graph.embeddingStep] }
+
+  /// All that a fit of the same frames and settings needs to go on; the inverse is `restore(_:)`.
+  package var state: [UInt8] {
+    let words: [UInt64] = [
+      UInt64(iteration), random.state, UInt64(seen), rounds ? 1 : 0, sum.bitPattern, (lastPSNR ?? -1).bitPattern, coding.bitPattern, lambda.bitPattern,
+    ]
+    let floats: [Float] = parameters.flatMap(\.elements) + adam.state
+    var bytes: [UInt8] = []
+    func append<Number: FixedWidthInteger>(_ numbers: [Number]) {
+      for number in numbers { withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) } }
+    }
+    append(words)
+    append(order.map { UInt32($0) })
+    append(floats.map(\.bitPattern))
+    return bytes
+  }
+
+  /// Goes on from a state. False for one of other frames or settings; the fit is of no use then.
+  package func restore(_ state: ArraySlice<UInt8>) -> Bool {
+    var at = state.startIndex
+    func word(_ bytes: Int) -> UInt64? {
+      guard state.endIndex - at >= bytes else { return nil }
+      defer { at += bytes }
+      return (0..<bytes).reduce(0) { $0 | UInt64(state[at + $1]) << (8 * UInt64($1)) }
+    }
+    let words = (0..<8).compactMap { _ in word(8) }
+    guard words.count == 8, words[0] <= UInt64(iterations), words[2] <= UInt64(frameCount + settings.batch) else { return false }
+    let entries = words[0] == 0 ? 0 : frameCount
+    order = (0..<entries).compactMap { _ in word(4).map { Int($0) } }
+    guard order.allSatisfy({ $0 < frameCount }), order.count == entries else { return false }
+    var floats: [Float] = []
+    while let bits = word(4) { floats.append(Float(bitPattern: UInt32(bits))) }
+    var rest = floats[...]
+    for parameter in parameters {
+      guard rest.count >= parameter.count else { return false }
+      parameter.load(Array(rest.prefix(parameter.count)))
+      rest = rest.dropFirst(parameter.count)
+    }
+    guard adam.restore(rest) else { return false }
+    (iteration, random, seen) = (Int(words[0]), SplitMix64(seed: words[1]), Int(words[2]))
+    (sum, coding, lambda) = (Double(bitPattern: words[4]), Double(bitPattern: words[6]), Double(bitPattern: words[7]))
+    lastPSNR = Double(bitPattern: words[5]) >= 0 ? Double(bitPattern: words[5]) : nil
+    if words[3] == 1 { graph.isRounding(cost: lambda, frames: frameCount) }
+    return true
+  }
+
+  /// Calls `body` with the number and the graph's part of each frame, after a forward pass over it.
+  package func forEachFrame(threads: Int, _ body: (Int, NeRVGraph.Frame) -> Void) {
+    let batch = graph.frames.count
+    for first in stride(from: 0, to: frameCount, by: batch) {
+      for (k, frame) in graph.frames.enumerated() { load(min(first + k, frameCount - 1), frame.target) }
+      graph.tape.forward(threads: threads, iteration: iteration)
+      for (k, frame) in graph.frames.enumerated() where first + k < frameCount { body(first + k, frame) }
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import Autograd
+import Glibc
+
+extension NeRVFit {
+  /// The segment in integers. Where nothing is rounded yet, all is first rounded finely.
+  // bitstream-spec 14.4
+  package func segment(threads: Int) -> NeRVSegment {
+    if !rounds { roundFinely(threads: threads) }
+    let architecture = graph.architecture
+    var maxima = [Float](repeating: 0, count: architecture.stages.count)
+    let embeddingStep = exp2f(graph.embeddingStep.value[0])
+    var embeddings: [Int16] = []
+    forEachFrame(threads: threads) { _, frame in
+      for (i, stage) in frame.stages.enumerated() { maxima[i] = max(maxima[i], stage.greatestMagnitude) }
+      embeddings += frame.stageInput.elements.map { Int16(max(-8191, min(8191, ($0 / embeddingStep).rounded()))) }
+    }
+    let largest = embeddings.reduce(1) { max($0, abs(Int($1))) }
+    let embeddingShift = (0...12).last { largest << $0 <= NeRVLayer.inputRange.upperBound } ?? 0
+    // What a unit of a stage's inputs stands for.
+    var unit = Double(embeddingStep) * exp2(-Double(embeddingShift))
+    let changes = graph.decoder.changes
+    var layers: [NeRVLayer] = []
+    for (i, stage) in architecture.stages.enumerated() {
+      let isLast = i == architecture.stages.count - 1
+      // A quarter more than was seen, as integers need not be quite the same.
+      let fraction = isLast ? 4 : (4...10).last { 1.25 * maxima[i] * exp2f(Float($0)) <= 8191 } ?? 4
+      layers.append(layer(i, stage, changes, unit: unit, fraction: fraction, isLast: isLast))
+      unit = exp2(-Double(fraction))
+    }
+    return NeRVSegment(
+      network: NeRVNetwork(architecture, layers: layers, embeddingShift: embeddingShift), embeddings: embeddings)
+  }
+
+  private func roundFinely(threads: Int) {
+    graph.tape.forward(threads: threads, iteration: iteration)
+    graph.beginRounding(frames: frameCount)
+    for step in graph.decoder.steps + [graph.embeddingStep] { step.value[0] -= 4 }
+  }
+
+  private func layer(_ i: Int, _ stage: NeRVArchitecture.Stage, _ changes: [[Int16]], unit: Double, fraction: Int, isLast: Bool) -> NeRVLayer {
+    let step = Double(graph.decoder.weights[i].rounding.step), changes = changes[i]
+    let columns = stage.weightCount / stage.biasCount
+    var weights: [Int16] = [], amplitude = 0, centreShift = 4
+    // Weights in as small parts of the step as the sums have room for.
+    while true {
+      amplitude = min(32767, Int((NeRVParameters.bound(stage) * exp2(Double(centreShift)) / step).rounded()))
+      var initial = InitialWeights(stage: i)
+      let wide = changes.map { Int($0) << centreShift + initial.next(amplitude: amplitude) }
+      let sums = (0..<stage.biasCount).map { row in wide[row * columns..<(row + 1) * columns].reduce(0) { $0 + abs($1) } }
+      if sums.max()! <= NeRVLayer.maximumRowSum || centreShift == 0 {
+        weights = wide.map { Int16(max(-32767, min(32767, $0))) }
+        break
+      }
+      centreShift -= 1
+    }
+    let (multiplier, shift) = Self.multiplier(exp2(Double(NeRVLayer.sumFraction)) * step * exp2(-Double(centreShift)) * unit)
+    let biasShift = NeRVLayer.sumFraction - NeRVParameters.biasFraction(isLast: isLast)
+    let biases = graph.decoder.biases[i].used.elements.map {
+      Int16(max(-32768, min(32767, $0 * exp2f(Float(NeRVLayer.sumFraction - biasShift)))).rounded()) << Int16(biasShift)
+    }
+    return NeRVLayer(
+      weights: weights, biases: biases, shift: shift, multiplier: multiplier, fraction: fraction, centreShift: centreShift,
+      amplitude: amplitude, biasShift: biasShift)
+  }
+
+  /// `factor` as m / 2^15 / 2^shift, with the largest m.
+  private static func multiplier(_ factor: Double) -> (multiplier: Int16, shift: Int) {
+    for shift in stride(from: 24, to: 0, by: -1) {
+      let m = (factor * exp2(Double(15 + shift))).rounded()
+      if m <= 32767 { return (Int16(max(1, m)), shift) }
+    }
+    return (Int16(min(32767, factor * 32768)), 0)
+  }
+}
+
+extension Variable {
+  fileprivate var greatestMagnitude: Float { elements.reduce(0) { max($0, $1.magnitude) } }
+}

@@ -1,0 +1,62 @@
+import Bitstream
+import EntropyCoding
+
+/// Writes a segment's network and embeddings. The inverse is `SegmentReader`.
+// bitstream-spec 14.3
+package final class SegmentWriter: NumberBits {
+  private var encoder = RangeEncoder()
+
+  private init() {}
+
+  func bit(_ bit: Int, one: Int32) -> Int {
+    encoder.encodeBit(bit, zeroWidth: UInt32(65536 - one))
+    return bit
+  }
+
+  private func finish() -> ArraySlice<UInt8> {
+    var other = RangeEncoder()
+    swap(&other, &encoder)
+    return other.finish()[...]
+  }
+
+  /// What weights take, biases aside.
+  package static func weightBytes(changes: [[Int16]], of architecture: NeRVArchitecture) -> Int {
+    let writer = SegmentWriter()
+    for (stage, changes) in zip(architecture.stages, changes) {
+      var changes = changes
+      try! SegmentNumbers.visitWeights(&changes, of: stage, writer)
+    }
+    return writer.finish().count
+  }
+
+  /// Throws `BitstreamError` (invalidValue) for a network that the syntax has no room for.
+  package static func bytes(of segment: NeRVSegment) throws(BitstreamError) -> [UInt8] {
+    let network = segment.network, architecture = network.architecture
+    var syntax = SegmentSyntax()
+    (syntax.network.channels, syntax.network.height) = (UInt32(architecture.embedding.channels), UInt32(architecture.embedding.height))
+    syntax.network.width = UInt32(architecture.embedding.width)
+    syntax.network.activation = architecture.activation == .gelu ? .gelu : .swish
+    syntax.network.embeddingShift = UInt8(network.embeddingShift)
+    let weights = SegmentWriter()
+    for (i, (stage, layer)) in zip(architecture.stages, network.layers).enumerated() {
+      var part = StageSyntax()
+      part.outputs = UInt32(stage.outputs)
+      (part.side, part.factor) = (stage.side, stage.factor)
+      (part.shift, part.multiplier, part.fraction) = (UInt8(layer.shift), UInt16(layer.multiplier), layer.fraction)
+      (part.centreShift, part.amplitude, part.biasShift) = (UInt8(layer.centreShift), UInt32(layer.amplitude), UInt8(layer.biasShift))
+      syntax.network.stages.append(part)
+      var initial = InitialWeights(stage: i)
+      var changes = layer.weights.map { Int16((Int($0) - initial.next(amplitude: layer.amplitude)) >> layer.centreShift) }
+      var biases = layer.biases.map { $0 >> Int16(layer.biasShift) }
+      // Writing throws nothing.
+      try! SegmentNumbers.visitWeights(&changes, of: stage, weights)
+      try! SegmentNumbers.visitBiases(&biases, weights)
+    }
+    syntax.weights = weights.finish()
+    let rest = SegmentWriter()
+    var embeddings = segment.embeddings
+    try! SegmentNumbers.visitEmbeddings(&embeddings, architecture.embedding, rest)
+    syntax.embeddings = rest.finish()
+    return try syntax.serialised()
+  }
+}

@@ -1,0 +1,60 @@
+import Bitstream
+import Coding
+public import Media
+
+/// What an `.ncb` file says of the video in it. Nothing is decoded; checksums are checked.
+public struct VideoFile: Sendable {
+  /// Payloads that decode on their own.
+  public struct Segment: Sendable, Equatable {
+    /// Numbers of its frames.
+    public let frames: Range<Int>
+    /// Of its data.
+    public let byteCount: Int
+  }
+
+  public let format: VideoFormat
+  /// What made it: "hnerv", "nerv", "nervpp" or "nirvana".
+  public let codec: String
+  public let frames: Int
+  /// When the last frame ends, in ticks of the format.
+  public let end: Int64
+  public let segments: [Segment]
+  /// Sound that was copied.
+  public let soundTracks: [CopiedTrack]
+  public let byteCount: Int
+  /// Of the payloads of video, and of each sound track.
+  public let videoBytes: Int
+  public let soundBytes: [Int]
+
+  /// Seconds, from time 0.
+  public var duration: Double { Double(end) * format.timeBase.value }
+  /// Of the file without its sound.
+  public var bitsPerPixel: Double {
+    Double(8 * (byteCount - soundBytes.reduce(0, +))) / (Double(frames) * Double(format.width * format.height))
+  }
+
+  /// Whether the bytes are a file with video: decides by its track chunks, and by nothing behind them.
+  public static func isOne(_ bytes: [UInt8]) -> Bool { isOne(MemorySource(bytes)) }
+
+  package static func isOne(_ source: some ByteSource) -> Bool {
+    let reader = try? ContainerReader(source, limits: ContainerLimits(), checksums: .onDemand, navigation: .index)
+    return reader?.tracks.contains { $0.modality == .video } ?? false
+  }
+
+  /// Throws `CodecError` for what is no readable `.ncb` file with video.
+  public init(reading bytes: [UInt8]) throws { try self.init(reading: MemorySource(bytes)) }
+
+  /// Of a file on disk, chunk by chunk.
+  package init(reading source: some ByteSource) throws {
+    let parts = try CodecError.explainingVideo { try VideoParts(source, checksums: .whenOpening) }
+    (format, codec, soundTracks) = (parts.format, parts.family.label, parts.soundTracks)
+    (byteCount, videoBytes, soundBytes) = (source.byteCount, parts.videoBytes, parts.soundBytes)
+    var (segments, end): ([Segment], Int64) = ([], 0)
+    while let part = try CodecError.explainingVideo({ try parts.next() }) {
+      guard case .segment(let segment) = part, let last = segment.times.last else { continue }
+      segments.append(Segment(frames: segment.first..<segment.end, byteCount: segment.data.count))
+      end = last.time + last.duration
+    }
+    (self.segments, self.end, frames) = (segments, end, segments.last?.frames.upperBound ?? 0)
+  }
+}

@@ -1,0 +1,87 @@
+import Bitstream
+import Testing
+
+/// Codec 8: bytes as the specification has them.
+@Suite struct VideoSyntaxTests {
+  private func code(_ bytes: [UInt8]) -> BitstreamError.Code? {
+    failure { _ = try VideoConfiguration(parsing: bytes[...]) }?.code
+  }
+
+  private func payloadCode(_ bytes: [UInt8]) -> BitstreamError.Code? {
+    failure { _ = try VideoPayloadHeader.parse(bytes[...], into: VideoPayloadHeader(), named: "video payload") }?.code
+  }
+
+  @Test func configurationByteByByte() throws {
+    var configuration = VideoConfiguration()
+    (configuration.width, configuration.height) = (1280, 640)
+    configuration.aspect = (16, 15)
+    configuration.rate = (30_000, 1001)
+    (configuration.turns, configuration.isFullRange, configuration.chromaLocation) = (3, true, 1)
+    (configuration.bitDepth, configuration.family) = (10, .nirvana)
+    (configuration.primaries, configuration.transfer, configuration.matrix) = (9, 16, 10)
+    let bytes: [UInt8] = [
+      0x80, 0x0A, 0x80, 0x05,  // 1280 x 640
+      16, 15, 0xB0, 0xEA, 0x01, 0xE9, 0x07,  // pixels of 16:15, 30000/1001 frames a second
+      0b001_1_11, 0x39, 9, 16, 10,  // three quarter turns, full range, chroma at the left; 10 bits, nirvana; colours
+    ]
+    #expect(try configuration.serialised() == bytes)
+    #expect(try VideoConfiguration(parsing: bytes[...]) == configuration)
+    for count in bytes.indices { #expect(code(Array(bytes[..<count])) == .malformed) }
+    #expect(code(bytes + [0]) == .malformed)
+    // Without a rate.
+    #expect(try VideoConfiguration().serialised() == [1, 1, 1, 1, 0, 0, 0x07, 2, 2, 2])
+    #expect(try VideoConfiguration(parsing: [1, 1, 1, 1, 0, 0, 0x07, 2, 2, 2]).rate == nil)
+  }
+
+  @Test func configurationsThatAreRefused() {
+    #expect(code([1, 1, 1, 1, 0, 0, 7, 2, 2, 2]) == nil)
+    #expect(code([0, 1, 1, 1, 0, 0, 7, 2, 2, 2]) == .malformed)
+    #expect(code([0x80, 0x80, 0x04, 1, 1, 1, 0, 0, 7, 2, 2, 2]) == .malformed)  // 65536 wide
+    #expect(code([1, 1, 0, 1, 0, 0, 7, 2, 2, 2]) == .malformed)  // no width of a pixel
+    #expect(code([1, 1, 1, 0x80, 0x80, 0x80, 0x80, 0x08, 0, 0, 7, 2, 2, 2]) == .malformed)  // 2^31
+    #expect(code([1, 1, 1, 1, 25, 0, 0, 7, 2, 2, 2]) == .malformed)  // 25 frames in 0 seconds
+    #expect(code([1, 1, 1, 1, 0, 0x40, 7, 2, 2, 2]) == .malformed)  // reserved
+    #expect(code([1, 1, 1, 1, 0, 0x38, 7, 2, 2, 2]) == .malformed)  // chroma location 7
+    #expect(code([1, 1, 1, 1, 0, 0, 0x47, 2, 2, 2]) == .malformed)  // family 4
+  }
+
+  @Test func timesByteByByte() throws {
+    func bytes(_ times: [(time: Int64, duration: Int64)], last: Bool = false, first: UInt64 = 0) throws -> [UInt8] {
+      var header = VideoPayloadHeader(times: times)
+      (header.isLast, header.first) = (last, first)
+      let bytes = try header.serialised()
+      let back = try VideoPayloadHeader.parse(bytes[...], into: VideoPayloadHeader(), named: "")
+      #expect(back == header && back.isLast == last && back.first == first && back.times.count == times.count)
+      var time = times[0].time
+      for (step, given) in zip(back.times, times) {
+        time += Int64(step.gap)
+        #expect(time == given.time && Int64(step.duration) == given.duration)
+      }
+      for count in bytes.indices { #expect(payloadCode(Array(bytes[..<count])) == .malformed) }
+      return bytes
+    }
+    #expect(try bytes([(7, 3)]) == [0, 0, 1, 3])
+    #expect(try bytes([(7, 3), (10, 3), (13, 3)], last: true, first: 300) == [1, 0xAC, 0x02, 3, 3])
+    #expect(try bytes([(0, 41), (41, 42), (83, 42)]) == [0b010, 0, 3, 41, 42, 42])
+    // Gaps, and times that overlap.
+    #expect(try bytes([(0, 40), (40, 40), (200, 40)], last: true) == [0b101, 0, 3, 40, 40, 40, 0xA0, 0x01, 40])
+    #expect(try bytes([(0, 40), (10, 40)]) == [0b100, 0, 2, 40, 10, 40])
+    #expect(try bytes((0..<4096).map { (Int64($0) * 2, 2) }) == [0, 0, 0x80, 0x20, 2])
+  }
+
+  @Test func timesThatAreRefused() {
+    #expect(payloadCode([0, 0, 1, 3]) == nil)
+    #expect(payloadCode([0, 0, 0, 3]) == .malformed)  // no frame
+    #expect(payloadCode([0, 0, 0x81, 0x20, 3]) == .malformed)  // 4097 frames
+    #expect(payloadCode([0, 0, 1, 0]) == .malformed)  // lasts no tick
+    #expect(payloadCode([0b110, 0, 1, 3]) == .malformed)  // timing 3
+    #expect(payloadCode([0b1000, 0, 1, 3]) == .malformed)  // reserved
+    #expect(payloadCode([0b010, 0, 2, 3, 3]) == .malformed)  // steady
+    #expect(payloadCode([0b010, 0, 2, 3, 4]) == nil)
+    #expect(payloadCode([0b100, 0, 2, 3, 3, 4]) == .malformed)  // seamless
+    #expect(payloadCode([0b100, 0, 2, 3, 0, 4]) == .malformed)  // two at a time
+    #expect(payloadCode([0, 0, 1, 0x81, 0x80, 0x80, 0x80, 0x80, 0x20]) == .malformed)  // 2^40 + 1 ticks
+    // Many frames are held against the bytes that are there.
+    #expect(payloadCode([0b010, 0, 0x80, 0x20, 1, 2]) == .malformed)
+  }
+}

@@ -1,6 +1,7 @@
 import Autograd
 import Bitstream
 import Coding
+import Glibc
 import Media
 
 extension NetworkSegments {

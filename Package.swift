@@ -59,7 +59,9 @@ let package = Package(
       name: "KVCodec",
       dependencies: ["Coding", "EntropyCoding", "Bitstream", "Media", "Tensors", "CKernels", "COpenSSL"]),
 
-    .target(name: "VideoCodec", dependencies: ["Coding", "EntropyCoding", "Autograd", "Metrics", "Bitstream", "Media"]),
+    .target(
+      name: "VideoCodec",
+      dependencies: ["Coding", "EntropyCoding", "Autograd", "Metrics", "Bitstream", "Media", "Tensors", "CKernels"]),
 
     // Layer 5: the public library.
     .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "AudioCodec", "KVCodec", "VideoCodec", "Coding", "Media"]),
@@ -104,7 +106,7 @@ let package = Package(
     .executableTarget(
       name: "codecbench",
       dependencies: [
-        "NeuralCodecs", "ImageCodec", "Fitting", "Autograd", "MediaIO", "Metrics", "Bitstream",
+        "NeuralCodecs", "ImageCodec", "VideoCodec", "Fitting", "Autograd", "MediaIO", "Metrics", "Bitstream",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Benchmarks/CodecBench"),
 
@@ -125,7 +127,7 @@ let package = Package(
     .testTarget(
       name: "ImageCodecTests", dependencies: ["NeuralCodecs", "ImageCodec", "Coding", "Metrics", "Media", "MediaIO"]),
     .testTarget(name: "AudioCodecTests", dependencies: ["AudioCodec", "Coding", "Bitstream", "Media"]),
-    .testTarget(name: "VideoCodecTests", dependencies: ["VideoCodec", "Coding", "Autograd", "Bitstream", "Media"]),
+    .testTarget(name: "VideoCodecTests", dependencies: ["VideoCodec", "Coding", "Autograd", "Tensors", "Bitstream", "Media"]),
     .testTarget(name: "KVCodecTests", dependencies: ["KVCodec", "Coding", "Bitstream", "Media"]),
     .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),
     .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "AudioCodec", "KVCodec", "VideoCodec", "Coding", "Networks", "Bitstream", "Media"]),

@@ -61,7 +61,7 @@ struct FitSpeed: ParsableCommand {
     let milliseconds, cpuMilliseconds: [Double]
   }
 
-  private static var processSeconds: Double {
+  static var processSeconds: Double {
     var time = timespec()
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
     return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)

@@ -39,7 +39,7 @@ package enum Scale {
   }
 
   /// exp(-a / 2^60) in 2^-62, for a below 16 * 2^60.
-  static func expMinus(_ a: UInt64) -> UInt64 {
+  package static func expMinus(_ a: UInt64) -> UInt64 {
     let z = a >> 2  // a / 16 in 2^-62, below 1
     // Horner on the Taylor series, from the 20th term down: s = 1 - z / n * s.
     let one: UInt64 = 1 << 62
@@ -50,7 +50,7 @@ package enum Scale {
   }
 
   /// floor(a * b / 2^62)
-  static func multiply62(_ a: UInt64, _ b: UInt64) -> UInt64 {
+  package static func multiply62(_ a: UInt64, _ b: UInt64) -> UInt64 {
     let p = a.multipliedFullWidth(by: b)
     return p.high << 2 | p.low >> 62
   }

@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
       CheckOverfit(level, quick, tally);
       CheckTiles(level, quick, tally);
       CheckKV(level, quick, tally);
+      CheckNerv(level, quick, tally);
       std::printf("%-7s %zu comparisons, %zu mismatches\n", nc_level_name(level), tally.compared, tally.wrong);
       failed |= tally.wrong != 0;
     }

@@ -70,6 +70,7 @@ void CheckMoves(Tally& tally);
 void CheckOverfit(int32_t level, bool quick, Tally& tally);
 void CheckTiles(int32_t level, bool quick, Tally& tally);
 void CheckKV(int32_t level, bool quick, Tally& tally);
+void CheckNerv(int32_t level, bool quick, Tally& tally);
 
 // A line of the table of times: `work` does band b of 16 at a level.
 struct TileLine {
@@ -79,4 +80,5 @@ struct TileLine {
 };
 std::vector<TileLine> TileLines();
 std::vector<TileLine> PlaneLines();
+std::vector<TileLine> NervLines();  // of integers
 void PrintTimes(const char* only);  // nullptr, or part of the kernel's name

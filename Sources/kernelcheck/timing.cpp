@@ -152,6 +152,8 @@ void PrintTimes(const char* only) {
   Print(only, {"shuffle8 to bytes 512x768", double(n) * c,
          [&](auto* k, size_t b) { nc_shuffle8_u8(k, x.data(), 96, 3, 5, bytes.data(), 768 * 3, 768, 32 * b, 32 * b + 32); }, nullptr});
 
+  for (const TileLine& line : NervLines())
+    Print(only, {line.name, line.macs, [&](auto* k, size_t b) { line.work(k->level, b); }, nullptr});
   for (const TileLine& line : TileLines()) PrintReal(only, line);
   for (const TileLine& line : PlaneLines()) PrintReal(only, line);
 }

@@ -35,7 +35,7 @@ package struct NetworkSyntax: BitstreamStructure, Equatable, Sendable {
 
 /// A stage of a network, and the formats of its numbers:
 ///
-///     outputs      varint, 1...1024 channels
+///     outputs      varint, 1...512 channels
 ///     kernel       1 byte: bits 0...1 (side - 1) / 2, bits 2...4 factor - 1 (0...4), bits 5...7 zero
 ///     rounding     1 byte: bits 0...4 shift (0...24), bits 5...7 fraction - 4
 ///     multiplier   u16, 1...32767
@@ -76,7 +76,7 @@ package struct StageSyntax: BitstreamStructure, Equatable, Sendable {
   package init() {}
 
   package mutating func visitFields(_ visitor: inout some FieldVisitor) throws(BitstreamError) {
-    try visitor.varint("outputs", &outputs, in: 1...1024)
+    try visitor.varint("outputs", &outputs, in: 1...512)
     try visitor.packed("kernel") { kernel in
       kernel.unsigned("(side - 1) / 2", &halfSide, bits: 2)
       kernel.unsigned("factor - 1", &lessFactor, bits: 3, in: 0...4)

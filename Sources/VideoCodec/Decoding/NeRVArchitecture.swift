@@ -12,6 +12,8 @@ package struct NeRVArchitecture: Sendable, Equatable {
   package struct Embedding: Sendable, Equatable {
     package var channels, height, width: Int
 
+    package init(channels: Int, height: Int, width: Int) { (self.channels, self.height, self.width) = (channels, height, width) }
+
     package var count: Int { channels * height * width }
   }
 
@@ -23,6 +25,10 @@ package struct NeRVArchitecture: Sendable, Equatable {
     package var side: Int
     /// Of the shuffle.
     package var factor: Int
+
+    package init(inputs: Int, outputs: Int, side: Int, factor: Int) {
+      (self.inputs, self.outputs, self.side, self.factor) = (inputs, outputs, side, factor)
+    }
 
     package var weightCount: Int { outputs * factor * factor * inputs * side * side }
     package var biasCount: Int { outputs * factor * factor }

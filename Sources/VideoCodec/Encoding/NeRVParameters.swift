@@ -45,7 +45,7 @@ package struct NeRVParameters {
   package var bits: Double { weights.reduce(0) { $0 + $1.rounding.bits } }
 
   /// By stage: what is trained of the weights, in steps.
-  var changes: [[Int16]] {
+  package var changes: [[Int16]] {
     weights.map { part in
       let inverse = 1 / part.rounding.step
       return (0..<part.trained.count).map { Int16(max(-16383, min(16383, (part.trained.value[$0] * inverse).rounded(.toNearestOrEven)))) }

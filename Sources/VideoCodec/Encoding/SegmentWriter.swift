@@ -20,7 +20,7 @@ package final class SegmentWriter: NumberBits {
   }
 
   /// What weights take, biases aside.
-  static func weightBytes(changes: [[Int16]], of architecture: NeRVArchitecture) -> Int {
+  package static func weightBytes(changes: [[Int16]], of architecture: NeRVArchitecture) -> Int {
     let writer = SegmentWriter()
     for (stage, changes) in zip(architecture.stages, changes) {
       var changes = changes

@@ -1,0 +1,64 @@
+import Coding
+
+extension NeRVArchitecture {
+  /// Multiplications for a frame are at most this times its pixels, or times 4096 for smaller ones.
+  private static let maximumMultiplications = 1 << 18
+
+  /// What the stages multiply sides by.
+  package var factor: Int { stages.reduce(1) { $0 * $1.factor } }
+
+  /// Throws `CodecError` (malformed) where a decoder shall reject the shapes.
+  // bitstream-spec 14.4
+  package func validate() throws(CodecError) {
+    let channels = 1...512
+    guard (1...16).contains(stages.count), channels.contains(embedding.channels), (1...65536).contains(width), (1...65536).contains(height),
+      (1...65536).contains(embedding.width), (1...65536).contains(embedding.height)
+    else { throw Self.damage("its size or number of stages") }
+    var inputs = embedding.channels
+    for (i, stage) in stages.enumerated() {
+      guard stage.inputs == inputs, channels.contains(stage.outputs), [1, 3, 5, 7].contains(stage.side), (1...8).contains(stage.factor) else {
+        throw Self.damage("the shape of stage \(i)")
+      }
+      inputs = stage.outputs
+    }
+    guard inputs == 3, stages[stages.count - 1].factor == 1 else { throw Self.damage("the shape of the last stage") }
+    // No row or column of an embedding is there for nothing.
+    var factor = 1
+    for stage in stages {
+      factor *= stage.factor
+      guard factor <= 65536 else { throw Self.damage("its shuffles") }
+    }
+    guard embedding.width == (width + factor - 1) / factor, embedding.height == (height + factor - 1) / factor else {
+      throw Self.damage("the size of its embeddings")
+    }
+    guard parameterCount <= 1 << 26, multiplications <= Self.maximumMultiplications * max(width * height, 4096) else {
+      throw Self.damage("its number of weights")
+    }
+  }
+
+  static func damage(_ what: String) -> CodecError {
+    CodecError(.malformed, "the video's network is damaged: \(what) cannot be right. Get the file again from where it came from.")
+  }
+}
+
+extension NeRVNetwork {
+  /// Throws `CodecError` (malformed) where a decoder shall reject the network: for its shapes, or as a sum could leave int32.
+  // bitstream-spec 14.4
+  package func validate() throws(CodecError) {
+    try architecture.validate()
+    guard layers.count == architecture.stages.count else { throw NeRVArchitecture.damage("its number of stages") }
+    for (i, (layer, stage)) in zip(layers, architecture.stages).enumerated() {
+      let terms = stage.inputs * stage.side * stage.side
+      guard layer.weights.count == stage.weightCount, layer.biases.count == stage.biasCount else {
+        throw NeRVArchitecture.damage("the number of weights of stage \(i)")
+      }
+      guard (0...24).contains(layer.shift), layer.multiplier >= 1, (4...10).contains(layer.fraction) else {
+        throw NeRVArchitecture.damage("the format of stage \(i)")
+      }
+      for row in 0..<stage.biasCount {
+        let sum = layer.weights[row * terms..<(row + 1) * terms].reduce(0) { $0 + Int($1.magnitude) }
+        guard sum <= NeRVLayer.maximumRowSum else { throw NeRVArchitecture.damage("row \(row) of stage \(i)") }
+      }
+    }
+  }
+}

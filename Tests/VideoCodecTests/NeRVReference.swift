@@ -1,0 +1,109 @@
+import Autograd
+import Foundation
+import VideoCodec
+
+/// Networks in integers as bitstream-spec 14.4 has them, word for word, with tables of Foundation's functions.
+enum NeRVReference {
+  /// [rows][columns] of a channel.
+  typealias Plane = [[Int]]
+
+  static func sat16(_ v: Int) -> Int { min(max(v, -32768), 32767) }
+
+  static func roundHalfUp(_ v: Double) -> Int { Int((v + 0.5).rounded(.down)) }
+
+  static func shortfall(_ activation: NeRVArchitecture.Activation, _ i: Int) -> Int {
+    let u = Double(i) / 1024
+    return switch activation {
+    case .gelu: roundHalfUp(1024 * u * erfc(u / 2.0.squareRoot()) / 2)
+    case .swish: roundHalfUp(1024 * u / (1 + exp(u)))
+    }
+  }
+
+  static func sample(_ p: Int) -> Int { roundHalfUp(255 * (1 + tanh(Double(p) / 1024)) / 2) }
+
+  private static func activate(_ p: Int, _ layer: NeRVLayer, _ activation: NeRVArchitecture.Activation) -> Int {
+    let g = max(p, 0) - shortfall(activation, min(abs(p), 32767))
+    let drop = 10 - layer.fraction
+    return min(max((g + ((1 << drop) >> 1)) >> drop, -8192), 8191)
+  }
+
+  /// Frame [3, height, width].
+  static func frame(_ network: NeRVNetwork, _ embedding: [Int16]) -> [UInt8] {
+    let a = network.architecture
+    let e = a.embedding
+    var x: [Plane] = (0..<e.channels).map { c in
+      (0..<e.height).map { y in (0..<e.width).map { Int(embedding[(c * e.height + y) * e.width + $0]) } }
+    }
+    for (i, (stage, layer)) in zip(a.stages, network.layers).enumerated() {
+      let (f, k) = (stage.factor, stage.side)
+      let (height, width) = (x[0].count, x[0][0].count)
+      var made = [Plane](repeating: Plane(repeating: [Int](repeating: 0, count: f * width), count: f * height), count: stage.outputs)
+      for row in 0..<stage.biasCount {
+        for y in 0..<height {
+          for column in 0..<width {
+            var sum = 0
+            for c in 0..<stage.inputs {
+              for dy in 0..<k {
+                let from = y + dy - k / 2
+                guard from >= 0, from < height else { continue }
+                for dx in 0..<k {
+                  let at = column + dx - k / 2
+                  guard at >= 0, at < width else { continue }
+                  sum += Int(layer.weights[((row * stage.inputs + c) * k + dy) * k + dx]) * x[c][from][at]
+                }
+              }
+            }
+            precondition(Int32(exactly: sum) != nil, "a sum leaves int32")
+            let v = sat16((sum + ((1 << layer.shift) >> 1)) >> layer.shift)
+            let p = sat16(((v * Int(layer.multiplier) + 1 << 14) >> 15) + Int(layer.biases[row]))
+            made[row / (f * f)][f * y + row / f % f][f * column + row % f] = i == a.stages.count - 1 ? p : activate(p, layer, a.activation)
+          }
+        }
+      }
+      x = made
+    }
+    return x.flatMap { plane in
+      plane[..<a.height].flatMap { row in row[..<a.width].map { UInt8(sample(min(max($0, -8192), 8191))) } }
+    }
+  }
+}
+
+extension NeRVNetwork {
+  /// With any weights: of usual sizes, or `extreme`: rows at their bound, formats at random.
+  static func random(_ architecture: NeRVArchitecture, seed: UInt64, extreme: Bool) -> NeRVNetwork {
+    var random = SplitMix64(seed: seed)
+    func within(_ range: ClosedRange<Int>) -> Int { range.lowerBound + Int((random.nextSigned() + 1) / 2 * 0.999 * Float(range.count)) }
+    let layers = architecture.stages.map { stage in
+      let terms = stage.inputs * stage.side * stage.side
+      var weights: [Int16] = []
+      for _ in 0..<stage.biasCount {
+        var row = (0..<terms).map { _ in extreme ? 0 : within(-63...63) }
+        if extreme {
+          // All of one sign in half of the rows, and as much as fits, at places by chance.
+          var (left, sign) = (NeRVLayer.maximumRowSum, within(-1...1))
+          for place in (0..<terms).sorted(by: { ($0 &* 7919) % terms < ($1 &* 7919) % terms }) where left > 0 {
+            let size = min(left, terms < 8 ? 32767 : within(1...max(2, 4 * NeRVLayer.maximumRowSum / terms)), 32767)
+            if sign == 0 { sign = 1 }
+            row[place] = sign * size
+            if within(0...1) == 1 { sign = -sign }
+            left -= size
+          }
+        }
+        weights += row.map { Int16($0) }
+      }
+      return NeRVLayer(
+        weights: weights, biases: (0..<stage.biasCount).map { _ in Int16(extreme ? within(-32768...32767) : within(-800...800)) },
+        shift: extreme ? within(0...24) : within(7...11), multiplier: Int16(extreme ? within(1...32767) : within(9000...32767)),
+        fraction: extreme ? within(4...10) : within(7...10))
+    }
+    return NeRVNetwork(architecture, layers: layers)
+  }
+
+  func embeddings(frames: Int, seed: UInt64, extreme: Bool) -> [Int16] {
+    var random = SplitMix64(seed: seed)
+    return (0..<frames * architecture.embedding.count).map { _ in
+      let v = random.nextSigned()
+      return extreme ? (v < 0 ? -8192 : 8191) : Int16(v * 3000)
+    }
+  }
+}

@@ -181,6 +181,11 @@ final class SegmentedEncoding {
     }
   }
 
+  /// How many segments so many frames will be.
+  private func segments(of frames: Int) -> Int {
+    frames <= 0 ? 0 : max(1, (frames - (longestSegment - segmentFrames) + segmentFrames - 1) / segmentFrames)
+  }
+
   /// `speed`: seconds of an iteration.
   private func report(_ fit: any SegmentFitting, _ count: Int, _ settings: SegmentSettings, isLast: Bool, speed: Double) {
     guard let progress = options.progress else { return }
@@ -194,7 +199,7 @@ final class SegmentedEncoding {
       return Int(expected.map { video * Double($0) / Double(seen) } ?? video)
     }
     let segment = CodingProgress.Segment(
-      number: file.segments + 1, count: expected.map { file.segments + 1 + ($0 - seen + segmentFrames - 1) / segmentFrames }, frames: done..<seen,
+      number: file.segments + 1, count: expected.map { file.segments + 1 + segments(of: $0 - seen) }, frames: done..<seen,
       epoch: settings.epochs * fit.iteration / max(1, fit.iterations), epochs: settings.epochs, iteration: fit.iteration, iterations: fit.iterations,
       psnr: fit.psnr, byteCount: bytes)
     progress(

@@ -47,7 +47,7 @@ package struct OurVideoCodec: VideoBenchCodec {
   }
 
   private static func distinct(_ settings: [BenchSetting]) -> [BenchSetting] {
-    settings.enumerated().filter { $0 == 0 || settings[$0 - 1] != $1 }.map(\.element)
+    settings.indices.filter { $0 == 0 || settings[$0 - 1] != settings[$0] }.map { settings[$0] }
   }
 
   /// Such as "0.35M", where that says all, or "350001".

@@ -1,4 +1,4 @@
-import FoundationEssentials
+import Glibc
 import Media
 import NeuralCodecs
 
@@ -35,7 +35,8 @@ package struct VideoBench: Sendable {
         (record.width, record.height, record.frames) = (clip.format.width, clip.format.height, clip.frameCount)
         record.sha256 = clip.digest
         // Numbered pictures have none.
-        record.bytes = (try? FileManager.default.attributesOfItem(atPath: path))?[.size].flatMap { ($0 as? any BinaryInteger).map { Int($0) } }
+        var status = stat()
+        if stat(path, &status) == 0 { record.bytes = Int(status.st_size) }
       } catch { record.error = "\(error)" }
       return record
     }

@@ -30,11 +30,9 @@ package struct ResultsTable {
       case .audio: ("kbps", "s")
       case .video: ("bpp", "frame")
       }
-    var rows = [
-      ["codec", "setting", "files", rate]
-        + shown.map { $0.unit.isEmpty ? $0.title : "\($0.title), \($0.unit)" } + ["encode s/\(unit)", "decode s/\(unit)"]
-        + (isVideo ? ["encode frames/s", "decode frames/s"] : [])
-    ]
+    var head = ["codec", "setting", "files", rate] + shown.map(title) + ["encode s/\(unit)", "decode s/\(unit)"]
+    if isVideo { head += ["encode frames/s", "decode frames/s"] }
+    var rows = [head]
     for curve in summary.curves {
       for point in curve.points {
         let values = shown.map { measure -> String in
@@ -42,9 +40,10 @@ package struct ResultsTable {
           return value == .infinity ? "lossless" : fixed(value, measure.unit == "dB" ? 2 : 4)
         }
         let times = [point.encodeSecondsPerMegapixel, point.decodeSecondsPerMegapixel]
-        rows.append(
-          [curve.codec, point.setting, "\(point.files)", point.rate.map { fixed($0, isVideo ? 4 : 3) } ?? "-"] + values + times.map(time)
-            + (isVideo ? times.map { $0.map { short(1 / $0.median) } ?? "-" } : []))
+        var row = [curve.codec, point.setting, "\(point.files)", point.rate.map { fixed($0, isVideo ? 4 : 3) } ?? "-"]
+        row += values + times.map(time)
+        if isVideo { row += times.map { spread in spread.map { short(1 / $0.median) } ?? "-" } }
+        rows.append(row)
       }
     }
     return Self.aligned(rows, leading: 2)
@@ -54,11 +53,9 @@ package struct ResultsTable {
   private var matched: String? {
     guard let rows = MatchedQuality.rows(results), let quality = results.measures.first(where: { $0.name == MatchedQuality.measure }) else { return nil }
     let others = results.measures.filter { $0.missing == nil && $0.name != quality.name }
-    var lines = [
-      ["At equal \(quality.title)", "codec", "setting", "\(quality.title), \(quality.unit)", "bpp", "ours takes"]
-        + others.map { $0.unit.isEmpty ? $0.title : "\($0.title), \($0.unit)" }
-        + ["encode s", "CPU s", "frames/s", "decode s", "CPU s", "frames/s"]
-    ]
+    var head = ["At equal \(quality.title)", "codec", "setting", title(quality), "bpp", "ours takes"] + others.map(title)
+    head += ["encode s", "CPU s", "frames/s", "decode s", "CPU s", "frames/s"]
+    var lines = [head]
     for row in rows {
       var line = [row.file, row.codec, row.setting, fixed(row.quality, 2), row.bpp.map { fixed($0, 4) } ?? "-"]
       line.append(row.ratio.map { ($0 > 1 ? "+" : "") + fixed(100 * ($0 - 1), 1) + " %" } ?? (row.isOurs ? "" : "-"))
@@ -70,6 +67,8 @@ package struct ResultsTable {
     }
     return Self.aligned(lines, leading: 3)
   }
+
+  private func title(_ measure: MeasureRecord) -> String { measure.unit.isEmpty ? measure.title : "\(measure.title), \(measure.unit)" }
 
   private func short(_ x: Double) -> String { fixed(x, x < 0.1 ? 4 : x < 10 ? 3 : 1) }
 

@@ -1,4 +1,5 @@
 import Autograd
+import Coding
 import Testing
 import VideoCodec
 
@@ -20,28 +21,117 @@ struct NeRVTests {
     #expect(architecture.stages.map(\.side) == [1, 1, 3, 5, 5, 5, 3])
   }
 
-  /// A short fit of two frames, with as many threads.
-  private func fit(threads: Int) -> (losses: [Double], weights: [Float]) {
-    let architecture = NeRVArchitecture.hnerv(width: 320, height: 320, frames: 2, parameters: 60_000)
-    let graph = NeRVGraph(architecture, strides: NeRVArchitecture.strides, batch: 2, seed: 3)
-    for (k, frame) in graph.frames.enumerated() {
-      frame.target.load((0..<frame.target.count).map { Float($0 % 320 + $0 / 320 % 320 * (k + 1)) / 960 })
-    }
-    let adam = Adam()
-    for parameter in graph.decoder.all + graph.encoderParameters { adam.add(parameter) }
-    var losses: [Double] = []
-    for i in 0..<12 {
-      losses.append(graph.tape.run(threads: threads, iteration: i))
-      adam.step(rate: 2e-3, threads: threads)
-    }
-    return (losses, graph.decoder.all.flatMap(\.elements) + graph.encoderParameters.flatMap(\.elements))
+  /// The stages of some other sizes multiply to the frame, or little more.
+  @Test(arguments: [(640, 272), (176, 144), (1920, 1080), (352, 288), (33, 17), (1, 1), (65535, 3)]) func otherSizes(width: Int, height: Int) {
+    let strides = NeRVArchitecture.strides(width: width, height: height)
+    let factor = strides.reduce(1, *)
+    let architecture = NeRVArchitecture.hnerv(width: width, height: height, frames: 10, parameters: 100_000)
+    #expect(architecture.embedding.width == (width + factor - 1) / factor && architecture.embedding.height == (height + factor - 1) / factor)
+    #expect((try? architecture.validate()) != nil)
+    if width * height > 10_000, height > 100 { #expect(architecture.embedding.width * factor * architecture.embedding.height * factor < width * height * 6 / 5) }
+  }
+
+  private static func frame(_ number: Int, into variable: Variable) {
+    variable.load((0..<variable.count).map { Float($0 % variable.width + $0 / variable.width % variable.height * (number + 1)) / 960 })
+  }
+
+  private static func fit(epochs: Int = 12, frames: Int = 3, rounded: Double = 0.5, cost: NeRVSettings.Cost = .balanced) -> NeRVFit {
+    let architecture = NeRVArchitecture.hnerv(width: 70, height: 50, frames: frames, parameters: 8_000)
+    var settings = NeRVSettings()
+    (settings.epochs, settings.roundedShare, settings.cost) = (epochs, rounded, cost)
+    return NeRVFit(architecture, frames: frames, settings: settings) { frame($0, into: $1) }
   }
 
   @Test func fitsAndDoesNotDependOnThreads() throws {
-    let one = fit(threads: 1), three = fit(threads: 3)
-    #expect(one.losses == three.losses)
-    #expect(one.weights == three.weights)
-    // 0.08 is the variance of such frames, nearly: a constant would leave that.
-    #expect(try #require(one.losses.last) < 0.6 * one.losses[0])
+    let fits = [1, 3].map { threads in
+      let fit = Self.fit()
+      var first = 0.0
+      while !fit.isDone {
+        fit.step(threads: threads)
+        if fit.iteration == 1 { first = fit.psnr }
+      }
+      return (fit, first)
+    }
+    let (one, first) = fits[0]
+    #expect(one.graph.decoder.trained.map(\.elements) == fits[1].0.graph.decoder.trained.map(\.elements))
+    #expect(one.psnr == fits[1].0.psnr && one.bits == fits[1].0.bits)
+    #expect(one.rounds && one.psnr > first + 3)
+    #expect(try SegmentWriter.bytes(of: one.segment(threads: 1)) == SegmentWriter.bytes(of: fits[1].0.segment(threads: 2)))
+  }
+
+  @Test func goesOnFromAState() {
+    let whole = Self.fit(), part = Self.fit()
+    while whole.iteration < 17 { whole.step(threads: 1) }
+    for end in [3, 9, 14] {
+      while part.iteration < end { part.step(threads: 1) }
+      let state = part.state
+      let other = Self.fit()
+      #expect(other.restore(state[...]) && other.iteration == end && other.state == state)
+      while other.iteration < 17 { other.step(threads: 1) }
+      #expect(other.state == whole.state)
+      #expect(!Self.fit().restore(state.dropLast()) && !Self.fit(frames: 5).restore(state[...]))
+    }
+  }
+
+  /// Integers give what the fit had, nearly, and bytes come out as they were told.
+  @Test func integersAreTheFit() throws {
+    let fit = Self.fit(epochs: 40)
+    while !fit.isDone { fit.step(threads: 2) }
+    let segment = fit.segment(threads: 2)
+    let bytes = try SegmentWriter.bytes(of: segment)
+    #expect(abs(Double(8 * bytes.count) / (try #require(fit.bits)) - 1) < 0.25)
+    #expect(try SegmentReader.segment(bytes[...], frames: 3, width: 70, height: 50, maxMemory: 1 << 24) == segment)
+    let decoder = try NeRVFrameDecoder(segment.network)
+    let frames = try decoder.frames(segment.embeddings.map { $0 << Int16(segment.network.embeddingShift) }, threads: 2)
+    fit.forEachFrame(threads: 1) { number, frame in
+      let floats = frame.output
+      for channel in 0..<3 {
+        for y in 0..<50 {
+          for x in 0..<70 {
+            let sample = Float(frames[number][(channel * 50 + y) * 70 + x])
+            #expect(abs(sample - 255 * floats[channel, y, x]) < 3)
+          }
+        }
+      }
+    }
+  }
+
+  /// The wanted number of bits is found, within what one epoch tells.
+  @Test func bitsAsWanted() throws {
+    let wanted = 14_000.0
+    let fit = Self.fit(epochs: 150, cost: .bits(wanted))
+    while !fit.isDone { fit.step(threads: 2) }
+    let bytes = try SegmentWriter.bytes(of: fit.segment(threads: 2))
+    #expect(abs(Double(8 * bytes.count) / wanted - 1) < 0.15)
+  }
+
+  /// Numbers of all sizes through writer and reader.
+  @Test func segmentsComeBack() throws {
+    var random = SplitMix64(seed: 5)
+    for scale in [0.0, 0.3, 2, 40, 4000] {
+      let architecture = NeRVArchitecture(
+        width: 9, height: 7, embedding: .init(channels: 3, height: 2, width: 3), activation: .swish,
+        stages: [.init(inputs: 3, outputs: 4, side: 3, factor: 2), .init(inputs: 4, outputs: 2, side: 5, factor: 2), .init(inputs: 2, outputs: 3, side: 1, factor: 1)])
+      func numbers(_ count: Int, limit: Int) -> [Int16] {
+        (0..<count).map { _ in Int16(max(-limit, min(limit, Int(Double(random.nextSigned() * random.nextSigned()) * scale)))) }
+      }
+      let layers = architecture.stages.enumerated().map { i, stage in
+        var initial = InitialWeights(stage: i)
+        let weights = numbers(stage.weightCount, limit: 4000).map { $0 << 3 + Int16(initial.next(amplitude: 77)) }
+        return NeRVLayer(
+          weights: weights, biases: numbers(stage.biasCount, limit: 8000).map { $0 << 2 }, shift: 3 + i, multiplier: 17_000, fraction: 4 + i, centreShift: 3,
+          amplitude: 77, biasShift: 2)
+      }
+      let segment = NeRVSegment(
+        network: NeRVNetwork(architecture, layers: layers, embeddingShift: 1), embeddings: numbers(18 * 4, limit: 4095))
+      let bytes = try SegmentWriter.bytes(of: segment)
+      #expect(try SegmentReader.segment(bytes[...], frames: 4, width: 9, height: 7, maxMemory: 1 << 20) == segment)
+      for (frames, width, height, memory) in [(5, 9, 7, 1 << 20), (4, 13, 7, 1 << 20), (4, 9, 7, 100)] {
+        #expect(throws: CodecError.self) { try SegmentReader.segment(bytes[...], frames: frames, width: width, height: height, maxMemory: memory) }
+      }
+      for cut in 0..<bytes.count where cut % 7 == 0 {
+        #expect(throws: CodecError.self) { try SegmentReader.segment(bytes[..<cut], frames: 4, width: 9, height: 7, maxMemory: 1 << 20) }
+      }
+    }
   }
 }

@@ -157,7 +157,7 @@ def video():
               "sha256": "%064x" % noise.getrandbits(256), "error": None}
              for n, w, h, f in [("bunny", 1280, 640, 132), ("bikes", 640, 272, 250), ("phone", 352, 288, 120)]]
     crf = [46, 40, 35, 29, 24, 18]
-    codecs = [(codec("hnerv", "hnerv", "ours", "0.1.0 (sample)", "30 epochs, all threads"), 2.1, 3.0, 0.05, [f"params {p}M" for p in (0.35, 0.75, 1.5)], 0.012, 2.0),
+    codecs = [(codec("hnerv", "hnerv", "ours", "0.1.0 (sample)", "epochs 30, all threads"), 2.1, 3.0, 0.05, [f"params {p}M" for p in (0.35, 0.75, 1.5)], 0.012, 2.0),
               (codec("x264", "x264", "peer", "libavcodec 59.37.100, x264 - core 164", "preset medium, one thread"), 1.0, 0.05, 0.012, [f"crf {c}" for c in crf], 0.005, 1.9),
               (codec("x265", "x265", "peer", "libavcodec 59.37.100, x265 (build 199)", "preset medium, one worker"), 0.72, 0.09, 0.014, [f"crf {c}" for c in crf], 0.004, 1.9),
               (codec("svtav1", "SVT-AV1", "peer", "", "preset 8", "this libavcodec has no encoder of video named libsvtav1"), 1, 1, 1, [], 1, 1)]

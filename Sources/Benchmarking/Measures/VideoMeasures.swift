@@ -16,19 +16,19 @@ package enum VideoMeasures {
   private static let lossless = 100.0
 
   /// Takes the frames of a clip and what they were decoded to, pair by pair.
-  struct Sum {
+  package struct Sum {
     private let measures: [any ImageMeasure]
     /// Nil once there was a frame for which it is not defined.
     private var sums: [Double?]
-    private(set) var frames = 0
+    package private(set) var frames = 0
 
-    init(_ measures: [any ImageMeasure]) {
+    package init(_ measures: [any ImageMeasure]) {
       self.measures = measures
       sums = measures.map { _ in 0 }
     }
 
     /// Throws what the measures throw.
-    mutating func add(_ original: VideoFrame, _ decoded: VideoFrame) throws {
+    package mutating func add(_ original: VideoFrame, _ decoded: VideoFrame) throws {
       frames += 1
       let (a, b) = (original.image, decoded.image)
       for (i, measure) in measures.enumerated() {
@@ -41,7 +41,7 @@ package enum VideoMeasures {
       }
     }
 
-    var means: [String: Double?] {
+    package var means: [String: Double?] {
       Dictionary(uniqueKeysWithValues: zip(measures, sums).map { ($0.name, $1.map { $0 / Double(max(frames, 1)) }) })
     }
   }

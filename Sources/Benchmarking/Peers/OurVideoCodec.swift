@@ -32,7 +32,7 @@ package struct OurVideoCodec: VideoBenchCodec {
     (self.codec, self.options) = (codec, options)
     record = CodecRecord(
       name: codec.rawValue, title: codec.rawValue, family: .ours, version: version,
-      settings: "\(options.epochs.map { "\($0) epochs" } ?? "effort \(options.effort)"), all threads, whole files without sound")
+      settings: "\(options.epochs.map { "epochs \($0)" } ?? "effort \(options.effort)"), all threads, whole files without sound")
   }
 
   /// Of a middling network.

@@ -20,9 +20,9 @@ struct BenchVideoCommand: ParsableCommand {
       hnerv takes minutes to hours a point. Report, resuming and Ctrl-C are as of 'bench image'.
 
       Examples:
-        nccodec bench video film.mp4 --duration 10 --scale 640x360 --qualities 30,60 --out report
-        nccodec bench video bunny.mp4 --crop 1280x640 --params 0.35M,1.5M --epochs 30 --workers 1 --out report
-        nccodec bench video clips --codecs x264,x265,svtav1 --points 8 --out report
+        nccodec bench video film.mp4 --duration 10 --scale 640x360 --out report
+        nccodec bench video film.mp4 --crop 1280x640 --params 0.35M --epochs 30
+        nccodec bench video clips --codecs x264,x265,svtav1 --points 8
       """)
 
   @Argument(help: ArgumentHelp("Videos, or folders of them.", valueName: "files"))

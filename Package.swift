@@ -130,7 +130,7 @@ let package = Package(
     .testTarget(name: "VideoCodecTests", dependencies: ["VideoCodec", "Coding", "Autograd", "Tensors", "Bitstream", "Media"]),
     .testTarget(name: "KVCodecTests", dependencies: ["KVCodec", "Coding", "Bitstream", "Media"]),
     .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),
-    .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "AudioCodec", "KVCodec", "Coding", "Networks", "Bitstream", "Media"]),
+    .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "AudioCodec", "KVCodec", "VideoCodec", "Coding", "Networks", "Bitstream", "Media"]),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics", "Media", "MediaIO"], exclude: ["reference.py", "sound_reference.py"]),
     .testTarget(name: "BenchmarkingTests", dependencies: ["Benchmarking", "NeuralCodecs", "MediaIO", "Metrics", "Media"]),
     // Runs the nccodec that `swift test` builds beside it.

@@ -138,7 +138,7 @@ class Pass {
   size_t next_[NC_NERV_MAX_STAGES];  // rows of each stage's input that are made
 };
 
-bool HasDot(int32_t level) {
+bool HasDot([[maybe_unused]] int32_t level) {
 #if HWY_ARCH_X86
   __builtin_cpu_init();
   if (level == NC_LEVEL_AVX2) return __builtin_cpu_supports("avxvnni");

@@ -63,10 +63,7 @@ struct NervConvolve {
     HWY_UNROLL(12)
     for (size_t o = 0; o < O; o++) {
       HWY_UNROLL(8)
-      for (size_t b = 0; b < B; b++) {
-        sum[o][b] = hn::Set(d, (1 << t.shift) >> 1);
-        sum1[o][b] = hn::Zero(d);
-      }
+      for (size_t b = 0; b < B; b++) sum[o][b] = sum1[o][b] = hn::Zero(d);
     }
     const size_t row_weights = t.pairs * t.side * 2 * NC_NERV_BLOCK;
     for (size_t dy = 0; dy < t.side; dy++) {
@@ -93,6 +90,7 @@ struct NervConvolve {
     }
     const hn::Rebind<int16_t, D32> half;
     const auto multiplier = hn::Set(half, static_cast<int16_t>(t.multiplier));
+    const V32 rounding = hn::Set(d, (1 << t.shift) >> 1);
     HWY_UNROLL(12)
     for (size_t o = 0; o < O; o++) {
       const auto bias = hn::Set(half, biases[first + o]);
@@ -101,7 +99,7 @@ struct NervConvolve {
       for (size_t b = 0; b < B; b++) {
         V32 a = sum[o][b];
         if constexpr (!kDot) a = hn::RearrangeToOddPlusEven(a, sum1[o][b]);
-        const auto v = hn::DemoteTo(half, hn::ShiftRightSame(a, t.shift));
+        const auto v = hn::DemoteTo(half, hn::ShiftRightSame(hn::Add(a, rounding), t.shift));
         hn::StoreU(hn::SaturatedAdd(hn::MulFixedPoint15(v, multiplier), bias), half, to + b * n);
       }
     }

@@ -128,7 +128,7 @@ struct EncodeCommand: ParsableCommand {
   @Option(help: ArgumentHelp("0 (smallest) to 100 (best). (default: 50)", valueName: "0...100"))
   var quality: Int?
 
-  @Option(help: ArgumentHelp("Aim for that many bits per pixel, the whole file counted.", valueName: "bits"))
+  @Option(help: ArgumentHelp("Aim for that many bits per pixel, the whole file counted, copied sound aside.", valueName: "bits"))
   var bpp: Double?
 
   @Option(help: ArgumentHelp("Aim for that PSNR, of the decoded picture in 8 bits.", valueName: "dB"))

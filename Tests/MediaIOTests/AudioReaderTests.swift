@@ -59,7 +59,7 @@ struct AudioReaderTests {
   }
 
   @Test(arguments: [
-    ("film.mp4", ["its video (mpeg4) was left out: only sound is coded"]),
+    ("film.mp4", ["its video (mpeg4) was left out: only its sound is coded"]),
     ("two-tracks.mka", ["of 2 sound tracks the best was read, number 0"]),
     ("truncated.wav", ["it is cut short by 1000 bytes; the 500 samples before that were used"]),
     ("truncated.flac", ["1 damaged packet was left out", "it is cut short: 4608 samples of 11047 are there and were used"]),

@@ -69,15 +69,17 @@ enum NeRVReference {
 }
 
 extension NeRVNetwork {
-  /// With any weights: of usual sizes, or `extreme`: rows at their bound, formats at random.
+  /// With weights by chance: so that numbers keep their size from stage to stage, or `extreme`: rows at their bound, any format.
   static func random(_ architecture: NeRVArchitecture, seed: UInt64, extreme: Bool) -> NeRVNetwork {
     var random = SplitMix64(seed: seed)
     func within(_ range: ClosedRange<Int>) -> Int { range.lowerBound + Int((random.nextSigned() + 1) / 2 * 0.999 * Float(range.count)) }
+    var drop = 0
     let layers = architecture.stages.map { stage in
       let terms = stage.inputs * stage.side * stage.side
+      let largest = min(63, NeRVLayer.maximumRowSum / terms)
       var weights: [Int16] = []
       for _ in 0..<stage.biasCount {
-        var row = (0..<terms).map { _ in extreme ? 0 : within(-63...63) }
+        var row = (0..<terms).map { _ in extreme ? 0 : within(-largest...largest) }
         if extreme {
           // All of one sign in half of the rows, and as much as fits, at places by chance.
           var (left, sign) = (NeRVLayer.maximumRowSum, within(-1...1))
@@ -91,10 +93,12 @@ extension NeRVNetwork {
         }
         weights += row.map { Int16($0) }
       }
-      return NeRVLayer(
+      let layer = NeRVLayer(
         weights: weights, biases: (0..<stage.biasCount).map { _ in Int16(extreme ? within(-32768...32767) : within(-800...800)) },
-        shift: extreme ? within(0...24) : within(7...11), multiplier: Int16(extreme ? within(1...32767) : within(9000...32767)),
-        fraction: extreme ? within(4...10) : within(7...10))
+        shift: extreme ? within(0...24) : max(0, Int(log2(0.6 * Double(largest) * Double(terms).squareRoot())) - drop),
+        multiplier: Int16(extreme ? within(1...32767) : within(16384...32767)), fraction: extreme ? within(4...10) : within(7...10))
+      drop = 10 - layer.fraction
+      return layer
     }
     return NeRVNetwork(architecture, layers: layers)
   }

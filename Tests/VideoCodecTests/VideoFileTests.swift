@@ -131,7 +131,7 @@ import VideoCodec
 
   @Test func whatCannotBeEncodedIsRefused() throws {
     let clip = try Clip(durations: [2, 2, 2])
-    func code(_ change: (inout VideoEncoder.Options) -> Void = { _ in }, _ frames: [VideoFrame]) -> CodecError.Code? {
+    func code(_ frames: [VideoFrame], _ change: (inout VideoEncoder.Options) -> Void = { _ in }) -> CodecError.Code? {
       var options = VideoEncoder.Options()
       change(&options)
       do {
@@ -150,10 +150,10 @@ import VideoCodec
     #expect(code([]) == .invalidOption)
     #expect(code(with { $0.time = 0 }) == .invalidOption && code(with { $0.time = -1 }) == .invalidOption)
     #expect(code(with { $0.duration = 0 }) == .invalidOption && code(with { $0.time = 1 << 61 }) == .invalidOption)
-    #expect(code(try Clip(16, 13, durations: [1]).frames) == .invalidOption)
-    #expect(code({ $0.effort = 0 }, clip.frames) == .invalidOption && code({ $0.epochs = 0 }, clip.frames) == .invalidOption)
-    #expect(code({ $0.rate = .quality(101) }, clip.frames) == .invalidOption && code({ $0.rate = .bitsPerPixel(0) }, clip.frames) == .invalidOption)
-    #expect(code({ $0.rate = .parameters(0) }, clip.frames) == .invalidOption && code({ $0.segmentFrames = 4097 }, clip.frames) == .invalidOption)
+    #expect(try code(Clip(16, 13, durations: [1]).frames) == .invalidOption)
+    #expect(code(clip.frames, { $0.effort = 0 }) == .invalidOption && code(clip.frames, { $0.epochs = 0 }) == .invalidOption)
+    #expect(code(clip.frames, { $0.rate = .quality(101) }) == .invalidOption && code(clip.frames, { $0.rate = .bitsPerPixel(0) }) == .invalidOption)
+    #expect(code(clip.frames, { $0.rate = .parameters(0) }) == .invalidOption && code(clip.frames, { $0.segmentFrames = 4097 }) == .invalidOption)
     // What the output says is told as it is.
     struct Full: Error {}
     #expect(throws: Full.self) {

@@ -45,7 +45,7 @@ import VideoCodec
 
   /// Cancels after some steps, and gives what was saved last.
   private func interrupted(_ clip: Clip, after steps: Int, interval: Double = 1e9, resuming: [UInt8]? = nil) throws -> (saved: [UInt8]?, count: Int) {
-    let (saved, asked) = (Mutex<[[UInt8]]>([]), Mutex(0))
+    let saved = Mutex<[[UInt8]]>([]), asked = Mutex(0)
     var options = VideoEncoder.Options()
     options.segmentFrames = 8
     options.isCancelled = { asked.withLock { $0 += 1; return $0 > steps } }
@@ -65,7 +65,7 @@ import VideoCodec
       // One for each segment that was done, one for the end.
       #expect(count == steps / 8 + 1)
       var options = plain
-      let (fresh, asked) = (StandIn(), Mutex(0))
+      let fresh = StandIn(), asked = Mutex(0)
       options.checkpoints = .init(resuming: saved) { _ in }
       options.progress = { _ in asked.withLock { $0 += 1 } }
       #expect(try clip.encoded(options, fresh).bytes == whole)

@@ -17,10 +17,11 @@ import VideoCodec
   /// 12 seconds of video at 5 frames a second, 12.5 of two tracks of sound, beginning before it.
   private func film() throws -> (bytes: [UInt8], clip: Clip, sound: [[CopiedPacket]], encoded: EncodedVideo) {
     let clip = try Clip(durations: [Int64](repeating: 120, count: 60))
-    let sound = [
-      (0..<586).map { i in CopiedPacket(time: Int64(i) * 1024 - 1024, duration: 1024, data: [UInt8](repeating: UInt8(i % 251), count: 20)) },
-      (0..<625).map { i in CopiedPacket(time: Int64(i) * 20, duration: 20, data: [UInt8(i % 256)]) },
-    ]
+    let first = (0..<586).map { (i: Int) -> CopiedPacket in
+      CopiedPacket(time: Int64(i) * 1024 - 1024, duration: 1024, data: [UInt8](repeating: UInt8(i % 251), count: 20))
+    }
+    let second = (0..<625).map { (i: Int) -> CopiedPacket in CopiedPacket(time: Int64(i) * 20, duration: 20, data: [UInt8(i % 256)]) }
+    let sound = [first, second]
     var options = VideoEncoder.Options()
     (options.segmentFrames, options.soundTracks) = (15, [Self.aac, Self.opus])
     var bytes: [UInt8] = []

@@ -9,11 +9,24 @@ package enum CodedClip: Sendable {
   /// Packets without a container.
   case packets(CodedVideo)
 
-  /// Of a file; of packets with what a decoder needs besides.
+  /// Of a file; of packets with what a decoder needs besides, and without an encoder's signature, which none needs.
   package var byteCount: Int {
     switch self {
     case .file(let bytes): bytes.count
-    case .packets(let video): video.byteCount + video.extradata.count
+    case .packets(let video): video.byteCount + video.extradata.count - video.signatureBytes
+    }
+  }
+}
+
+extension CodedVideo {
+  /// The unit of the first packet in which x264 and x265 tell their version and settings: more than some small clips' frames.
+  fileprivate var signatureBytes: Int {
+    guard let data = packets.first?.data, ["libx264", "libx265"].contains(encoder) else { return 0 }
+    // As H.264, annex B has it: a unit begins with 0, 0, 1 and its kind, of which supplements are 6, of H.265 39.
+    let starts = data.indices.dropLast(3).filter { data[$0] == 0 && data[$0 + 1] == 0 && data[$0 + 2] == 1 }
+    let isSupplement = { (start: Int) in encoder == "libx264" ? data[start + 3] & 31 == 6 : data[start + 3] >> 1 & 63 == 39 }
+    return zip(starts, starts.dropFirst() + [data.count]).reduce(0) { sum, unit in
+      isSupplement(unit.0) && data[unit.0..<unit.1].contains(Array("x26".utf8)) ? sum + unit.1 - unit.0 : sum
     }
   }
 }

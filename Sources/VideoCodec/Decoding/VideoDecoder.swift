@@ -57,8 +57,11 @@ public final class VideoDecoder: FrameSource {
   public convenience init(_ bytes: [UInt8], options: Options = Options()) throws { try self.init(MemorySource(bytes), options: options) }
 
   /// From a file on disk, of which only what is wanted is read.
-  package convenience init(_ source: some ByteSource, options: Options = Options(), open: @escaping SegmentOpener = NetworkSegments.open) throws {
-    try self.init(try CodecError.explainingVideo { try VideoParts(source) }, isStream: false, options, open)
+  package convenience init<Source: ByteSource>(
+    _ source: Source, options: Options = Options(), checksums: ContainerReader<Source>.Checksums = .onDemand,
+    open: @escaping SegmentOpener = NetworkSegments.open
+  ) throws {
+    try self.init(try CodecError.explainingVideo { try VideoParts(source, checksums: checksums) }, isStream: false, options, open)
   }
 
   package convenience init(options: Options = Options(), open: @escaping SegmentOpener, read: @escaping (Int) throws -> [UInt8]) throws {

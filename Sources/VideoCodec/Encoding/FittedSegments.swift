@@ -1,11 +1,87 @@
+import Autograd
+import Bitstream
 import Coding
+import Glibc
+import Media
 
 extension NetworkSegments {
-  /// What this build fits.
+  /// What this build fits: HNeRV.
   package static let fits = SegmentFits(
-    start: { _, settings in throw missing(settings.codec) }, resume: { _, settings, _ in throw missing(settings.codec) }, open: open)
+    start: { frames, settings in try FittedSegment(frames, settings) },
+    resume: { frames, settings, state in
+      let fit = try FittedSegment(frames, settings)
+      guard fit.fit.restore(state) else { throw CodecError(.malformed, "the checkpoint's fit is damaged. Remove it to begin anew.") }
+      return fit
+    }, open: open)
+}
 
-  private static func missing(_ codec: VideoEncoder.Codec) -> CodecError {
-    CodecError(.unsupported, "this build does not fit videos by \(codec.rawValue) yet.")
+/// A network that is fitted to frames in memory.
+private final class FittedSegment: SegmentFitting {
+  let fit: NeRVFit
+
+  init(_ frames: [VideoFrame], _ settings: SegmentSettings) throws(CodecError) {
+    guard settings.codec == .hnerv else { throw CodecError(.unsupported, "this build does not fit videos by \(settings.codec.rawValue) yet.") }
+    let (width, height) = (frames[0].width, frames[0].height)
+    let architecture = NeRVArchitecture.hnerv(
+      width: width, height: height, frames: frames.count, parameters: settings.parameters(pixels: width * height * frames.count))
+    guard architecture.parameterCount <= SegmentReader.maximumWeights else {
+      throw CodecError(
+        .invalidOption, "a network of \(architecture.parameterCount) weights is more than the \(SegmentReader.maximumWeights) of a file. Ask for less.")
+    }
+    var nerv = NeRVSettings()
+    nerv.epochs = settings.epochs
+    if case .bitsPerPixel(let bits) = settings.rate { nerv.cost = .bits(bits * Double(width * height * frames.count)) }
+    fit = NeRVFit(architecture, frames: frames.count, settings: nerv) { number, target in target.load(frames[number]) }
+  }
+
+  var iteration: Int { fit.iteration }
+  var iterations: Int { fit.iterations }
+  var psnr: Double? { fit.iteration == 0 ? nil : fit.psnr }
+  var estimatedBits: Double? { fit.bits }
+
+  func step(threads: Int) { fit.step(threads: threads) }
+
+  func finish(threads: Int) throws -> [UInt8] {
+    do {
+      return try SegmentWriter.bytes(of: fit.segment(threads: threads))
+    } catch {
+      throw CodecError(.invalidOption, error.description)
+    }
+  }
+
+  func checkpoint() -> [UInt8] { fit.state }
+}
+
+extension SegmentSettings {
+  /// Bits that a weight comes to, embeddings counted with them, about.
+  private static let bitsPerParameter = 2.2
+
+  /// Numbers of a network for so many pixels, of all frames.
+  fileprivate func parameters(pixels: Int) -> Int {
+    let bitsPerPixel: Double
+    switch rate {
+    case .parameters(let count): return count
+    case .bitsPerPixel(let bits): bitsPerPixel = bits
+    // Twice as many bits each 14 steps: 0.002, 0.024 and 0.28 bits per pixel for qualities 0, 50 and 100.
+    case .quality(let quality): bitsPerPixel = 0.002 * exp2(quality / 14)
+    }
+    return Int(min(Double(SegmentReader.maximumWeights), max(1, bitsPerPixel * Double(pixels) / Self.bitsPerParameter)))
+  }
+}
+
+extension Variable {
+  /// A frame's samples as 0...1; where this is larger than the frame, its last column and row go on.
+  fileprivate func load(_ frame: VideoFrame) {
+    let plane = frame.pixelCount
+    frame.withUnsafeSamples { samples in
+      for channel in 0..<3 {
+        for y in 0..<height {
+          let row = samples.baseAddress! + channel * plane + min(y, frame.height - 1) * frame.width
+          let out = value + channel * planeStride + y * pitch
+          for x in 0..<frame.width { out[x] = Float(row[x]) * (1 / 255) }
+          for x in frame.width..<width { out[x] = out[frame.width - 1] }
+        }
+      }
+    }
   }
 }

@@ -1,0 +1,5 @@
+targets=(EntropyCoding Bitstream Tensors Media Coding VideoCodec)
+without=(VideoCodec/Encoding)
+cxx=(Sources/CKernels/*.cpp)
+maps=(CZlib)
+link=(-lz)

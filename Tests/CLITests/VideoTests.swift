@@ -1,0 +1,287 @@
+import Bitstream
+import Foundation
+import Glibc
+import Media
+import MediaIO
+import Testing
+
+/// Videos of formulas, in files of a folder.
+private enum Movie {
+  /// 32x24 without loss; times in ms.
+  static func make(_ path: String, frames: Int, durations: [Int64] = [40]) throws {
+    var options = VideoWriter.Options()
+    options.encoding = try VideoEncoding("ffv1", sampling: .rgb)
+    let format = try VideoFormat(width: 32, height: 24, timeBase: #require(Rational(exactly: 1, 1000)), frameRate: Rational(exactly: 25, 1))
+    let writer = try VideoWriter(path, as: #require(VideoFileFormat(path: path)), format: format, options: options)
+    var time: Int64 = 0
+    for number in 0..<frames {
+      let frame = try VideoFrame(width: 32, height: 24, time: time, duration: durations[number % durations.count]) { samples in
+        for i in samples.indices { samples[i] = UInt8(40 + i % 32 * 4 + i / 32 % 24 * 2 + number * 3) }
+      }
+      try writer.append(frame)
+      time += frame.duration
+    }
+    try writer.finish()
+  }
+
+  /// All of a file's frames, and its sound.
+  static func read(_ path: String) throws -> (format: VideoFormat, frames: [VideoFrame], tracks: [CopiedTrack], sound: [CopiedPacket]) {
+    var options = VideoReader.Options()
+    (options.copiesSound, options.rate) = (true, Rational(exactly: 25, 1))
+    let reader = try VideoReader(path, options: options)
+    var (frames, sound): ([VideoFrame], [CopiedPacket]) = ([], [])
+    while true {
+      let frame = try reader.next()
+      while let (_, packet) = reader.nextSoundPacket() { sound.append(packet) }
+      guard let frame else { break }
+      frames.append(frame)
+    }
+    return (reader.format, frames, reader.soundTracks, sound)
+  }
+
+  static func sum(_ frames: [VideoFrame]) -> String {
+    let digits = String(frames.reduce(UInt32(0)) { Checksum.crc32($1.samples[...], seed: $0) }, radix: 16)
+    return String(repeating: "0", count: 8 - digits.count) + digits
+  }
+
+  static let film = Sound.path("film.mp4")
+}
+
+struct VideoTests {
+  private func run(_ arguments: [String], in folder: Folder? = nil, input: [UInt8] = []) throws -> Command.Outcome {
+    let outcome = try Command.finish(Command.process(arguments, in: folder), input: input)
+    #expect(outcome.status == 0 && !outcome.isKilled, "\(arguments): \(outcome.errors)")
+    return outcome
+  }
+
+  private static let quick = ["--epochs", "2", "--params", "3000"]
+
+  @Test func filmsComeBackWithTheirSound() throws {
+    let folder = try Folder()
+    let encoding = try run(["encode"] + Self.quick + [Movie.film, "f.ncb"], in: folder)
+    let size = try folder.read("f.ncb").count
+    #expect(encoding.text.hasPrefix("\(Movie.film): 16x16, 5.00 frames a second, 2 frames, \(size) bytes ("))
+    #expect(encoding.text.contains(" of sound), ") && encoding.text.contains(" bpp, 3000 parameters a segment, PSNR ") && encoding.errors.isEmpty)
+    let source = try Movie.read(Movie.film)
+    for ending in ["mp4", "mov", "mkv", "avi"] {
+      let decoding = try run(["decode", "f.ncb", "f.\(ending)"], in: folder)
+      #expect(decoding.text == "f.\(ending): 16x16, 5.00 frames a second, 2 frames, \(try folder.read("f.\(ending)").count) bytes\n")
+      let back = try Movie.read(folder.path("f.\(ending)"))
+      #expect(back.frames.count == 2 && back.tracks.map(\.codec) == ["aac"])
+      #expect(back.sound.map(\.data) == source.sound.map(\.data))
+      func seconds(_ video: (format: VideoFormat, frames: [VideoFrame], tracks: [CopiedTrack], sound: [CopiedPacket])) -> [Double] {
+        video.frames.map { Double($0.time) * video.format.timeBase.value }
+      }
+      #expect(zip(seconds(back), seconds(source)).allSatisfy { abs($0 - $1) < 0.002 })
+    }
+    // Without sound, by the outputs' nature and by wish.
+    let y4m = try run(["decode", "f.ncb", "f.y4m"], in: folder)
+    #expect(y4m.errors == "nccodec: note: f.y4m: y4m cannot hold sound: it was left out\n")
+    _ = try run(["decode", "--audio", "none", "f.ncb", "silent.mp4"], in: folder)
+    #expect(try Movie.read(folder.path("silent.mp4")).tracks.isEmpty)
+    _ = try run(["encode", "--audio", "none"] + Self.quick + [Movie.film, "s.ncb"], in: folder)
+    #expect(try !run(["info", "s.ncb"], in: folder).text.contains("aac"))
+    let webm = try Command.run("decode", "f.ncb", "f.webm", in: folder)
+    #expect(webm.status == 1 && webm.errors.contains("webm cannot hold sound of aac"))
+  }
+
+  @Test func samplesAndTimesAreTheSameEverywhere() throws {
+    let folder = try Folder()
+    try Movie.make(folder.path("m.mkv"), frames: 10, durations: [40, 40, 90])
+    let times = try Movie.read(folder.path("m.mkv")).frames.map { [$0.time, $0.duration] }
+    _ = try run(["encode"] + Self.quick + ["--segment-frames", "4", "m.mkv", "m.ncb"], in: folder)
+    let exact = ["--encoder", "ffv1", "--chroma", "rgb"]
+    _ = try run(["decode"] + exact + ["m.ncb", "whole.mkv"], in: folder)
+    let whole = try Movie.read(folder.path("whole.mkv"))
+    #expect(whole.frames.map { [$0.time, $0.duration] }.dropLast() == times.dropLast())
+    let verified = try run(["verify", "m.ncb"], in: folder).text
+    #expect(verified.hasPrefix("m.ncb: intact, ") && verified.hasSuffix("32x24, 25.00 frames a second, 10 frames decoded, CRC-32 of samples \(Movie.sum(whole.frames))\n"))
+    for threads in ["1", "3"] {
+      #expect(try run(["verify", "--threads", threads, "m.ncb"], in: folder).text == verified)
+      // The encoder's bytes do not depend on them either.
+      _ = try run(["encode", "--threads", threads] + Self.quick + ["--segment-frames", "4", "m.mkv", "m\(threads).ncb"], in: folder)
+      #expect(try folder.read("m\(threads).ncb") == folder.read("m.ncb"))
+    }
+    // Numbered pictures.
+    try FileManager.default.createDirectory(atPath: folder.path("p"), withIntermediateDirectories: true)
+    _ = try run(["decode", "m.ncb", "p/%03d.png"], in: folder)
+    #expect(try Movie.read(folder.path("p/%03d.png")).frames.map(\.samples) == whole.frames.map(\.samples))
+    // They go in, too.
+    let pictures = try run(["encode"] + Self.quick + ["--rate", "30000/1001", "p/%03d.png", "p.ncb"], in: folder)
+    #expect(pictures.text.hasPrefix("p/%03d.png: 32x24, 29.97 frames a second, 10 frames, "))
+    // Parts, from files and from pipes.
+    for (range, frames) in [("3:7", 3..<7), ("8:", 8..<10), (":2", 0..<2), ("9:100", 9..<10)] {
+      let arguments = ["decode", "--frames", range] + exact
+      _ = try run(arguments + ["--force", "m.ncb", "part.mkv"], in: folder)
+      let part = try Movie.read(folder.path("part.mkv")).frames
+      #expect(part.map(\.samples) == whole.frames[frames].map(\.samples), "\(range)")
+      #expect(part.map(\.time) == whole.frames[frames].map { $0.time - whole.frames[frames.lowerBound].time })
+      let piped = try run(arguments + ["-", "-"], input: folder.read("m.ncb"))
+      try folder.write("piped.mkv", piped.output)
+      #expect(try Movie.read(folder.path("piped.mkv")).frames.map(\.samples) == part.map(\.samples))
+    }
+  }
+
+  @Test func pipesCarryTheSameBytes() throws {
+    let folder = try Folder()
+    try Movie.make(folder.path("m.mkv"), frames: 6)
+    _ = try run(["encode"] + Self.quick + ["--segment-frames", "3", "m.mkv", "m.ncb"], in: folder)
+    let piped = try run(["encode"] + Self.quick + ["--segment-frames", "3", "-", "-"], input: folder.read("m.mkv"))
+    #expect(piped.output == (try folder.read("m.ncb")) && piped.errors.hasPrefix("standard input: 32x24"))
+    #expect(try run(["verify", "-"], input: piped.output).text.hasPrefix("standard input: intact"))
+    _ = try run(["decode", "--format", "y4m", "-", "-"], input: piped.output)
+    // Part of a video, smaller.
+    _ = try run(["encode"] + Self.quick + ["--start", "0.08", "--duration", "0.12", "--scale", "16x12", "m.mkv", "part.ncb"], in: folder)
+    #expect(try run(["info", "part.ncb"], in: folder).text.contains("video:       16x12, 25.00 frames a second\nframes:      3, 0.120 s\n"))
+  }
+
+  @Test func reports() throws {
+    let folder = try Folder()
+    let json = try run(["encode", "--json", "--effort", "1", "--quality", "30", Movie.film, "f.ncb"], in: folder)
+    let object = try #require(try JSONSerialization.jsonObject(with: Data(json.output)) as? [String: Any])
+    let size = try folder.read("f.ncb").count
+    #expect(object["width"] as? Int == 16 && object["frames"] as? Int == 2 && object["segments"] as? Int == 1 && object["bytes"] as? Int == size)
+    #expect(object["codec"] as? String == "hnerv" && object["quality"] as? Double == 30 && object["effort"] as? Int == 1)
+    #expect(object["inputCodec"] as? String == "mpeg4" && object["soundTracks"] as? Int == 1 && object["complete"] as? Bool == true)
+    let psnr = try #require(object["psnr"] as? Double), sound = try #require(object["soundBytes"] as? Int)
+    let bits = try #require(object["bitsPerPixel"] as? Double)
+    #expect(psnr > 5 && bits == Double(8 * (size - sound)) / 512)
+    let lines = try run(["info", "f.ncb"], in: folder).text.split(separator: "\n")
+    for line in ["video:       16x16, 5.00 frames a second", "codec:       8 (hnerv), 1 segment", "sound:       aac, 44100 Hz stereo"] {
+      #expect(lines.contains(Substring(line)), "\(line)")
+    }
+    let info = try run(["info", "--json", "f.ncb"], in: folder)
+    let described = try #require(try JSONSerialization.jsonObject(with: Data(info.output)) as? [String: Any])
+    let video = try #require(described["video"] as? [String: Any])
+    #expect(video["frames"] as? Int == 2 && (video["segments"] as? [[String: Any]])?.first?["frames"] as? Int == 2)
+    #expect(((video["soundTracks"] as? [[String: Any]])?.first?["codec"] as? String) == "aac" && described["sound"] is NSNull)
+    #expect(try run(["encode", "--quiet", "--force"] + Self.quick + [Movie.film, "f.ncb"], in: folder).output.isEmpty)
+    #expect(try run(["encode", "--force", "--bpp", "900", "--epochs", "1", Movie.film, "f.ncb"], in: folder).text.contains(" (of 900.0000 asked for), PSNR "))
+    // The sound alone, where that is asked for.
+    #expect(try run(["encode", "--codec", "mdct", Movie.film, "s.ncb"], in: folder).errors.contains("only its sound is coded"))
+    #expect(try run(["encode", "--force", "--kbps", "48", Movie.film, "s.ncb"], in: folder).text.contains(" kbps"))
+  }
+
+  @Test(arguments: [
+    (["encode", "--codec", "nirvana", "film.mp4", "o.ncb"], ["no codec nirvana", "hnerv"]),
+    (["encode", "--codec", "hnerv", "stereo.wav", "o.ncb"], ["has sound (pcm_s16le) and no video", "mdct"]),
+    (["encode", "--codec", "hnerv", "cover.mp3", "o.ncb"], ["no video but a cover", "mdct"]),
+    (["encode", "--codec", "hnerv", "make.py", "o.ncb"], ["make.py: "]), (["encode", "--epochs", "3", "stereo.wav", "o.ncb"], ["has sound", "no video"]),
+    (["encode", "--epochs", "3", "../Images/photo.png", "o.ncb"], ["is a picture, and --epochs"]),
+    (["encode", "--kbps", "9", "--epochs", "3", "stereo.wav", "o.ncb"], ["is sound, and --epochs"]),
+    (["encode", "--psnr", "30", "film.mp4", "o.ncb"], ["is video, and --psnr"]), (["encode", "--bits", "3", "film.mp4", "o.ncb"], ["is video, and --bits"]),
+    (["encode", "--start", "9", "film.mp4", "o.ncb"], ["no frame of its video begins"]), (["encode", "gone/%d.png", "o.ncb"], ["No such file"]),
+    (["encode", "--codec", "mdct", "silent-film.mp4", "o.ncb"], ["has video (mpeg4) and no sound", "Give a file with sound"]),
+    (["encode", "--resume", "stereo.wav", "film.mp4", "o.ncb"], ["the checkpoint is none"]),
+  ])
+  func encodeRefuses(arguments: [String], words: [String]) throws {
+    let folder = try Folder()
+    let own = arguments.map { [".wav", ".mp4", ".mp3", ".py", ".png"].contains(where: $0.hasSuffix) ? Sound.path($0) : $0 }
+    try expectFailure(own, in: folder, saying: words)
+    #expect(folder.names.isEmpty)
+  }
+
+  @Test func decodeRefuses() throws {
+    let folder = try Folder()
+    _ = try run(["encode"] + Self.quick + [Movie.film, "f.ncb"], in: folder)
+    _ = try run(["encode", Fixture.photo, "p.ncb"], in: folder)
+    let whole = try folder.read("f.ncb")
+    try folder.write("cut.ncb", Array(whole.dropLast(whole.count / 2)))
+    var flipped = whole
+    flipped[whole.count / 2] ^= 16
+    try folder.write("flipped.ncb", flipped)
+    try folder.write("there.mp4", [1])
+    for (arguments, words) in [
+      (["f.ncb", "o.png"], ["is video", "film.mp4", "%04d"]), (["f.ncb", "o"], ["is video", "--format"]), (["f.ncb", "o.wav"], ["is video"]),
+      (["--format", "npz", "f.ncb", "o"], ["does not go to npz"]), (["--png-level", "3", "f.ncb", "o.mp4"], ["--png-level"]),
+      (["--start", "1", "f.ncb", "o.mp4"], ["--start"]), (["--tokens", "0:4", "f.ncb", "o.mp4"], ["--tokens"]),
+      (["--frames", "2:4", "f.ncb", "o.mp4"], ["--frames 2:4 is behind its last frame, 1"]), (["p.ncb", "o.mp4"], ["holds no video"]),
+      (["--frames", "0:1", "p.ncb", "o.png"], ["holds no video", "--frames"]), (["cut.ncb", "o.mp4"], ["cut.ncb: "]),
+      (["flipped.ncb", "o.mp4"], ["flipped.ncb: "]), (["f.ncb", "there.mp4"], ["exists already"]), (["--encoder", "foo", "f.ncb", "o.mp4"], ["foo"]),
+      (["--encoder", "libx264", "--encoder-options", "x", "f.ncb", "o.mp4"], ["NAME=VALUE"]), (["--format", "mp4", "f.ncb", "-"], ["needs a file"]),
+    ] as [([String], [String])] {
+      try expectFailure(["decode"] + arguments, in: folder, saying: words)
+    }
+    try expectFailure(["decode", "--frames", "2:4", "-", "o.mp4"], in: folder, input: whole, saying: ["--frames 2:4 is behind its last frame"])
+    try expectFailure(["decode", "-", "o.mp4"], in: folder, input: Array(whole.dropLast(whole.count / 2)), saying: ["standard input: "])
+    #expect(try folder.read("there.mp4") == [1])
+  }
+
+  private func expectFailure(
+    _ arguments: [String], in folder: Folder, input: [UInt8] = [], saying words: [String], _ location: Testing.SourceLocation = #_sourceLocation
+  ) throws {
+    let before = folder.names
+    let outcome = try Command.finish(Command.process(arguments, in: folder), input: input)
+    #expect(outcome.status == 1 && !outcome.isKilled && outcome.output.isEmpty, "\(arguments)", sourceLocation: location)
+    #expect(outcome.errorLines.count == 1 && outcome.errors.hasPrefix("nccodec: "), "\(outcome.errors)", sourceLocation: location)
+    for word in words { #expect(outcome.errors.contains(word), "\(word) in: \(outcome.errors)", sourceLocation: location) }
+    #expect(folder.names == before, sourceLocation: location)
+  }
+
+  @Test(arguments: [
+    ["encode", "a", "b", "--params", "0"], ["encode", "a", "b", "--params", "x"], ["encode", "a", "b", "--params", "1M", "--bpp", "1"],
+    ["encode", "a", "b", "--epochs", "0"], ["encode", "a", "b", "--epochs", "3", "--effort", "2"], ["encode", "a", "b", "--scale", "640"],
+    ["encode", "a", "b", "--scale", "0x9"], ["encode", "a", "b", "--rate", "0"], ["encode", "a", "b", "--rate", "30/0"], ["encode", "a", "b", "--audio", "all"],
+    ["encode", "a", "b", "--start", "1:60"], ["encode", "a", "b", "--duration", "0"], ["encode", "a", "b", "--segment-frames", "4097"],
+    ["encode", "a", "b", "--codec", "hnerv", "--kbps", "9"], ["encode", "a", "b", "--codec", "hnerv", "--psnr", "30"],
+    ["encode", "a", "b", "--codec", "hnerv", "--lambda", "0.1"], ["encode", "a", "b", "--codec", "mdct", "--epochs", "3"],
+    ["encode", "a", "b", "--codec", "overfit", "--resume", "c"], ["encode", "a", "b", "--codec", "hnerv", "--lossless"],
+    ["decode", "a", "b", "--frames", "3"], ["decode", "a", "b", "--frames", "4:4"], ["decode", "a", "b", "--chroma", "411"],
+  ])
+  func mistakesExitWith2(arguments: [String]) throws {
+    let folder = try Folder()
+    let outcome = try Command.finish(Command.process(arguments, in: folder))
+    #expect(outcome.status == 2 && outcome.output.isEmpty && outcome.errorLines.count == 1 && folder.names.isEmpty, "\(outcome.errors)")
+  }
+
+  private static let long = ["--epochs", "400", "--params", "3000"]
+
+  /// Sends a signal when a fit goes on.
+  private func interrupted(_ arguments: [String], in folder: Folder, by number: Int32) throws -> (process: Process, errors: String) {
+    let process = Command.process(arguments, in: folder)
+    let errors = Pipe()
+    process.standardOutput = FileHandle.nullDevice
+    process.standardError = errors
+    try process.run()
+    Command.limit(process)
+    let end = Date(timeIntervalSinceNow: 10)
+    while !folder.names.contains(where: { $0.hasSuffix(".tmp") }), Date() < end { usleep(2000) }
+    // Handlers are set before the output is opened; reading takes some milliseconds.
+    usleep(300_000)
+    kill(process.processIdentifier, number)
+    process.waitUntilExit()
+    return (process, String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self))
+  }
+
+  @Test func fitsGoOnAfterCtrlC() throws {
+    let folder = try Folder()
+    try Movie.make(folder.path("m.mkv"), frames: 6)
+    let arguments = ["encode"] + Self.long + ["--resume", "state", "m.mkv", "m.ncb"]
+    let (process, errors) = try interrupted(arguments, in: folder, by: SIGINT)
+    #expect(process.terminationReason == .exit && process.terminationStatus == 1)
+    #expect(errors == "nccodec: m.mkv: interrupted. The same command with --resume state goes on from there.\n")
+    #expect(folder.names == ["m.mkv", "state"])
+    // Other settings are noticed.
+    try expectFailure(["encode", "--quality", "7", "--resume", "state", "m.mkv", "o.ncb"], in: folder, saying: ["the checkpoint is of other settings"])
+    _ = try run(arguments, in: folder)
+    #expect(folder.names == ["m.mkv", "m.ncb"])
+    _ = try run(["encode"] + Self.long + ["m.mkv", "whole.ncb"], in: folder)
+    #expect(try folder.read("m.ncb") == folder.read("whole.ncb"))
+  }
+
+  @Test func theBestSoFarIsKept() throws {
+    let folder = try Folder()
+    try Movie.make(folder.path("m.mkv"), frames: 6)
+    let (process, errors) = try interrupted(["encode"] + Self.long + ["--keep-best", "m.mkv", "m.ncb"], in: folder, by: SIGINT)
+    #expect(process.terminationReason == .exit && process.terminationStatus == 0 && errors.isEmpty)
+    #expect(try run(["verify", "m.ncb"], in: folder).text.contains("6 frames decoded"))
+  }
+
+  @Test(arguments: [SIGINT, SIGTERM]) func signalsLeaveNothingBehind(number: Int32) throws {
+    let folder = try Folder()
+    try Movie.make(folder.path("m.mkv"), frames: 6)
+    let (process, _) = try interrupted(["encode"] + Self.long + ["m.mkv", "m.ncb"], in: folder, by: number)
+    #expect(process.terminationReason == .uncaughtSignal && process.terminationStatus == number)
+    #expect(folder.names == ["m.mkv"])
+  }
+}

@@ -126,7 +126,7 @@ let package = Package(
     .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Coding", "Bitstream", "Media", "CZlib"]),
     .testTarget(
       name: "ImageCodecTests", dependencies: ["NeuralCodecs", "ImageCodec", "Coding", "Metrics", "Media", "MediaIO"]),
-    .testTarget(name: "AudioCodecTests", dependencies: ["AudioCodec", "Coding", "Bitstream", "Media"]),
+    .testTarget(name: "AudioCodecTests", dependencies: ["AudioCodec", "Coding", "EntropyCoding", "Bitstream", "Media"]),
     .testTarget(name: "VideoCodecTests", dependencies: ["VideoCodec", "Coding", "Autograd", "Tensors", "Bitstream", "Media"]),
     .testTarget(name: "KVCodecTests", dependencies: ["KVCodec", "Coding", "Bitstream", "Media"]),
     .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),

@@ -165,6 +165,19 @@ struct NeRVFrameDecoderTests {
     }
   }
 
+  /// A file may say of its network what it likes; cells of this one would not fit 64 bits.
+  @Test func shapesOfFilesAreRefusedBeforeTheyAreCounted() throws {
+    var syntax = SegmentSyntax()
+    for i in 0..<16 {
+      var stage = StageSyntax()
+      stage.factor = 5
+      stage.outputs = i == 15 ? 3 : 512
+      syntax.network.stages.append(stage)
+    }
+    let bytes = try syntax.serialised()
+    #expect(throws: CodecError(.malformed, "")) { try SegmentReader.segment(bytes[...], frames: 1, width: 9, height: 9, maxMemory: 1 << 40) }
+  }
+
   @Test func memoryIsWhatThreadsWorkIn() {
     let hnerv = NeRVArchitecture.hnerv(width: 1280, height: 640, frames: 132, parameters: 350_000)
     let (one, three) = (NeRVFrameDecoder.memory(hnerv, threads: 1), NeRVFrameDecoder.memory(hnerv, threads: 3))

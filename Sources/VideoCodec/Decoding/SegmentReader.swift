@@ -29,8 +29,8 @@ package final class SegmentReader: NumberBits {
       let header = try fields.read(SegmentSyntax())
       let architecture = try architecture(header.network, width: width, height: height)
       let embeddings = frames * architecture.embedding.count
-      // Of weights as numbers and as they are packed, of embeddings, and of a frame's stages on the way.
-      let memory = 8 * architecture.parameterCount + 2 * embeddings + architecture.stageBytes
+      // Of weights while they are read, of embeddings, and of what makes frames.
+      let memory = 4 * architecture.parameterCount + 2 * embeddings + NeRVFrameDecoder.memory(architecture, threads: 1)
       guard architecture.parameterCount <= maximumWeights, memory <= maxMemory else {
         throw CodecError(.limitExceeded, "a segment's network takes \(memory) bytes, more than the \(maxMemory) that the limits allow.")
       }
@@ -70,8 +70,11 @@ package final class SegmentReader: NumberBits {
     for (cells, pixels) in [(embedding.width, width), (embedding.height, height)] where cells != (pixels + scale - 1) / scale {
       throw CodecError.damagedVideo("an embedding of \(embedding.width)x\(embedding.height) is no \(width)x\(height) when scaled by \(scale)")
     }
-    return NeRVArchitecture(
+    let architecture = NeRVArchitecture(
       width: width, height: height, embedding: embedding, activation: syntax.activation == .gelu ? .gelu : .swish, stages: stages)
+    // Before anything is counted, which could overflow for other shapes.
+    try architecture.validate()
+    return architecture
   }
 
   private func layer(_ stage: NeRVArchitecture.Stage, number: Int, _ syntax: StageSyntax) throws -> NeRVLayer {
@@ -94,19 +97,5 @@ package final class SegmentReader: NumberBits {
     return NeRVLayer(
       weights: weights, biases: biases, shift: Int(syntax.shift), multiplier: Int16(syntax.multiplier), fraction: syntax.fraction,
       centreShift: shift, amplitude: amplitude, biasShift: Int(syntax.biasShift))
-  }
-}
-
-extension NeRVArchitecture {
-  /// Bytes of two successive stages' results, the largest there are.
-  package var stageBytes: Int {
-    var (cells, before, most) = (embedding.height * embedding.width, embedding.count, 0)
-    for stage in stages {
-      cells *= stage.factor * stage.factor
-      let now = cells * stage.outputs
-      most = max(most, before + now)
-      before = now
-    }
-    return 2 * most
   }
 }

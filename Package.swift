@@ -106,7 +106,7 @@ let package = Package(
     .executableTarget(
       name: "codecbench",
       dependencies: [
-        "NeuralCodecs", "ImageCodec", "VideoCodec", "Fitting", "Autograd", "MediaIO", "Metrics", "Bitstream",
+        "NeuralCodecs", "ImageCodec", "VideoCodec", "Benchmarking", "Fitting", "Autograd", "Tensors", "MediaIO", "Metrics", "Media", "Bitstream",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Benchmarks/CodecBench"),
 

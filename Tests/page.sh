@@ -30,9 +30,9 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 samples=$root/Fixtures/Bench
-mkdir "$work"/{image,hostile,kv,audio,sparse,empty}
+mkdir "$work"/{image,hostile,kv,audio,video,sparse,empty}
 # The samples are what their script makes, or one of them was changed alone.
-for kind in image kv audio; do
+for kind in image kv audio video; do
   python3 "$samples/make.py" $kind | cmp - "$samples/sample-$kind.json"
   cp "$samples/sample-$kind.json" "$work/$kind/results.json"
 done
@@ -40,12 +40,12 @@ python3 "$samples/make.py" pictures "$samples/sample-image.json" "$work/image"
 for page in hostile sparse empty; do
   python3 "$root/Tests/Page/variants.py" $page "$samples/sample-image.json" > "$work/$page/results.json"
 done
-for page in image hostile kv audio sparse empty; do "$program" bench page "$work/$page/results.json" > /dev/null; done
+for page in image hostile kv audio video sparse empty; do "$program" bench page "$work/$page/results.json" > /dev/null; done
 sed 's/"version": 1,/"version": 7,/' "$samples/sample-image.json" > "$work/later.json"
 if "$program" bench page "$work/later.json" --out "$work/later" 2> "$work/refusal"; then
   echo "results of version 7 were not refused" >&2
   exit 1
 fi
 grep -q "version 7" "$work/refusal"
-python3 "$root/Tests/Page/check.py" --image "$work/image" --hostile "$work/hostile" --kv "$work/kv" --audio "$work/audio" \
+python3 "$root/Tests/Page/check.py" --image "$work/image" --hostile "$work/hostile" --kv "$work/kv" --audio "$work/audio" --video "$work/video" \
   --sparse "$work/sparse" --empty "$work/empty" --shots "${shots:-$work/shots}" --only "$only"

@@ -2,6 +2,7 @@
 """Makes the synthetic results that Tests/page.sh renders: nothing in them was measured, and they say so.
 
     make.py image > sample-image.json       make.py kv > sample-kv.json       make.py audio > sample-audio.json
+    make.py video > sample-video.json
     make.py pictures sample-image.json DIR  the pictures that the results name, below DIR
 
 Deterministic. Curves are PSNR = 33 + 3.6 d - 0.1 d^2 over d = log2(bpp / (codec * file * 0.6)), with a little noise.
@@ -150,6 +151,35 @@ def audio():
                   points, [], "kbps", {f["name"]: f["duration"] * 1e6 for f in files})
 
 
+def video():
+    noise = random.Random(10)
+    files = [{"name": n, "path": f"clips/{n}.mp4", "width": w, "height": h, "frames": f, "bytes": int(w * h * f * 0.02),
+              "sha256": "%064x" % noise.getrandbits(256), "error": None}
+             for n, w, h, f in [("bunny", 1280, 640, 132), ("bikes", 640, 272, 250), ("phone", 352, 288, 120)]]
+    crf = [46, 40, 35, 29, 24, 18]
+    codecs = [(codec("hnerv", "hnerv", "ours", "0.1.0 (sample)", "epochs 30, all threads"), 2.1, 3.0, 0.05, [f"params {p}M" for p in (0.35, 0.75, 1.5)], 0.012, 2.0),
+              (codec("x264", "x264", "peer", "libavcodec 59.37.100, x264 - core 164", "preset medium, one thread"), 1.0, 0.05, 0.012, [f"crf {c}" for c in crf], 0.005, 1.9),
+              (codec("x265", "x265", "peer", "libavcodec 59.37.100, x265 (build 199)", "preset medium, one worker"), 0.72, 0.09, 0.014, [f"crf {c}" for c in crf], 0.004, 1.9),
+              (codec("svtav1", "SVT-AV1", "peer", "", "preset 8", "this libavcodec has no encoder of video named libsvtav1"), 1, 1, 1, [], 1, 1)]
+    points = []
+    for f in files:
+        area = f["width"] * f["height"]
+        for c, excess, encode, decode, settings, lowest, ratio in codecs:
+            for i, setting in enumerate(settings):
+                size = int(lowest * ratio ** i * area * f["frames"] / 8 * noise.uniform(0.97, 1.03))
+                bpp = 8 * size / (area * f["frames"])
+                q = 37 + 3.1 * math.log2(bpp / (0.03 * excess)) + noise.uniform(-0.1, 0.1)
+                e, d = (x * area * f["frames"] / 8e5 * noise.uniform(0.9, 1.1) for x in (encode, decode))
+                points.append({"file": f["name"], "codec": c["name"], "point": i, "setting": setting, "bytes": size, "bpp": round(bpp, 6),
+                               "measures": {"psnr": round(q, 3), "msssim": round(1 - 0.05 * 10 ** (-(q - 27) / 12.5), 5)},
+                               "encodeSeconds": [round(e, 5)], "decodeSeconds": [round(d, 5)],
+                               "encodeCPUSeconds": [round(e * 1.1, 5)], "decodeCPUSeconds": [round(d * 1.1, 5)],
+                               "encodePeakBytes": None, "decodePeakBytes": None, "picture": None, "error": None})
+    measures = [measure("psnr", "PSNR", "dB"), measure("msssim", "MS-SSIM", "")]
+    return finish("video", run("nccodec bench video clips/ --params 0.35M,0.75M,1.5M --epochs 30 --out report/"), measures, [c[0] for c in codecs],
+                  files, points, [], "bpp", {f["name"]: f["frames"] * 1e6 for f in files})
+
+
 def finish(kind, about, measures, codecs, files, points, references, rate, sizes):
     """Adds the summary: means, and BD-rate by plain trapezia over 200 steps of piecewise linear curves, which is near PCHIP."""
     names = [m["name"] for m in measures if not m["missing"]]
@@ -272,7 +302,7 @@ if __name__ == "__main__":
         with open(sys.argv[2]) as file:
             pictures(json.load(file), sys.argv[3])
     else:
-        made = {"image": image, "kv": kv, "audio": audio}[sys.argv[1]]()
+        made = {"image": image, "kv": kv, "audio": audio, "video": video}[sys.argv[1]]()
         # One point a line.
         head = {k: v for k, v in made.items() if k != "points"}
         text = json.dumps(head, indent=1, ensure_ascii=False)

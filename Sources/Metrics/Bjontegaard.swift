@@ -42,6 +42,13 @@ package func bdPSNR(anchor: [RatePoint], test: [RatePoint], minimumOverlap: Doub
     try curve(anchor, over: \.logRate, \.quality), try curve(test, over: \.logRate, \.quality), minimumOverlap)
 }
 
+/// The rate at which a codec has that quality, by PCHIP over log rate as `bdRate` has it; nil outside its points.
+///
+/// Throws as `bdRate` does.
+package func rate(of points: [RatePoint], at quality: Double) throws(MetricError) -> Double? {
+  try curve(points, over: \.quality, \.logRate).value(at: quality).map { pow(10, $0) }
+}
+
 extension RatePoint {
   fileprivate var logRate: Double { log10(rate) }
 }
@@ -108,6 +115,17 @@ struct MonotoneCubic {
     if d * m0 <= 0 { return 0 }
     if m0 * m1 <= 0, abs(d) > 3 * abs(m0) { return 3 * m0 }
     return d
+  }
+
+  /// Nil outside `xs`.
+  func value(at x: Double) -> Double? {
+    guard let first = xs.first, let last = xs.last, x >= first, x <= last else { return nil }
+    let k = min(xs.count - 2, max(0, (xs.firstIndex { $0 > x } ?? xs.count) - 1))
+    let (h, s) = (xs[k + 1] - xs[k], x - xs[k])
+    let m = (ys[k + 1] - ys[k]) / h
+    let c = (3 * m - 2 * slopes[k] - slopes[k + 1]) / h
+    let b = (slopes[k] + slopes[k + 1] - 2 * m) / (h * h)
+    return ys[k] + s * (slopes[k] + s * (c + s * b))
   }
 
   /// The integral from `low` to `high`, both within `xs`.

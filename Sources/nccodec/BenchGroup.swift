@@ -9,8 +9,8 @@ struct BenchGroup: ParsableCommand {
     commandName: "bench",
     abstract: "Measure codecs beside each other, and make a report.",
     subcommands: [
-      BenchImageCommand.self, BenchAudioCommand.self, BenchKVCommand.self, BenchCompareCommand.self, BenchPageCommand.self,
-      BenchProbeCommand.self,
+      BenchImageCommand.self, BenchVideoCommand.self, BenchAudioCommand.self, BenchKVCommand.self, BenchCompareCommand.self,
+      BenchPageCommand.self, BenchProbeCommand.self,
     ])
 }
 
@@ -41,7 +41,7 @@ struct BenchOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How much slower, as a ratio to jpeg in the same run (audio: to opus, kv: to q8_0), is no loss yet; none: any.", valueName: "percent"))
+      "How much slower, as a ratio to jpeg in the same run (video: to x264, audio: to opus, kv: to q8_0), is no loss yet; none: any.", valueName: "percent"))
   var toleranceSpeed = Percent(15)
 
   @Flag(help: "Measure everything, whatever the folder has.")

@@ -67,10 +67,12 @@ struct VideoEncodeOptions: ParsableArguments {
     return (1...1_073_741_824).contains(count) ? Int(count) : nil
   }
 
-  var size: (width: Int, height: Int)? {
-    guard let parts = scale?.split(separator: "x", omittingEmptySubsequences: false).map({ Int($0) }), parts.count == 2, let w = parts[0],
-      let h = parts[1], (1...65_535).contains(w), (1...65_535).contains(h)
-    else { return nil }
+  var size: (width: Int, height: Int)? { scale.flatMap(Self.size) }
+
+  /// Of "640x360", sides 1...65535; nil for anything else.
+  static func size(_ text: String) -> (width: Int, height: Int)? {
+    let parts = text.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+    guard parts.count == 2, let w = parts[0], let h = parts[1], (1...65_535).contains(w), (1...65_535).contains(h) else { return nil }
     return (w, h)
   }
 

@@ -97,7 +97,7 @@ struct ReportPageTests {
   }
 
   /// The samples that Tests/page.sh renders are results as this build writes them.
-  @Test(arguments: ["image", "kv", "audio"]) func samplesAreRead(_ kind: String) throws {
+  @Test(arguments: ["image", "kv", "audio", "video"]) func samplesAreRead(_ kind: String) throws {
     let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
     let path = root.appendingPathComponent("Fixtures/Bench/sample-\(kind).json").path
     let results = try BenchResults(json: try FileIO.read(path), named: path)

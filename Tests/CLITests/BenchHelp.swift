@@ -12,6 +12,8 @@ extension Help {
     SUBCOMMANDS:
       image                   Measure codecs of pictures: rate, quality and time on
                               your own files.
+      video                   Measure codecs of video: rate, quality and time on
+                              your own clips.
       audio                   Measure codecs of sound: rate, quality and time on
                               your own files.
       kv                      Measure codecs of KV caches: bits, error and time on
@@ -86,8 +88,8 @@ extension Help {
                               BD-rate that is no loss yet. (default: 1)
       --tolerance-speed <percent>
                               How much slower, as a ratio to jpeg in the same run
-                              (audio: to opus, kv: to q8_0), is no loss yet; none:
-                              any. (default: 15)
+                              (video: to x264, audio: to opus, kv: to q8_0), is no
+                              loss yet; none: any. (default: 15)
       --fresh                 Measure everything, whatever the folder has.
       --quiet                 Print errors only.
       --version               Show the version.
@@ -135,8 +137,8 @@ extension Help {
                               BD-rate that is no loss yet. (default: 1)
       --tolerance-speed <percent>
                               How much slower, as a ratio to jpeg in the same run
-                              (audio: to opus, kv: to q8_0), is no loss yet; none:
-                              any. (default: 15)
+                              (video: to x264, audio: to opus, kv: to q8_0), is no
+                              loss yet; none: any. (default: 15)
       --fresh                 Measure everything, whatever the folder has.
       --quiet                 Print errors only.
       --version               Show the version.
@@ -243,8 +245,77 @@ extension Help {
                               BD-rate that is no loss yet. (default: 1)
       --tolerance-speed <percent>
                               How much slower, as a ratio to jpeg in the same run
-                              (audio: to opus, kv: to q8_0), is no loss yet; none:
-                              any. (default: 15)
+                              (video: to x264, audio: to opus, kv: to q8_0), is no
+                              loss yet; none: any. (default: 15)
+      --fresh                 Measure everything, whatever the folder has.
+      --quiet                 Print errors only.
+      --version               Show the version.
+      -h, --help              Show help information.
+
+    """
+
+  static let benchVideo = """
+    OVERVIEW: Measure codecs of video: rate, quality and time on your own clips.
+
+    Every codec gets the same frames, R'G'B' of 8 bits: those that --start,
+    --duration and --frames leave, scaled by --scale, of which --crop keeps the
+    middle. Ours is hnerv, fitted on all cores. Others run through libavcodec, on
+    one thread: x264 and x265 (preset medium), svtav1 (preset 8), with --points
+    rate factors each (crf 46 to 18, 46 to 20, 63 to 25); one that this libavcodec
+    lacks is named as missing.
+
+    Rates are bits per pixel without sound: of our whole files, of the others'
+    packets. PSNR is of R, G and B together; it and MS-SSIM are means over the
+    frames (MS-SSIM of frames with more than 160 pixels a side). At the end there
+    is what every codec takes for the PSNR of each point of ours, clip by clip,
+    between its points.
+
+    hnerv takes minutes to hours a point. Report, resuming and Ctrl-C are as of
+    'bench image'.
+
+    Examples:
+      nccodec bench video film.mp4 --duration 10 --scale 640x360 --out report
+      nccodec bench video film.mp4 --crop 1280x640 --params 0.35M --epochs 30
+      nccodec bench video clips --codecs x264,x265,svtav1 --points 8
+
+    USAGE: nccodec bench video [<options>] <files> ...
+
+    ARGUMENTS:
+      <files>                 Videos, or folders of them.
+
+    OPTIONS:
+      --codecs <names>        The codecs, with commas between them. (default:
+                              hnerv,x264,x265,svtav1)
+      --qualities <numbers>   The qualities of ours, 0 to 100, with commas.
+                              (default: 25,50,75)
+      --params <numbers>      In their place, weights and embeddings of its
+                              networks, such as 0.35M,1.5M.
+      --effort <1...9>        The effort of ours. (default: 3)
+      --epochs <n>            How often ours fits each frame. (default: by
+                              --effort, 5 to 600)
+      --start <time>          Begin at that time, such as 90, 1:30 or 0:01:30.5.
+      --duration <time>       Measure that much of each clip. (default: to the end)
+      --frames <n>            Measure so many frames of each clip. (default: all)
+      --scale <WxH>           Scale frames to that many pixels.
+      --crop <WxH>            Keep that many pixels of their middle.
+      --measures <names>      The measures to take: psnr, psnrYUV, ssim, msssim.
+                              (default: psnr,msssim)
+      --out <folder>          Keep the report in that folder: results.json,
+                              results.csv, index.html. What it has is not measured
+                              again.
+      --points <1...32>       Points of each codec's curve. (default: 6)
+      --repeat <n>            Time each point that often. (default: 1)
+      --workers <n>           Points measured at once; 1 gives the calmest times.
+                              (default: one per core)
+      --against <results.json>
+                              Fail where our codecs have become worse than in that
+                              report.
+      --tolerance-rate <percent>
+                              BD-rate that is no loss yet. (default: 1)
+      --tolerance-speed <percent>
+                              How much slower, as a ratio to jpeg in the same run
+                              (video: to x264, audio: to opus, kv: to q8_0), is no
+                              loss yet; none: any. (default: 15)
       --fresh                 Measure everything, whatever the folder has.
       --quiet                 Print errors only.
       --version               Show the version.

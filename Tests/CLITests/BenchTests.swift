@@ -26,6 +26,10 @@ struct BenchTests {
     ["image", "a", "--workers", "0"], ["image", "a", "--pictures", "-1"], ["image", "a", "--tolerance-rate", "x"],
     ["image", "a", "--tolerance-rate", "none"], ["kv"], ["kv", "a", "--codecs", "jpeg"],
     ["audio"], ["audio", "a", "--codecs", "jpeg"], ["audio", "a", "--kbps", "24,x"], ["audio", "a", "--kbps", "0"], ["audio", "a", "--measures", "psnr"],
+    ["video"], ["video", "a", "--codecs", "jpeg"], ["video", "a", "--qualities", "50,101"], ["video", "a", "--params", "0.35M,0"],
+    ["video", "a", "--params", "5000", "--qualities", "50"], ["video", "a", "--effort", "0"], ["video", "a", "--epochs", "0"],
+    ["video", "a", "--start", "x"], ["video", "a", "--duration", "0"], ["video", "a", "--frames", "0"], ["video", "a", "--scale", "640"],
+    ["video", "a", "--crop", "0x5"], ["video", "a", "--measures", "psnr,vmaf"],
   ])
   func mistakesExitWith2(arguments: [String]) throws {
     let folder = try Folder()
@@ -36,7 +40,7 @@ struct BenchTests {
 
   @Test(arguments: [
     (["bench", "--help"], Help.bench), (["bench", "image", "--help"], Help.benchImage), (["bench", "kv", "--help"], Help.benchKV),
-    (["bench", "audio", "--help"], Help.benchAudio),
+    (["bench", "audio", "--help"], Help.benchAudio), (["bench", "video", "--help"], Help.benchVideo),
   ])
   func help(arguments: [String], expected: String) throws {
     let outcome = try Command.finish(Command.process(arguments))
@@ -199,5 +203,45 @@ struct BenchTests {
     #expect(try points(folder) as NSArray == before as NSArray)
     let page = String(decoding: try folder.read("out/index.html"), as: UTF8.self)
     #expect(page.contains("\"kind\":\"audio\""))
+  }
+
+  @Test func videos() throws {
+    let folder = try Folder()
+    let rate = try #require(Rational(exactly: 25, 1))
+    var options = VideoWriter.Options()
+    options.encoding = try VideoEncoding("ffv1", sampling: .rgb)
+    let format = try VideoFormat(width: 40, height: 32, timeBase: rate.reciprocal, frameRate: rate)
+    let writer = try VideoWriter(folder.path("clip.mkv"), as: .mkv, format: format, options: options)
+    for n in 0..<4 {
+      let samples = (0..<3 * 40 * 32).map { UInt8(60 + ($0 % 40 + n) * 2 + $0 / 40 % 32) }
+      try writer.append(VideoFrame(width: 40, height: 32, samples: samples, time: Int64(n), duration: 1))
+    }
+    try writer.finish()
+    try folder.write("text.mkv", Array("no video".utf8))
+    let command = [
+      "bench", "video", "clip.mkv", "text.mkv", "--codecs", "hnerv,x264", "--params", "4000", "--epochs", "1", "--points", "2", "--frames", "3",
+      "--crop", "32x32", "--out", "out",
+    ]
+    let first = try Command.finish(Command.process(command, in: folder))
+    #expect(first.status == 1 && first.errors.isEmpty, "\(first.errors)")
+    for text in ["hnerv", "params 4000", "crf 18", "PSNR, dB", "encode frames/s", "At equal PSNR", "Failed:", "text.mkv: "] {
+      #expect(first.text.contains(text), "\(text)")
+    }
+    let before = try points(folder)
+    #expect(before.map { $0["setting"] as? String } == ["params 4000", "crf 46", "crf 18"])
+    for point in before {
+      let (bytes, bpp) = (try #require(point["bytes"] as? Int), try #require(point["bpp"] as? Double))
+      #expect(abs(bpp - Double(bytes) * 8 / (32 * 32 * 3)) < 1e-9)
+      #expect((point["encodeCPUSeconds"] as? [Double])?.count == 1 && (point["measures"] as? [String: Any])?["msssim"] is NSNull)
+    }
+    // Again: every point is as it was, times too.
+    let second = try Command.finish(Command.process(command, in: folder))
+    #expect(second.status == 1)
+    #expect(try points(folder) as NSArray == before as NSArray)
+    let page = String(decoding: try folder.read("out/index.html"), as: UTF8.self)
+    #expect(page.contains("\"kind\":\"video\""))
+    // Smaller frames than are to be cut from them.
+    let large = try Command.run("bench", "video", "clip.mkv", "--codecs", "x264", "--crop", "41x32", in: folder)
+    #expect(large.status == 1 && large.text.contains("smaller than the 41x32"), "\(large.text)")
   }
 }

@@ -155,6 +155,25 @@ struct BjontegaardTests {
     #expect(abs(try bdRate(anchor: Self.a, test: doubled) - 100) < 1e-9)
   }
 
+  /// Between its points a curve is the one whose mean makes the BD-rate.
+  @Test func ratesBetweenPoints() throws {
+    for point in Self.c { #expect(abs(try #require(try rate(of: Self.c.reversed(), at: point.quality)) - point.rate) < 1e-12) }
+    #expect(try rate(of: Self.c, at: 24.99) == nil && rate(of: Self.c, at: 39.01) == nil)
+    let line = Self.points([0.1, 0.4], [30, 34])
+    #expect(abs(try #require(try rate(of: line, at: 32)) - 0.2) < 1e-12)
+    // Simpson's rule is exact for the cubics between the points of both.
+    func gap(_ quality: Double) throws -> Double {
+      log(try #require(try rate(of: Self.c, at: quality))) - log(try #require(try rate(of: Self.a, at: quality)))
+    }
+    let places = (Self.a + Self.c).map(\.quality).filter { (28.1...36.4).contains($0) }.sorted()
+    let sum = try zip(places, places.dropFirst()).reduce(0.0) { sum, piece in
+      let (x, y) = piece
+      return sum + (y - x) / 6 * (try gap(x) + 4 * gap((x + y) / 2) + gap(y))
+    }
+    #expect(abs((exp(sum / (36.4 - 28.1)) - 1) * 100 - 0.435060036) < 1e-7)
+    #expect(throws: MetricError(.curve)) { try rate(of: [Self.b[0]], at: 30) }
+  }
+
   @Test func refusals() {
     let far = Self.points([2, 3], [50, 60])
     #expect(throws: MetricError(.curve)) { try bdRate(anchor: Self.a, test: far) }

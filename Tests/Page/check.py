@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Looks at report pages in a real Chromium and says what is wrong with them. Run by Tests/page.sh.
 
-    check.py --image DIR --hostile DIR --kv DIR --audio DIR --sparse DIR --empty DIR --shots DIR
+    check.py --image DIR --hostile DIR --kv DIR --audio DIR --video DIR --sparse DIR --empty DIR --shots DIR
 
 Each DIR has results.json and the index.html made from it; --image also pictures. The last part damages copies of the page and
 demands that the checks notice.
@@ -12,7 +12,7 @@ from browser import Browser
 import figures, looks, parts
 
 parser = argparse.ArgumentParser()
-for option in ("image", "hostile", "kv", "audio", "sparse", "empty", "shots"):
+for option in ("image", "hostile", "kv", "audio", "video", "sparse", "empty", "shots"):
     parser.add_argument(f"--{option}", required=True)
 parser.add_argument("--only", default="", help="run checks whose names contain this")
 options = parser.parse_args()
@@ -54,12 +54,12 @@ def complaint(check, *arguments):
         return f"{error}"
 
 
-image, hostile, kv, audio, sparse, empty = (
-    Report(getattr(options, name)) for name in ("image", "hostile", "kv", "audio", "sparse", "empty"))
+image, hostile, kv, audio, video, sparse, empty = (
+    Report(getattr(options, name)) for name in ("image", "hostile", "kv", "audio", "video", "sparse", "empty"))
 os.makedirs(options.shots, exist_ok=True)
 
 with Browser() as browser:
-    for label, report in (("image", image), ("kv", kv), ("audio", audio)):
+    for label, report in (("image", image), ("kv", kv), ("audio", audio), ("video", video)):
         run(f"{label}: loads quietly and asks for nothing", parts.loads, browser, report)
         run(f"{label}: plots are drawn, curve by curve", parts.plots, browser, report)
         run(f"{label}: buttons switch curves", parts.chips, browser, report)

@@ -1,10 +1,10 @@
 /// All that one report knows: what results.json holds, and what page, CSV and guard are made from.
 ///
-/// Sizes are in bytes, times in seconds, rates in bits per pixel of the original picture (of a cache, per element; of sound, kbps), whole
-/// files. Every measure may be null: not defined for this file (MS-SSIM of small pictures), or missing on this machine.
+/// Sizes are in bytes, times in seconds, rates in bits per pixel of the original picture or frames (of a cache, per element; of sound, kbps),
+/// whole files. Every measure may be null: not defined for this file (MS-SSIM of small pictures), or missing on this machine.
 /// Infinite values (PSNR of what was coded without loss) are the text "inf".
 package struct BenchResults: Codable, Sendable, Equatable {
-  package enum Kind: String, Codable, Sendable { case image, kv, audio }
+  package enum Kind: String, Codable, Sendable { case image, kv, audio, video }
 
   package static let format = "nccodec-bench"
   package static let version = 1
@@ -108,9 +108,11 @@ package struct FileRecord: Codable, Sendable, Equatable {
   /// Unique within the results.
   package var name: String
   package var path: String
-  /// Pixels; nil of caches and sound, and of what cannot be read.
+  /// Pixels, of video as it is measured; nil of caches and sound, and of what cannot be read.
   @Nullable package var width: Int?
   @Nullable package var height: Int?
+  /// Frames of video that are measured.
+  @Nullable package var frames: Int? = nil
   /// Keys and values of a cache.
   @Nullable package var elements: Int?
   /// Seconds of sound.
@@ -118,7 +120,7 @@ package struct FileRecord: Codable, Sendable, Equatable {
   /// Hz, as codecs get it.
   @Nullable package var sampleRate: Int? = nil
   @Nullable package var bytes: Int?
-  /// Of the file's bytes, 64 hexadecimal digits.
+  /// Of the file's bytes, or of the frames of video that are measured: 64 hexadecimal digits.
   @Nullable package var sha256: String?
   /// Why it cannot be read; it then has no points.
   @Nullable package var error: String?

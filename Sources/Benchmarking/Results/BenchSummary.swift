@@ -31,7 +31,7 @@ package struct BenchSummary: Codable, Sendable, Equatable {
     @Nullable package var bits: Double?
     @Nullable package var kbps: Double? = nil
     package var measures: [String: Double?]
-    /// Seconds per megapixel of each file's fastest repetition (per million elements of caches, per second of sound).
+    /// Seconds per megapixel of each file's fastest repetition (per million elements of caches, per second of sound, per frame of video).
     @Nullable package var encodeSecondsPerMegapixel: Spread?
     @Nullable package var decodeSecondsPerMegapixel: Spread?
     @Nullable package var encodeCPUSecondsPerMegapixel: Spread?

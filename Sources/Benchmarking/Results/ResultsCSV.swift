@@ -2,7 +2,7 @@ extension BenchResults {
   /// One row per point; columns are named as in results.json, lists joined by spaces. Commas and quotes are escaped.
   package func csv() -> [UInt8] {
     let names = measures.map(\.name)
-    let rate = kind == .image ? "bpp" : kind == .kv ? "bits" : "kbps"
+    let rate = kind == .kv ? "bits" : kind == .audio ? "kbps" : "bpp"
     var lines = [
       (["file", "codec", "point", "setting", "bytes", rate] + names + [
         "encodeSeconds", "decodeSeconds", "encodeCPUSeconds", "decodeCPUSeconds", "encodePeakBytes", "decodePeakBytes", "error",

@@ -14,6 +14,7 @@ package struct ResultsTable {
         if let matrix = matrix(summary, measure) { parts.append(matrix) }
       }
     }
+    if results.kind == .video, let matched = matched { parts.append(matched) }
     if !results.missing.isEmpty { parts.append("Missing here:\n" + results.missing.map { "  \($0)" }.joined(separator: "\n")) }
     if !results.failures.isEmpty { parts.append("Failed:\n" + results.failures.map { "  \($0)" }.joined(separator: "\n")) }
     return parts.joined(separator: "\n\n")
@@ -21,35 +22,59 @@ package struct ResultsTable {
 
   private func curves(_ summary: BenchSummary) -> String {
     let shown = results.measures.filter { $0.missing == nil }
+    let isVideo = results.kind == .video
     let (rate, unit) =
       switch results.kind {
       case .image: ("bpp", "Mpx")
       case .kv: ("bits", "M")
       case .audio: ("kbps", "s")
+      case .video: ("bpp", "frame")
       }
-    var rows = [
-      ["codec", "setting", "files", rate]
-        + shown.map { $0.unit.isEmpty ? $0.title : "\($0.title), \($0.unit)" } + ["encode s/\(unit)", "decode s/\(unit)"]
-    ]
+    var head = ["codec", "setting", "files", rate] + shown.map(title) + ["encode s/\(unit)", "decode s/\(unit)"]
+    if isVideo { head += ["encode frames/s", "decode frames/s"] }
+    var rows = [head]
     for curve in summary.curves {
       for point in curve.points {
         let values = shown.map { measure -> String in
           guard let value = point.measures[measure.name].flatMap({ $0 }) else { return "-" }
           return value == .infinity ? "lossless" : fixed(value, measure.unit == "dB" ? 2 : 4)
         }
-        rows.append(
-          [curve.codec, point.setting, "\(point.files)", point.rate.map { fixed($0, 3) } ?? "-"] + values + [
-            time(point.encodeSecondsPerMegapixel), time(point.decodeSecondsPerMegapixel),
-          ])
+        let times = [point.encodeSecondsPerMegapixel, point.decodeSecondsPerMegapixel]
+        var row = [curve.codec, point.setting, "\(point.files)", point.rate.map { fixed($0, isVideo ? 4 : 3) } ?? "-"]
+        row += values + times.map(time)
+        if isVideo { row += times.map { spread in spread.map { short(1 / $0.median) } ?? "-" } }
+        rows.append(row)
       }
     }
     return Self.aligned(rows, leading: 2)
   }
 
+  /// Each clip's codecs at the PSNR of each point of ours; nil where there is none.
+  private var matched: String? {
+    guard let rows = MatchedQuality.rows(results), let quality = results.measures.first(where: { $0.name == MatchedQuality.measure }) else { return nil }
+    let others = results.measures.filter { $0.missing == nil && $0.name != quality.name }
+    var head = ["At equal \(quality.title)", "codec", "setting", title(quality), "bpp", "ours takes"] + others.map(title)
+    head += ["encode s", "CPU s", "frames/s", "decode s", "CPU s", "frames/s"]
+    var lines = [head]
+    for row in rows {
+      var line = [row.file, row.codec, row.setting, fixed(row.quality, 2), row.bpp.map { fixed($0, 4) } ?? "-"]
+      line.append(row.ratio.map { ($0 > 1 ? "+" : "") + fixed(100 * ($0 - 1), 1) + " %" } ?? (row.isOurs ? "" : "-"))
+      line += others.map { measure in row.measures[measure.name].flatMap { $0 }.map { fixed($0, measure.unit == "dB" ? 2 : 4) } ?? "-" }
+      for (wall, processor) in [(row.encodeSeconds, row.encodeCPUSeconds), (row.decodeSeconds, row.decodeCPUSeconds)] {
+        line += [wall.map(short) ?? "-", processor.map(short) ?? "-", wall.map { short(Double(row.frames) / $0) } ?? "-"]
+      }
+      lines.append(line)
+    }
+    return Self.aligned(lines, leading: 3)
+  }
+
+  private func title(_ measure: MeasureRecord) -> String { measure.unit.isEmpty ? measure.title : "\(measure.title), \(measure.unit)" }
+
+  private func short(_ x: Double) -> String { fixed(x, x < 0.1 ? 4 : x < 10 ? 3 : 1) }
+
   /// Median and the range of the middle half.
   private func time(_ spread: BenchSummary.Spread?) -> String {
     guard let spread else { return "-" }
-    func short(_ x: Double) -> String { fixed(x, x < 0.1 ? 4 : x < 10 ? 3 : 1) }
     return "\(short(spread.median)) (\(short(spread.low))-\(short(spread.high)))"
   }
 

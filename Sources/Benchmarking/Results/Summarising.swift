@@ -15,11 +15,12 @@ extension BenchResults {
     return points.isEmpty ? nil : BenchSummary.Curve(codec: codec, points: points)
   }
 
-  /// Millions of pixels, or of elements; seconds of sound.
+  /// Millions of pixels, or of elements; seconds of sound; frames of video.
   private var sizes: [String: Double] {
-    Dictionary(
-      files.map { ($0.name, $0.duration ?? Double($0.elements ?? ($0.width ?? 0) * ($0.height ?? 0)) / 1e6) },
-      uniquingKeysWith: { a, _ in a })
+    func size(_ file: FileRecord) -> Double {
+      file.duration ?? file.frames.map { Double($0) } ?? Double(file.elements ?? (file.width ?? 0) * (file.height ?? 0)) / 1e6
+    }
+    return Dictionary(files.map { ($0.name, size($0)) }, uniquingKeysWith: { a, _ in a })
   }
 
   private func mean(_ group: [PointRecord]) -> BenchSummary.Point {

@@ -50,6 +50,13 @@ extension BenchResults {
   }
 }
 
+/// How a point is timed.
+struct TimingTerms {
+  var repetitions = 1
+  var clock = ProcessorClock.thread
+  var pauses: Pauses?
+}
+
 extension PointRecord {
   init(_ item: BenchItem, error: String? = nil) {
     self.init(file: item.file.name, codec: item.codec.name, point: item.point, setting: item.setting.text, error: error)
@@ -61,17 +68,27 @@ extension PointRecord {
     _ item: BenchItem, repetitions: Int, encode: () throws -> Coded, decode: (Coded) throws -> Decoded,
     complete: (inout PointRecord, Decoded) throws -> Void
   ) {
-    self.init(item)
     do {
-      var (encoding, decoding) = (Timing(), Timing())
-      let coded = try encoding.measure(repetitions, threadOnly: true, encode)
-      let decoded = try decoding.measure(repetitions, threadOnly: true) { try decode(coded) }
-      bytes = coded.count
-      take(encoding, decoding)
-      try complete(&self, decoded)
+      try self.init(item, TimingTerms(repetitions: repetitions), encode: encode, byteCount: { $0.count }, decode: decode) { record, _, decoded in
+        try complete(&record, decoded)
+      }
     } catch {
       self.init(item, error: "\(error)")
     }
+  }
+
+  /// The same of any codec, by `terms`. Throws what any of them throws.
+  init<Coded, Decoded>(
+    _ item: BenchItem, _ terms: TimingTerms, encode: () throws -> Coded, byteCount: (Coded) -> Int, decode: (Coded) throws -> Decoded,
+    complete: (inout PointRecord, Coded, Decoded) throws -> Void
+  ) throws {
+    self.init(item)
+    var (encoding, decoding) = (Timing(), Timing())
+    let coded = try encoding.measure(terms.repetitions, clock: terms.clock, pauses: terms.pauses, encode)
+    let decoded = try decoding.measure(terms.repetitions, clock: terms.clock, pauses: terms.pauses) { try decode(coded) }
+    bytes = byteCount(coded)
+    take(encoding, decoding)
+    try complete(&self, coded, decoded)
   }
 
   mutating func take(_ encoding: Timing, _ decoding: Timing) {

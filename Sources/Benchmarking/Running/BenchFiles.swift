@@ -32,6 +32,9 @@ package enum BenchFiles {
 
   package static let pictureEndings: Set = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "qoi", "ppm", "pgm", "pnm"]
   package static let soundEndings: Set = ["wav", "flac", "mp3", "opus", "ogg", "oga", "m4a", "aac", "aiff", "aif"]
+  package static let videoEndings: Set = [
+    "mp4", "m4v", "mov", "mkv", "webm", "avi", "y4m", "ts", "mpg", "mpeg", "ogv", "264", "h264", "265", "h265", "hevc",
+  ]
   package static let cacheEndings: Set = ["safetensors", "npy", "npz", "bin", "ggsq", "ggsn", "state"]
 
   /// Names for those paths: without folder and ending, with as much of them as makes them differ.

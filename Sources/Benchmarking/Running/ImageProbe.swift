@@ -72,11 +72,11 @@ package struct Sides {
   package init(
     _ codec: any ImageBenchCodec, _ image: Image, _ setting: BenchSetting, _ repetitions: Int, _ control: BenchControl
   ) throws {
-    let file = try encoding.measure(repetitions, threadOnly: codec.isSingleThreaded) {
+    let file = try encoding.measure(repetitions, clock: codec.isSingleThreaded ? .thread : .none) {
       try codec.encode(image, at: setting, control)
     }
     bytes = file.count
-    self.image = try decoding.measure(repetitions, threadOnly: codec.isSingleThreaded) { try codec.decode(file) }
+    self.image = try decoding.measure(repetitions, clock: codec.isSingleThreaded ? .thread : .none) { try codec.decode(file) }
   }
 
   package init(bytes: Int, image: Image) { (self.bytes, self.image) = (bytes, image) }

@@ -49,14 +49,14 @@ package struct IsolatedProbe {
       if isEncoding {
         let image = try BenchFiles.readPicture(input)
         let setting = BenchSetting(text: "", value: value)
-        let bytes = try answer.timing.measure(repetitions, threadOnly: codec.isSingleThreaded) {
+        let bytes = try answer.timing.measure(repetitions, clock: codec.isSingleThreaded ? .thread : .none) {
           try codec.encode(image, at: setting, BenchControl())
         }
         answer.peakBytes = peakBytes
         try FileIO.write(bytes, to: output, overwrite: true)
       } else {
         let bytes = try FileIO.read(input)
-        let image = try answer.timing.measure(repetitions, threadOnly: codec.isSingleThreaded) { try codec.decode(bytes) }
+        let image = try answer.timing.measure(repetitions, clock: codec.isSingleThreaded ? .thread : .none) { try codec.decode(bytes) }
         answer.peakBytes = peakBytes
         try FileIO.write(try PNGWriter.write(image, options: .fast), to: output, overwrite: true)
       }

@@ -12,7 +12,7 @@ function broken(text) {
 addEventListener("error", (event) => { if (event.error) broken(event.message); });
 
 const results = JSON.parse(byId("results").textContent);
-const isKV = results.kind === "kv", isAudio = results.kind === "audio";
+const isKV = results.kind === "kv", isAudio = results.kind === "audio", isVideo = results.kind === "video";
 const listOf = (value) => (Array.isArray(value) ? value : []);
 const mapOf = (value) => (value !== null && typeof value === "object" ? value : {});
 const has = (object, key) => Object.prototype.hasOwnProperty.call(mapOf(object), key);
@@ -21,6 +21,8 @@ const words = isAudio
   ? { file: "sound", files: "sounds", File: "Sound", Files: "Sounds", rate: "kilobits per second", rateShort: "kbps", size: "second of sound", sizeShort: "s" }
   : isKV
   ? { file: "cache", files: "caches", File: "Cache", Files: "Caches", rate: "bits per element", rateShort: "b/element", size: "million elements", sizeShort: "M" }
+  : isVideo
+  ? { file: "clip", files: "clips", File: "Clip", Files: "Clips", rate: "bits per pixel", rateShort: "bpp", size: "frame", sizeShort: "frame" }
   : { file: "picture", files: "pictures", File: "Picture", Files: "Pictures", rate: "bits per pixel", rateShort: "bpp", size: "megapixel", sizeShort: "MP" };
 
 /** An element with attributes, and children that are elements or text. `onclick` and the like are functions. */

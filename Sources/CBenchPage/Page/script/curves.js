@@ -39,7 +39,8 @@ const showValue = (value, measure) =>
   value === Infinity ? "\u221e (lossless)" : isNumber(value) ? digits[measure.places](value) + unitOf(measure) : "\u2013";
 
 const rateOf = (point) => point.bpp ?? point.bits ?? point.kbps ?? null;
-const sizeOf = (file) => (file ? (isNumber(file.duration) ? file.duration : file.width && file.height ? (file.width * file.height) / 1e6 : file.elements ? file.elements / 1e6 : null) : null);
+/** Megapixels, million elements, seconds of sound or frames of video. */
+const sizeOf = (file) => (file ? (isNumber(file.duration) ? file.duration : isNumber(file.frames) ? file.frames : file.width && file.height ? (file.width * file.height) / 1e6 : file.elements ? file.elements / 1e6 : null) : null);
 
 /** Seconds per unit of size of the fastest repetition; `clock` is "Seconds" (wall) or "CPUSeconds". Null where not measured. */
 function costOf(point, way, clock) {

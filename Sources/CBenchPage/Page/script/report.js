@@ -9,7 +9,7 @@ const failedPoints = points.filter((p) => p.error);
 const missingMeasures = measures.filter((m) => m.missing && m.key === m.base);
 
 function renderFacts() {
-  byId("eyebrow").textContent = `nccodec bench ${isAudio ? "audio" : isKV ? "kv" : "image"}`;
+  byId("eyebrow").textContent = `nccodec bench ${results.kind}`;
   const fact = (name, value, isWhole) => el("div", { class: isWhole ? "whole" : null }, el("dt", null, name), el("dd", null, value));
   const seconds = run.finished ? (Date.parse(run.finished) - Date.parse(run.started)) / 1000 : NaN;
   const amount = goodFiles.reduce((sum, f) => sum + (sizeOf(f) ?? 0), 0);
@@ -17,7 +17,7 @@ function renderFacts() {
     fact("Measured", show.date(run.started) + (seconds >= 0 ? `, ${show.duration(seconds)}` : "")),
     fact("Machine", [machine.cpu, machine.cores ? show.counted(machine.cores, "core", "cores") : null, machine.simd, machine.os].filter(Boolean).join(", ")),
     fact("Software", [/^nccodec\b/.test(run.nccodec) ? run.nccodec : `nccodec ${run.nccodec ?? "unknown"}`, run.workers ? show.counted(run.workers, "worker", "workers") : null].filter(Boolean).join(", ")),
-    fact(words.Files, [show.counted(goodFiles.length, "file", "files"), amount ? `${show.three(amount)} ${words.sizeShort}${isKV ? " elements" : ""}` : null].filter(Boolean).join(", ")),
+    fact(words.Files, [show.counted(goodFiles.length, "file", "files"), amount ? (isVideo ? show.counted(amount, "frame", "frames") : `${show.three(amount)} ${words.sizeShort}${isKV ? " elements" : ""}`) : null].filter(Boolean).join(", ")),
     fact("Command", el("code", null, run.command ?? "unknown"), true));
   say("note", run.note ?? "");
   say("unfinished", run.finished ? "" : "This run was stopped before all was measured. The same command goes on where it stopped.");
@@ -52,6 +52,8 @@ function renderMethod() {
       ? "Rates are kilobits per second of whole files, of all channels together. Quality is of the decoded sound against the original, at the original\u2019s sample rate and length."
       : isKV
       ? "Rates are bits per element of keys and values, of whole files. SNR is of the decoded cache against the original."
+      : isVideo
+      ? "Rates are bits per pixel of all frames that were measured, without sound: of our whole files, and of the peers\u2019 packets without a container. Quality is of the decoded frames in 8-bit RGB against what every codec got, as the mean over the frames."
       : "Rates are bits per pixel of the original picture, of whole files with their headers. Quality is of the decoded picture in 8-bit RGB against the original.",
     `Means are arithmetic, over the values of each ${words.file}, at the same point of every codec. BD-rate and BD-quality are Bjontegaard deltas with PCHIP, over the logarithm of the rate and what both curves reach; of SSIM and MS-SSIM, in dB of what is left to 1.`,
     `Codecs run in one process, from memory to memory, with their repetitions one after the other; the fastest counts, per ${words.size}. Spread is the range of the middle half.`,

@@ -15,7 +15,7 @@ function pictureURL(path) {
 const viewable = () => goodFiles.filter((f) => pictureURL(f.picture) || points.some((p) => p.file === f.name && p.picture));
 
 function setUpViewer() {
-  if (isKV || isAudio) { byId("viewer").remove(); return; }
+  if (isKV || isAudio || isVideo) { byId("viewer").remove(); return; }
   const kept = viewable();
   say("viewer-hint", kept.length
     ? "The right picture is the one whose rate is nearest to the left one\u2019s; captions state what each really takes."

@@ -106,7 +106,7 @@ let package = Package(
     .executableTarget(
       name: "codecbench",
       dependencies: [
-        "NeuralCodecs", "ImageCodec", "VideoCodec", "Fitting", "Autograd", "MediaIO", "Metrics", "Bitstream",
+        "NeuralCodecs", "ImageCodec", "VideoCodec", "Benchmarking", "Fitting", "Autograd", "Tensors", "MediaIO", "Metrics", "Media", "Bitstream",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Benchmarks/CodecBench"),
 
@@ -126,7 +126,7 @@ let package = Package(
     .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Coding", "Bitstream", "Media", "CZlib"]),
     .testTarget(
       name: "ImageCodecTests", dependencies: ["NeuralCodecs", "ImageCodec", "Coding", "Metrics", "Media", "MediaIO"]),
-    .testTarget(name: "AudioCodecTests", dependencies: ["AudioCodec", "Coding", "Bitstream", "Media"]),
+    .testTarget(name: "AudioCodecTests", dependencies: ["AudioCodec", "Coding", "EntropyCoding", "Bitstream", "Media"]),
     .testTarget(name: "VideoCodecTests", dependencies: ["VideoCodec", "Coding", "Autograd", "Tensors", "Bitstream", "Media"]),
     .testTarget(name: "KVCodecTests", dependencies: ["KVCodec", "Coding", "Bitstream", "Media"]),
     .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),

@@ -8,7 +8,7 @@ struct CodecBench: ParsableCommand {
     commandName: "codecbench", abstract: "Measures the image codec.",
     subcommands: [
       RateDistortion.self, DeltaRate.self, Timing.self, Counts.self, OverfitPoint.self, FitSpeed.self,
-      VideoDecode.self,
+      VideoDecode.self, VideoFit.self,
     ])
 }
 

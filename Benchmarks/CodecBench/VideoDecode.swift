@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Tensors
 import VideoCodec
 
 /// How fast frames of a video are made by a network in integers. Its weights are random: their values do not matter to the time.
@@ -14,6 +15,7 @@ struct VideoDecode: ParsableCommand {
   @Option(help: "Frames to time.") var frames = 24
   @Option(help: "Frames that are decoded together; twice the threads by default.") var together: Int?
   @Option(help: "Threads, several numbers for several measurements.") var threads = [1, 2]
+  @Flag(help: "Without instructions that multiply pairs and add in one (VNNI), as on older CPUs.") var plain = false
 
   func run() throws {
     guard width > 0, height > 0, width % 320 == 0, height % 320 == 0 else { throw ValidationError("sides must be multiples of 320") }
@@ -25,7 +27,8 @@ struct VideoDecode: ParsableCommand {
         weights: (0..<stage.weightCount).map { _ in .random(in: -63...63, using: &random) },
         biases: (0..<stage.biasCount).map { _ in .random(in: -1000...1000, using: &random) }, shift: 10, multiplier: 20000, fraction: 10)
     }
-    let decoder = try NeRVFrameDecoder(NeRVNetwork(architecture, layers: layers))
+    let kernels = plain ? NeRVKernels.at(Kernels.current.level, dot: false)! : .current
+    let decoder = try NeRVFrameDecoder(NeRVNetwork(architecture, layers: layers), kernels: kernels)
     let reports = try threads.map { threads in
       let together = together ?? 2 * threads
       let embeddings = (0..<together * architecture.embedding.count).map { _ in Int16.random(in: -4000...4000, using: &random) }
@@ -38,7 +41,7 @@ struct VideoDecode: ParsableCommand {
         cpu.append((FitSpeed.processSeconds - used) / Double(together))
       }
       return Report(
-        kernels: NeRVKernels.current.name, width: width, height: height, parameters: architecture.parameterCount,
+        kernels: kernels.name, width: width, height: height, parameters: architecture.parameterCount,
         gigaMAC: Double(architecture.multiplications) / 1e9, threads: threads, together: together,
         framesPerSecond: Double(seconds.count) / seconds.reduce(0, +), bestFramesPerSecond: 1 / seconds.min()!,
         cpuMilliseconds: 1e3 * cpu.reduce(0, +) / Double(cpu.count))

@@ -106,7 +106,7 @@ public func fuzzVideo(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let source = MemorySource(Magic.bytes + [1, 0] + rest)
     _ = contents { try VideoDecoder(source, options: options(), checksums: .ignored) { _, shape in Grey(shape) } }
   default:
-    let shape = SegmentShape(frames: 1 + Int(mode) / 5 % 4, width: 20, height: 12, maxMemory: 1 << 24)
+    let shape = SegmentShape(frames: 1 + Int(mode) / 5 % 4, width: 20, height: 12, maxMemory: 1 << 21)
     guard let segment = try? NetworkSegments.open(rest, shape) else { return 0 }
     let one = try? segment.samples(of: 0..<shape.frames, threads: 1), three = try? segment.samples(of: 0..<shape.frames, threads: 3)
     demand(one == three && one?.allSatisfy { $0.count == 720 } ?? true, "frames do not depend on threads")

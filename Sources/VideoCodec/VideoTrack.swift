@@ -63,6 +63,8 @@ extension VideoFormat {
 }
 
 extension CodecError {
+  static func damagedVideo(_ reason: String) -> CodecError { CodecError(.malformed, "the file's video is damaged: \(reason).") }
+
   /// What `body` throws, as users are told it.
   static func explainingVideo<R>(_ body: () throws -> R) throws -> R {
     do {

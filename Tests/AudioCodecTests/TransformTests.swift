@@ -1,4 +1,5 @@
 import AudioCodec
+import EntropyCoding
 import Foundation
 import Testing
 

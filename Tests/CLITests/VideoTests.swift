@@ -269,6 +269,21 @@ struct VideoTests {
     #expect(try folder.read("m.ncb") == folder.read("whole.ncb"))
   }
 
+  @Test func aTerminalShowsHowFarAFitIs() throws {
+    let folder = try Folder()
+    try Movie.make(folder.path("m.mkv"), frames: 6)
+    let terminal = try PseudoTerminal()
+    let process = Command.process(["encode"] + Self.long + ["--segment-frames", "3", "m.mkv", "m.ncb"], in: folder)
+    process.standardOutput = FileHandle.nullDevice
+    process.standardError = terminal.handle
+    try process.run()
+    Command.limit(process)
+    let shown = terminal.output(containing: " left", within: 20)
+    process.terminate()
+    process.waitUntilExit()
+    #expect(shown.contains(/\rsegment [12]\/2, epoch [0-9]+\/400, [0-9.]+ dB, (about [0-9]+ bytes, )?[0-9].* left/), "\(shown)")
+  }
+
   @Test func theBestSoFarIsKept() throws {
     let folder = try Folder()
     try Movie.make(folder.path("m.mkv"), frames: 6)

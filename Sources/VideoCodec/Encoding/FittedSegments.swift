@@ -23,7 +23,7 @@ private final class FittedSegment: SegmentFitting {
     guard settings.codec == .hnerv else { throw CodecError(.unsupported, "this build does not fit videos by \(settings.codec.rawValue) yet.") }
     let (width, height) = (frames[0].width, frames[0].height)
     let architecture = NeRVArchitecture.hnerv(
-      width: width, height: height, frames: frames.count, parameters: settings.parameters(pixels: width * height * frames.count))
+      width: width, height: height, frames: frames.count, parameters: settings.parameters(pixels: width * height, frames: frames.count))
     guard architecture.parameterCount <= SegmentReader.maximumWeights else {
       throw CodecError(
         .invalidOption, "a network of \(architecture.parameterCount) weights is more than the \(SegmentReader.maximumWeights) of a file. Ask for less.")
@@ -31,7 +31,7 @@ private final class FittedSegment: SegmentFitting {
     var nerv = NeRVSettings()
     nerv.epochs = settings.epochs
     if case .bitsPerPixel(let bits) = settings.rate { nerv.cost = .bits(bits * Double(width * height * frames.count)) }
-    fit = NeRVFit(architecture, frames: frames.count, settings: nerv) { number, target in target.load(frames[number]) }
+    fit = NeRVFit(architecture, frames: frames.count, settings: nerv) { number, target in frames[number].load(into: target) }
   }
 
   var iteration: Int { fit.iteration }
@@ -56,30 +56,29 @@ extension SegmentSettings {
   /// Bits that a weight comes to, embeddings counted with them, about.
   private static let bitsPerParameter = 2.2
 
-  /// Numbers of a network for so many pixels, of all frames.
-  fileprivate func parameters(pixels: Int) -> Int {
+  /// Numbers of a network for so many frames of a size.
+  fileprivate func parameters(pixels: Int, frames: Int) -> Int {
     let bitsPerPixel: Double
     switch rate {
     case .parameters(let count): return count
     case .bitsPerPixel(let bits): bitsPerPixel = bits
-    // Twice as many bits each 14 steps: 0.002, 0.024 and 0.28 bits per pixel for qualities 0, 50 and 100.
-    case .quality(let quality): bitsPerPixel = 0.002 * exp2(quality / 14)
+    // Twice as many bits each 14 steps, and fewer a pixel the more there are: 0.002, 0.024 and 0.28 for qualities 0, 50 and 100 at 1280x640.
+    case .quality(let quality): bitsPerPixel = 0.002 * exp2(quality / 14) * (819_200 / Double(pixels)).squareRoot()
     }
-    return Int(min(Double(SegmentReader.maximumWeights), max(1, bitsPerPixel * Double(pixels) / Self.bitsPerParameter)))
+    return Int(min(Double(SegmentReader.maximumWeights), max(1, bitsPerPixel * Double(pixels * frames) / Self.bitsPerParameter)))
   }
 }
 
-extension Variable {
-  /// A frame's samples as 0...1; where this is larger than the frame, its last column and row go on.
-  fileprivate func load(_ frame: VideoFrame) {
-    let plane = frame.pixelCount
-    frame.withUnsafeSamples { samples in
+extension VideoFrame {
+  /// Puts the samples, as 0...1, into a variable [3, h, w]; where that is larger, the last column and row go on.
+  package func load(into variable: Variable) {
+    withUnsafeSamples { samples in
       for channel in 0..<3 {
-        for y in 0..<height {
-          let row = samples.baseAddress! + channel * plane + min(y, frame.height - 1) * frame.width
-          let out = value + channel * planeStride + y * pitch
-          for x in 0..<frame.width { out[x] = Float(row[x]) * (1 / 255) }
-          for x in frame.width..<width { out[x] = out[frame.width - 1] }
+        for y in 0..<variable.height {
+          let row = samples.baseAddress! + channel * pixelCount + min(y, height - 1) * width
+          let out = variable.value + variable.offset(channel: channel, row: y)
+          for x in 0..<width { out[x] = Float(row[x]) * (1 / 255) }
+          for x in width..<max(width, variable.width) { out[x] = out[width - 1] }
         }
       }
     }

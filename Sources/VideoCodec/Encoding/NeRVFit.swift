@@ -20,7 +20,7 @@ package struct NeRVSettings: Sendable, Equatable {
   /// Frames of an iteration.
   package var batch = 2
   /// Largest learning rate, reached after a tenth of the epochs, from where it falls along a cosine to 0.
-  package var rate = 1e-3
+  package var rate = 6e-3
   package var seed: UInt64 = 1
 
   package init() {}

@@ -51,7 +51,7 @@ final class SegmentedEncoding {
       case .bitsPerPixel(let bits): "\(bits) bits per pixel"
       case .parameters(let count): "\(count) parameters"
       }
-    return "\(options.codec.rawValue), \(format.width)x\(format.height), \(rate), \(options.wantedEpochs) epochs, segments of \(segmentFrames)"
+    return "\(options.codec.rawValue), \(format.width)x\(format.height), \(rate), \(options.epochs.map { "\($0) epochs" } ?? "effort \(options.effort)"), segments of \(segmentFrames)"
   }
 
   func append(_ frame: VideoFrame) throws {
@@ -121,7 +121,7 @@ final class SegmentedEncoding {
     .invalidOption, "the checkpoint is of other frames. Give the video that it was made of, or another file.")
 
   private func fit(_ frames: [VideoFrame], _ sum: UInt32, isLast: Bool) throws -> [UInt8] {
-    let settings = SegmentSettings(codec: options.codec, rate: options.rate, epochs: options.wantedEpochs)
+    let settings = SegmentSettings(codec: options.codec, rate: options.rate, epochs: options.epochs(frames: frames.count))
     let fit: any SegmentFitting
     if let saved = resumed {
       guard saved.sum == sum else { throw Self.foreignCheckpoint }
@@ -181,6 +181,11 @@ final class SegmentedEncoding {
     }
   }
 
+  /// How many segments so many frames will be.
+  private func segments(of frames: Int) -> Int {
+    frames <= 0 ? 0 : max(1, (frames - (longestSegment - segmentFrames) + segmentFrames - 1) / segmentFrames)
+  }
+
   /// `speed`: seconds of an iteration.
   private func report(_ fit: any SegmentFitting, _ count: Int, _ settings: SegmentSettings, isLast: Bool, speed: Double) {
     guard let progress = options.progress else { return }
@@ -194,7 +199,7 @@ final class SegmentedEncoding {
       return Int(expected.map { video * Double($0) / Double(seen) } ?? video)
     }
     let segment = CodingProgress.Segment(
-      number: file.segments + 1, count: expected.map { file.segments + 1 + ($0 - seen + segmentFrames - 1) / segmentFrames }, frames: done..<seen,
+      number: file.segments + 1, count: expected.map { file.segments + 1 + segments(of: $0 - seen) }, frames: done..<seen,
       epoch: settings.epochs * fit.iteration / max(1, fit.iterations), epochs: settings.epochs, iteration: fit.iteration, iterations: fit.iterations,
       psnr: fit.psnr, byteCount: bytes)
     progress(

@@ -168,5 +168,6 @@ extension VideoEncoder.Options {
   }
 
   /// Epochs, by effort where they are not said.
-  var wantedEpochs: Int { epochs ?? Self.epochs[effort - 1] }
+  /// Of a segment of so many frames: by effort, few of them are fitted more often, so that there are as many iterations as for 60.
+  func epochs(frames: Int) -> Int { epochs ?? max(Self.epochs[effort - 1], Self.epochs[effort - 1] * 60 / frames) }
 }

@@ -1,0 +1,84 @@
+import ArgumentParser
+import Benchmarking
+import Foundation
+import Media
+import Metrics
+import VideoCodec
+
+/// One fit of HNeRV to a clip, with all that a measurement beside the authors' code wants to know; `Benchmarks/hnerv.sh` runs it.
+struct VideoFit: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "video-fit", abstract: "Fits HNeRV to a clip, and tells its PSNR as floats and in integers, its bytes and CPU time, as JSON.",
+    discussion: "Defaults are the authors' training setting. What an epoch comes to goes to standard error.")
+
+  @Argument(help: "A clip.") var clip: String
+  @Option(help: "Pixels of the middle that are fitted, WIDTHxHEIGHT.") var crop: String?
+  @Option(help: "The first so many frames.") var frames: Int?
+  @Option(help: "Numbers of network and embeddings.") var parameters = 350_000
+  @Option(help: "How often each frame is seen.") var epochs = 30
+  @Option(help: "The largest learning rate.") var rate = 1e-3
+  @Option(help: "The share of the epochs in which all is rounded.") var rounded = 0.0
+  @Option(help: "What a bit per pixel costs then; by default as much as a larger network's.") var lambda: Double?
+  @Option(help: "Threads.") var threads = 2
+  @Option(help: "A file for the segment's data.") var out: String?
+
+  func run() throws {
+    var cut = VideoCut()
+    cut.frames = frames
+    if let crop {
+      let sides = crop.split(separator: "x").compactMap { Int($0) }
+      guard sides.count == 2, sides.allSatisfy({ $0 > 0 }) else { throw ValidationError("--crop is WIDTHxHEIGHT") }
+      cut.crop = (sides[0], sides[1])
+    }
+    guard epochs > 0, threads > 0, (0...1).contains(rounded) else { throw ValidationError("counts must be positive, and the share 0 to 1") }
+    let source = try VideoClip(clip, cut)
+    var (all, left): ([VideoFrame], ClipSource) = ([], try source.source())
+    while let frame = try left.next() { all.append(frame) }
+    let frames = all
+    let (width, height) = (source.format.width, source.format.height)
+    let architecture = NeRVArchitecture.hnerv(width: width, height: height, frames: frames.count, parameters: parameters)
+    var settings = NeRVSettings()
+    (settings.epochs, settings.rate, settings.roundedShare) = (epochs, rate, rounded)
+    if let lambda { settings.cost = .lambda(lambda) }
+    let fit = NeRVFit(architecture, frames: frames.count, settings: settings) { frames[$0].load(into: $1) }
+    let started = FitSpeed.processSeconds
+    while !fit.isDone {
+      fit.step(threads: threads)
+      guard fit.iteration % fit.iterationsPerEpoch == 0 else { continue }
+      let bits = fit.bits.map { String(format: ", %.3f bits a weight", $0 / Double(architecture.parameterCount)) } ?? ""
+      let line = String(format: "epoch %d: PSNR %.3f dB", fit.epoch, fit.psnr) + bits + String(format: ", %.0f CPU s\n", FitSpeed.processSeconds - started)
+      FileHandle.standardError.write(Data(line.utf8))
+    }
+    let seconds = FitSpeed.processSeconds - started
+    var floats = 0.0
+    fit.forEachFrame(threads: threads) { _, frame in floats += frame.psnr(pixels: width * height) }
+    let segment = fit.segment(threads: threads)
+    let bytes = try SegmentWriter.bytes(of: segment)
+    if let out { try Data(bytes).write(to: URL(fileURLWithPath: out)) }
+    let decoder = try NeRVFrameDecoder(segment.network), one = architecture.embedding.count
+    var integers = 0.0
+    for (i, frame) in frames.enumerated() {
+      let embedding = segment.embeddings[i * one..<(i + 1) * one].map { $0 << Int16(segment.network.embeddingShift) }
+      let samples = try decoder.frames(embedding, threads: threads)[0]
+      integers += try psnr(frame, VideoFrame(width: width, height: height, samples: samples, time: frame.time, duration: frame.duration))
+    }
+    let count = Double(frames.count)
+    let report = Report(
+      width: width, height: height, frames: frames.count, weights: architecture.parameterCount, embeddings: segment.embeddings.count, epochs: epochs,
+      rate: rate, rounded: rounded, lambda: fit.lambda, floatPSNR: floats / count, psnr: integers / count, bytes: bytes.count,
+      bitsPerNumber: 8 * Double(bytes.count) / Double(architecture.parameterCount + segment.embeddings.count),
+      bitsPerPixel: 8 * Double(bytes.count) / Double(width * height) / count, cpuSeconds: seconds)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    print(String(decoding: try encoder.encode(report), as: UTF8.self))
+  }
+
+  struct Report: Encodable {
+    let width, height, frames, weights, embeddings, epochs: Int
+    let rate, rounded, lambda: Double
+    /// Means over frames, in dB: of what the fit makes, once rounded if anything is, and of what a decoder makes.
+    let floatPSNR, psnr: Double
+    let bytes: Int
+    let bitsPerNumber, bitsPerPixel, cpuSeconds: Double
+  }
+}

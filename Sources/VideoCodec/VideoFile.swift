@@ -22,7 +22,7 @@ public struct VideoFile: Sendable {
   /// Sound that was copied.
   public let soundTracks: [CopiedTrack]
   public let byteCount: Int
-  /// Of the payloads of video, and of each sound track.
+  /// Of the payloads of video, and of each sound track, their chunks' framing aside.
   public let videoBytes: Int
   public let soundBytes: [Int]
 
@@ -48,13 +48,14 @@ public struct VideoFile: Sendable {
   package init(reading source: some ByteSource) throws {
     let parts = try CodecError.explainingVideo { try VideoParts(source, checksums: .whenOpening) }
     (format, codec, soundTracks) = (parts.format, parts.family.label, parts.soundTracks)
-    (byteCount, videoBytes, soundBytes) = (source.byteCount, parts.videoBytes, parts.soundBytes)
+    byteCount = source.byteCount
     var (segments, end): ([Segment], Int64) = ([], 0)
     while let part = try CodecError.explainingVideo({ try parts.next() }) {
       guard case .segment(let segment) = part, let last = segment.times.last else { continue }
       segments.append(Segment(frames: segment.first..<segment.end, byteCount: segment.data.count))
       end = last.time + last.duration
     }
+    (videoBytes, soundBytes) = (parts.videoBytes, parts.soundBytes)
     (self.segments, self.end, frames) = (segments, end, segments.last?.frames.upperBound ?? 0)
   }
 }

@@ -93,7 +93,7 @@ struct InfoCommand: ParsableCommand {
     if let video {
       add("    video", "\(video.videoBytes) bytes")
       for (number, segment) in video.segments.enumerated() {
-        add("      segment \(number)", "frames \(segment.frames.lowerBound) to \(segment.frames.upperBound - 1), \(segment.byteCount) bytes")
+        lines.append("      segment \(number): frames \(segment.frames.lowerBound) to \(segment.frames.upperBound - 1), \(segment.byteCount) bytes")
       }
       for (number, bytes) in video.soundBytes.enumerated() { add("    sound \(number)", "\(bytes) bytes") }
     }

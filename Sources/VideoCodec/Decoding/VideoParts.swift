@@ -27,10 +27,9 @@ final class VideoParts {
   let soundTracks: [CopiedTrack]
   /// Nil of a stream, before its end.
   private(set) var frameCount: Int?
-  /// Of payloads' data: `[video's segments]`, and each sound track's. Of what can be sought.
-  private(set) var segmentCount = 0
+  /// Of the data of payloads that `next` has given: the video's, and each sound track's.
   private(set) var videoBytes = 0
-  private(set) var soundBytes: [Int] = []
+  private(set) var soundBytes: [Int]
 
   private let video: UInt32
   /// By the container's number of the track.
@@ -48,6 +47,7 @@ final class VideoParts {
     (video, format, family) = try Self.findVideo(stream.tracks)
     (sounds, readers) = try Self.findSound(stream.tracks)
     soundTracks = readers.map(\.track)
+    soundBytes = readers.map { _ in 0 }
     nextPayload = { try stream.nextPayload() }
   }
 
@@ -59,14 +59,12 @@ final class VideoParts {
     (video, format, family) = try Self.findVideo(reader.tracks)
     (sounds, readers) = try Self.findSound(reader.tracks)
     soundTracks = readers.map(\.track)
+    soundBytes = readers.map { _ in 0 }
     let places = Places([video] + sounds.sorted { $0.value < $1.value }.map(\.key), reader.units)
     self.places = places
     nextPayload = { try places.next().map { try reader.payload($0) } }
     load = { try reader.payload($0) }
     let segments = places.units[0]
-    segmentCount = segments.count
-    videoBytes = segments.reduce(0) { $0 + $1.chunk.count }
-    soundBytes = places.units.dropFirst().map { $0.reduce(0) { $0 + $1.chunk.count } }
     guard let last = segments.last else { throw CodecError.damagedVideo("it has no segment") }
     let segment = try segment(reader.payload(last))
     guard segment.isLast else { throw CodecError.damagedVideo("the last segment does not say that it is") }
@@ -93,9 +91,13 @@ final class VideoParts {
         expected = (segment.end, segment.times[segment.times.count - 1].time)
         isAfterLast = segment.isLast
         if isAfterLast { frameCount = segment.end }
+        videoBytes += payload.data.count
         return .segment(segment)
       }
-      if let number = sounds[payload.track] { return .sound(number, try readers[number].packets(of: payload)) }
+      if let number = sounds[payload.track] {
+        soundBytes[number] += payload.data.count
+        return .sound(number, try readers[number].packets(of: payload))
+      }
     }
     if let expected, !isAfterLast { throw CodecError.damagedVideo("it ends after \(expected.frame) frames, without a last segment") }
     return nil

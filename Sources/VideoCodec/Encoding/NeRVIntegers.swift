@@ -38,20 +38,27 @@ extension NeRVFit {
   }
 
   private func layer(_ i: Int, _ stage: NeRVArchitecture.Stage, _ changes: [[Int16]], unit: Double, fraction: Int, isLast: Bool) -> NeRVLayer {
-    let step = Double(graph.decoder.weights[i].rounding.step), changes = changes[i]
+    var step = Double(graph.decoder.weights[i].rounding.step), changes = changes[i]
     let columns = stage.weightCount / stage.biasCount
     var weights: [Int16] = [], amplitude = 0, centreShift = 4
     // Weights in as small parts of the step as the sums have room for.
     while true {
-      amplitude = min(32767, Int((NeRVParameters.bound(stage) * exp2(Double(centreShift)) / step).rounded()))
+      let wanted = (NeRVParameters.bound(stage) * exp2(Double(centreShift)) / step).rounded()
+      amplitude = Int(min(32767, wanted))
       var initial = InitialWeights(stage: i)
       let wide = changes.map { Int($0) << centreShift + initial.next(amplitude: amplitude) }
       let sums = (0..<stage.biasCount).map { row in wide[row * columns..<(row + 1) * columns].reduce(0) { $0 + abs($1) } }
-      if sums.max()! <= NeRVLayer.maximumRowSum || centreShift == 0 {
-        weights = wide.map { Int16(max(-32767, min(32767, $0))) }
+      if wanted <= 32767, sums.max()! <= NeRVLayer.maximumRowSum, wide.allSatisfy({ abs($0) <= 32767 }) {
+        weights = wide.map { Int16($0) }
         break
       }
-      centreShift -= 1
+      if centreShift > 0 {
+        centreShift -= 1
+      } else {
+        // A fit that has hardly begun has steps that are too fine for the sums.
+        step *= 2
+        changes = changes.map { ($0 + $0.signum()) / 2 }
+      }
     }
     let (multiplier, shift) = Self.multiplier(exp2(Double(NeRVLayer.sumFraction)) * step * exp2(-Double(centreShift)) * unit)
     let biasShift = NeRVLayer.sumFraction - NeRVParameters.biasFraction(isLast: isLast)

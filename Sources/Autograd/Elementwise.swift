@@ -14,7 +14,7 @@ package final class SquaredError: Operation {
   package let target: Variable
   /// What a prediction is clamped to; contains 0.
   package let range: ClosedRange<Float>
-  /// Rows and columns from the first that count; what lies beyond is free.
+  /// Rows and columns from the first that count; what lies beyond is free, and the target there may change.
   private let height, width: Int
   /// May change between runs.
   package var weight: Double
@@ -53,6 +53,13 @@ package final class SquaredError: Operation {
     bands.forEach(threads: pass.threads) { i, c, rows in
       let at = x.offset(channel: c, row: rows.lowerBound), rows = rows.clamped(to: 0..<height)
       if rows.isEmpty { return }
+      // Kernels take whole vectors: where they reach beyond what counts, there shall be no error.
+      if width < x.width {
+        for row in 0..<rows.count {
+          let first = at + row * x.pitch
+          for column in width..<min(x.width, (width + 15) / 16 * 16) { target.value[first + column] = x.value[first + column] }
+        }
+      }
       sums[i][0] = pass.kernels.pointee.squared_error(
         x.value + at, other.map { UnsafePointer($0.value + at) }, target.value + at, range.lowerBound, range.upperBound,
         gx.map { $0 + at }, gOther.map { $0 + at }, scale, x.pitch, width, rows.count, adds, addsOther)

@@ -40,7 +40,7 @@ package final class NeRVFit {
   private let adam = Adam()
   private var order: [Int] = []
   private var random: SplitMix64
-  /// What the writer's bytes of the weights are of their estimate, by the last epoch's end.
+  /// What the writer's bytes of the network are of the weights' estimate, by the last epoch's end.
   private var coding = 1.0
   private var (sum, seen, lastPSNR): (Double, Int, Double?) = (0, 0, nil)
 
@@ -85,7 +85,7 @@ package final class NeRVFit {
     iteration += 1
     if iteration % iterationsPerEpoch == 0 {
       (lastPSNR, sum, seen) = (sum / Double(seen), 0, 0)
-      if rounds { coding = Double(8 * weightBytes) / max(graph.decoder.bits, 1) }
+      if rounds { coding = Double(8 * networkBytes) / max(graph.decoder.bits, 1) }
     }
   }
 
@@ -106,12 +106,14 @@ package final class NeRVFit {
   /// Moves the cost of bits towards where the wanted number of them results.
   private func followRate() {
     guard case .bits(let wanted) = settings.cost, let bits, bits > 0 else { return }
-    lambda = max(1e-6, min(10, lambda * exp(0.02 * max(-1, min(1, log(bits / wanted) * 4)))))
+    // By so much in all that a network of quite another size gets there, whatever the number of iterations.
+    let gain = min(0.3, 60 / (Double(iterations) * settings.roundedShare))
+    lambda = max(1e-7, min(100, lambda * exp(gain * max(-1, min(1, log(bits / wanted))))))
     graph.setCost(lambda, frames: frameCount)
   }
 
-  /// Of the weights as they are now.
-  private var weightBytes: Int { SegmentWriter.weightBytes(changes: graph.decoder.changes, of: graph.architecture) }
+  /// Of the network as it is now.
+  private var networkBytes: Int { SegmentWriter.bytes(changes: graph.decoder.changes, biases: graph.decoder.biasSteps, of: graph.architecture) }
 
   private var schedule: Double {
     let part = Double(iteration) / Double(iterations)

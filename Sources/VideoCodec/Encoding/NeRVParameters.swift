@@ -52,6 +52,11 @@ package struct NeRVParameters {
     }
   }
 
+  /// By stage: biases in their steps.
+  var biasSteps: [[Int16]] {
+    biases.map { part in part.trained.elements.map { Int16(max(-8191, min(8191, ($0 / part.rounding.step).rounded(.toNearestOrEven)))) } }
+  }
+
   /// Steps that are a fraction of the weights' mean change.
   func beginRounding() {
     for part in weights { part.rounding.logStep.value[0] = log2f(part.trained.meanMagnitude / 4) }

@@ -19,14 +19,15 @@ package final class SegmentWriter: NumberBits {
     return other.finish()[...]
   }
 
-  /// What weights take, biases aside.
-  package static func weightBytes(changes: [[Int16]], of architecture: NeRVArchitecture) -> Int {
+  /// What all but the embeddings takes, about: weights and biases, and what says their formats.
+  package static func bytes(changes: [[Int16]], biases: [[Int16]], of architecture: NeRVArchitecture) -> Int {
     let writer = SegmentWriter()
-    for (stage, changes) in zip(architecture.stages, changes) {
-      var changes = changes
+    for (i, stage) in architecture.stages.enumerated() {
+      var (changes, biases) = (changes[i], biases[i])
       try! SegmentNumbers.visitWeights(&changes, of: stage, writer)
+      try! SegmentNumbers.visitBiases(&biases, writer)
     }
-    return writer.finish().count
+    return writer.finish().count + 10 + 8 * architecture.stages.count
   }
 
   /// Throws `BitstreamError` (invalidValue) for a network that the syntax has no room for.

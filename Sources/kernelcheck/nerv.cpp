@@ -160,7 +160,7 @@ std::vector<TileLine> NervLines() {
   };
   return {
       {"nerv 15-48 5x5 16x640", macs, convolve(false)},
-      {"  with VNNI where it is", macs, convolve(true)},
+      {"nerv, VNNI where it is", macs, convolve(true)},
       {"nerv activation 48 16x640", 16.0 * kOutputs * kFactor * kFactor * kWidth,
        [=](int32_t level, size_t) {
          for (size_t dy = 0; dy < kFactor; dy++)

@@ -51,11 +51,13 @@ final class FakeVideoCodec: VideoBenchCodec {
 struct VideoBenchTests {
   /// Smooth, moving by a pixel a frame, with a little noise.
   static func frame(_ width: Int, _ height: Int, _ number: Int, seed: Int = 1) throws -> VideoFrame {
-    let samples = (0..<3 * height).flatMap { row in
-      (0..<width).map { x -> UInt8 in
-        let wave: Double = sin(Double(x + number + seed) / 9) * cos(Double(row % height) / 7)
+    var samples: [UInt8] = []
+    for row in 0..<3 * height {
+      let down: Double = cos(Double(row % height) / 7)
+      for x in 0..<width {
+        let wave: Double = 90 * down * sin(Double(x + number + seed) / 9)
         let noise: Int = (x * 31 + row * 17 + number * 7 + seed) % 5
-        return UInt8(Int(120 + 90 * wave) + noise)
+        samples.append(UInt8(120 + Int(wave) + noise))
       }
     }
     return try VideoFrame(width: width, height: height, samples: samples, time: Int64(number), duration: 1)
@@ -123,7 +125,9 @@ struct VideoBenchTests {
     #expect(try BenchResults(json: try results.json(), named: "x") == results)
     // Times are of a frame.
     let curve = try #require(results.summary?.curves.first { $0.codec == "one" })
-    let times = results.points.filter { $0.codec == "one" && $0.point == 0 }.map { $0.encodeSeconds[0] / Double($0.file == "a" ? 3 : $0.file == "b" ? 4 : 2) }
+    let lengths: [String: Double] = ["a": 3, "b": 4, "c": 2]
+    let own = results.points.filter { $0.codec == "one" && $0.point == 0 }
+    let times: [Double] = own.map { $0.encodeSeconds[0] / lengths[$0.file]! }
     #expect(curve.points[0].encodeSecondsPerMegapixel == BenchSummary.Spread(times))
   }
 
@@ -165,7 +169,11 @@ struct VideoBenchTests {
     #expect(middle.frameCount == 2 && middle.format.width == 33 && middle.format.height == 17 && middle.format.frameRate == whole.format.frameRate)
     let samples = try all(middle)
     // Margins of 1 and 2 columns, 7 and 8 rows.
-    let expected = (0..<3 * 17).flatMap { row in frames[1].samples[((row / 17 * 32 + row % 17 + 7) * 36 + 1)...].prefix(33) }
+    var expected: [UInt8] = []
+    for row in 0..<3 * 17 {
+      let from = row / 17 * 32 + row % 17 + 7
+      expected += frames[1].samples[(from * 36 + 1)...].prefix(33)
+    }
     #expect(samples[0] == expected && samples.count == 2)
     // Of no room, the file is read again.
     let pauses = Pauses()

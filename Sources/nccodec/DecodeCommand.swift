@@ -113,11 +113,13 @@ struct DecodeCommand: ParsableCommand {
     }
     if KVCacheFile.isOne(opened) { return try runCache(opened, progress) }
     if let option = audio.given.first { throw Failure("\(source): holds no sound, and --\(option) is for that. Leave the option out.") }
+    // A picture may have any name that ends in .png.
+    let asked = kv.format.flatMap(VideoFileFormat.init(rawValue:)) ?? VideoFileFormat(path: output)
+    if let asked, kv.format != nil || asked != .pictures {
+      throw Failure("\(source): holds no video, which \(asked.rawValue) \(asked == .pictures ? "are" : "is") for. Give the output a name such as picture.png.")
+    }
     if let format = kv.format.flatMap(AudioFileFormat.init(rawValue:)) ?? AudioFileFormat(path: output) {
       throw Failure("\(source): holds no sound, which \(format.rawValue) is for. Give the output a name such as picture.png.")
-    }
-    if let format = kv.format.flatMap(VideoFileFormat.init(rawValue:)) ?? VideoFileFormat(path: output) {
-      throw Failure("\(source): holds no video, which \(format.rawValue) \(format == .pictures ? "are" : "is") for. Give the output a name such as picture.png.")
     }
     let bytes = try Failure.about(source) { try opened.bytes }
     // Opened now, so that a target that cannot be written is known before the work.

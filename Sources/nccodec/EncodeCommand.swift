@@ -57,8 +57,8 @@ struct EncodeCommand: ParsableCommand {
       each segment of up to 256 frames, which takes minutes to hours; decoding is fast, and any frame is found without the \
       others. --quality 0 to 100, --bpp or --params say how small the file is, --epochs or --effort (1 to 9) how long is \
       fitted. Times, rate, rotation and colours are kept; its sound is copied bit by bit (--audio none leaves it out). \
-      Pictures with more than 8 bits a sample are rounded to 8. With --resume, an encoding that ended \
-      before its end is gone on with by the same command. With --codec mdct or tokens, the sound alone is coded.
+      More than 8 bits a sample are rounded to 8. With --resume, an encoding that ended before its end is gone on with by the \
+      same command. With --codec mdct or tokens, the sound alone is coded.
 
       Sound is read from whatever libavformat knows (WAV, FLAC, MP3, Opus, M4A, Ogg, the sound of a video, ...), in memory \
       that does not grow with its length, and coded by mdct: --kbps, or --quality 0 to 100, for the ear or with --target mse \

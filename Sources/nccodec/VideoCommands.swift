@@ -7,7 +7,7 @@ struct VideoEncodeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Weights and embeddings of each segment's network, such as 0.35M or 350000. Video only.", valueName: "n"))
   var params: String?
 
-  @Option(help: ArgumentHelp("How often each frame is fitted. Video only. (default: by --effort, 5 to 600)", valueName: "n"))
+  @Option(help: ArgumentHelp("How often each frame is fitted. Video only. (default: by --effort)", valueName: "n"))
   var epochs: Int?
 
   @Option(help: ArgumentHelp("Begin at that time, such as 90, 1:30 or 0:01:30.5. Video only.", valueName: "time"))

@@ -1,17 +1,20 @@
 /// What `--help` prints, to the letter.
 enum Help {
   static let root = """
-    OVERVIEW: Small pictures, sounds and KV caches from learned codecs, which
-    decode to the same bits on every machine.
+    OVERVIEW: Small pictures, videos, sounds and KV caches from learned codecs,
+    which decode to the same bits on every machine.
 
     Pictures go in as PNG, JPEG, WebP, BMP, TIFF, QOI or PNM and become .ncb files;
-    those come back as PNG. Sound goes in from any file with sound and comes back
-    as WAV, FLAC, Opus, Vorbis, MP3 or AAC. The file name - means standard input or
-    standard output.
+    those come back as PNG. Video goes in from any file with video and comes back
+    as MP4, MKV, WebM, MOV, AVI, Y4M or pictures. Sound goes in from any file with
+    sound and comes back as WAV, FLAC, Opus, Vorbis, MP3 or AAC. The file name -
+    means standard input or standard output.
 
     Examples:
       nccodec encode photo.png photo.ncb
       nccodec decode photo.ncb back.png
+      nccodec encode film.mp4 film.ncb
+      nccodec decode film.ncb film.mkv
       nccodec encode song.flac song.ncb
       nccodec decode song.ncb song.wav
       nccodec info photo.ncb
@@ -30,9 +33,10 @@ enum Help {
       -h, --help              Show help information.
 
     SUBCOMMANDS:
-      encode                  Encode a picture, sound or a KV cache as .ncb.
-      decode                  Decode an .ncb file to PNG, to a sound file, or to
-                              the file that a KV cache came in.
+      encode                  Encode a picture, a video, sound or a KV cache as
+                              .ncb.
+      decode                  Decode an .ncb file to PNG, to a video or sound file,
+                              or to the file that a KV cache came in.
       info                    Show what is in an .ncb file.
       verify                  Check an .ncb file: its checksums, and that it
                               decodes.
@@ -44,7 +48,7 @@ enum Help {
     """
 
   static let encode = """
-    OVERVIEW: Encode a picture, sound or a KV cache as .ncb.
+    OVERVIEW: Encode a picture, a video, sound or a KV cache as .ncb.
 
     Reads PNG, JPEG, WebP, BMP, TIFF, QOI and PNM. Grey stays grey; alpha is kept
     losslessly; ICC profile, gamma and EXIF are kept. More than 8 bits a sample are
@@ -62,6 +66,18 @@ enum Help {
     squared error of samples 0...1 + lambda * bits per pixel; about 0.02 (small) to
     0.0001 (good). The result does not depend on --threads.
 
+    Video is read from whatever libavformat knows (MP4, MKV, WebM, MOV, AVI, Y4M,
+    raw H.264, ...) and from numbered pictures such as frames/%04d.png, in memory
+    that does not grow with its length, and coded by hnerv: a small network is
+    fitted to each segment of up to 256 frames, which takes minutes to hours;
+    decoding is fast, and any frame is found without the others. --quality 0 to
+    100, --bpp or --params say how small the file is, --epochs or --effort (1 to 9)
+    how long is fitted. Times, rate, rotation and colours are kept; its sound is
+    copied bit by bit (--audio none leaves it out). More than 8 bits a sample are
+    rounded to 8. With --resume, an encoding that ended before its end is gone on
+    with by the same command. With --codec mdct or tokens, the sound alone is
+    coded.
+
     Sound is read from whatever libavformat knows (WAV, FLAC, MP3, Opus, M4A, Ogg,
     the sound of a video, ...), in memory that does not grow with its length, and
     coded by mdct: --kbps, or --quality 0 to 100, for the ear or with --target mse
@@ -75,7 +91,7 @@ enum Help {
     Sample rate, length to the sample, channels and tags are kept; above 48 kHz,
     and for tokens, it is resampled, and back when it is decoded. A file that is
     cut short is used as far as it goes; samples that are no finite numbers are
-    refused. There is no codec for video yet: of a video only the sound is coded.
+    refused.
 
     KV caches of language models are read from safetensors, .npy, .npz and
     llama.cpp's sequence states, and coded by kv: --quality 0 to 100 (100 as good
@@ -100,6 +116,10 @@ enum Help {
       nccodec encode --effort 9 --lambda 0.001 --keep-best photo.png photo.ncb
       nccodec encode --effort 5 --decoder-cost 500 photo.png photo.ncb
       cat photo.png | nccodec encode - - > photo.ncb
+      nccodec encode film.mp4 film.ncb
+      nccodec encode --epochs 30 --params 0.35M --resume fit film.mp4 film.ncb
+      nccodec encode --start 1:30 --duration 10 --scale 640x360 film.mkv part.ncb
+      nccodec encode --rate 30 --effort 5 frames/%04d.png film.ncb
       nccodec encode song.flac song.ncb
       nccodec encode --kbps 48 talk.mp3 talk.ncb
       nccodec encode --quality 70 --target mse film.mp4 sound.ncb
@@ -115,26 +135,48 @@ enum Help {
     USAGE: nccodec encode [<options>] <in> <out.ncb>
 
     ARGUMENTS:
-      <in>                    The picture, sound or cache; - for standard input.
+      <in>                    The picture, video, sound or cache; - for standard
+                              input.
       <out.ncb>               The file to write; - for standard output.
 
     OPTIONS:
       --codec <codec>         The codec. (default: by input and effort) (values:
-                              hyperprior, overfit, mdct, tokens, kv, cachegen)
-      --effort <1...9>        1 (fastest) to 9 (smallest files). (default: 1)
+                              hyperprior, overfit, hnerv, nerv, nervpp, nirvana,
+                              mdct, tokens, kv, cachegen)
+      --effort <1...9>        1 (fastest) to 9 (smallest files). (default: 1, of
+                              video 3)
       --decoder-cost <n>      Multiplications per pixel that decoding may take:
                               500, 1000, 2000 or 3000. Overfit only. (default: 2000)
       --quality <0...100>     0 (smallest) to 100 (best). (default: 50)
       --bpp <bits>            Aim for that many bits per pixel, the whole file
-                              counted.
+                              counted, copied sound aside.
       --psnr <dB>             Aim for that PSNR, of the decoded picture in 8 bits.
       --lambda <x>            Weigh bits against error by that, above 0 and at most
                               1. Overfit only.
-      --keep-best             On Ctrl-C, write the best so far. Overfit only.
+      --keep-best             On Ctrl-C, write the best so far. Overfit and video
+                              only.
       --threads <n>           Threads to use. (default: one per core)
       --force                 Overwrite the output if it exists.
       --quiet                 Print errors only.
       --json                  Report as JSON.
+      --params <n>            Weights and embeddings of each segment's network,
+                              such as 0.35M or 350000. Video only.
+      --epochs <n>            How often each frame is fitted. Video only. (default:
+                              by --effort)
+      --start <time>          Begin at that time, such as 90, 1:30 or 0:01:30.5.
+                              Video only.
+      --duration <time>       Encode that much. Video only. (default: to the end)
+      --scale <WxH>           Scale frames to that many pixels. Video only.
+      --rate <rate>           Frames a second of numbered pictures and streams
+                              without times, such as 30 or 30000/1001. Video only.
+                              (default: what the stream says, or 25)
+      --audio <copy|none>     copy (all sound tracks, bit by bit) or none. Video
+                              only. (default: copy) (values: copy, none)
+      --segment-frames <1...4096>
+                              Frames of a segment. Video only. (default: at most
+                              256 and 384 MB of samples)
+      --resume <file>         Save the fit in that file each minute and on Ctrl-C,
+                              and go on from it if it is there. Video only.
       --kbps <kbps>           Aim for that many kbit/s on average, the whole file
                               counted. Sound only.
       --target <target>       perceptual (what sounds most alike) or mse (the least
@@ -188,12 +230,19 @@ enum Help {
     """
 
   static let decode = """
-    OVERVIEW: Decode an .ncb file to PNG, to a sound file, or to the file that a KV
-    cache came in.
+    OVERVIEW: Decode an .ncb file to PNG, to a video or sound file, or to the file
+    that a KV cache came in.
 
     The samples are the same on every machine; of sound's tokens they may differ,
     50 dB below the sound. Without --png-level, PNG is written fast; higher levels
     write smaller files and take longer, with the same samples.
+
+    Video goes to MP4, MOV, MKV, WebM, AVI, Y4M or numbered pictures
+    (frames/%04d.png), by the output's name or --format; to MKV on standard output.
+    Its copied sound goes along where the output can hold it. Without --encoder it
+    is coded anew at a quality whose loss is not seen; --encoder ffv1 --chroma rgb
+    keeps each sample. With --frames, only the segments that hold those frames are
+    decoded, and times count from the first of them.
 
     Sound goes to WAV, FLAC, Opus (.opus), Vorbis (.ogg), MP3 or AAC (.m4a), by the
     output's name or --format; to WAV on standard output. It is as long as it was,
@@ -208,6 +257,10 @@ enum Help {
       nccodec decode photo.ncb photo.png
       nccodec decode --force --png-level 9 photo.ncb photo.png
       cat photo.ncb | nccodec decode - - > photo.png
+      nccodec decode film.ncb film.mp4
+      nccodec decode --frames 100:200 film.ncb part.mkv
+      nccodec decode --encoder libx265 --encoder-options crf=20 film.ncb film.mkv
+      nccodec decode film.ncb frames/%04d.png
       nccodec decode song.ncb song.wav
       nccodec decode --start 1:30 --duration 10 song.ncb part.flac
       cat song.ncb | nccodec decode - - | aplay
@@ -227,6 +280,19 @@ enum Help {
       --png-level <0...9>     zlib's compression level of the PNG. (default: fast)
       --force                 Overwrite the output if it exists.
       --quiet                 Print errors only.
+      --frames <a:b>          Decode frames a to b - 1 alone, counted from 0, such
+                              as 100:200 or 100: to the end. Video only.
+      --encoder <name>        libavcodec's encoder of the output, such as libx264,
+                              libx265, libsvtav1, ffv1. Video only. (default:
+                              libx264; of webm libvpx-vp9, of y4m rawvideo)
+      --encoder-options <a=b:...>
+                              Its options, such as crf=20:preset=slow. Video only.
+                              (default: a quality whose loss is not seen)
+      --chroma <sampling>     Colour samples of the output: 420, 422, 444 or rgb.
+                              Video only. (default: 420, of y4m 444) (values: 420,
+                              422, 444, rgb)
+      --audio <copy|none>     copy or none. Video only. (default: copy, where the
+                              output can hold it) (values: copy, none)
       --start <time>          Begin at that time, such as 90, 1:30 or 0:01:30.5.
                               Sound only.
       --duration <time>       Decode that much. Sound only. (default: to the end)
@@ -241,7 +307,8 @@ enum Help {
                               only.
       --tokens <a:b>          Decode these positions alone. Caches only.
       --layers <a:b>          Decode these layers alone. Caches only.
-      --format <format>       safetensors, npy, npz or llama of caches; wav, flac,
+      --format <format>       safetensors, npy, npz or llama of caches; mp4, mov,
+                              mkv, webm, avi, y4m or pictures of video; wav, flac,
                               opus, ogg, mp3 or m4a of sound. (default: by the
                               output's name, or what was encoded)
       --level <n>             The level to decode, 0 the best. Caches only.
@@ -258,8 +325,9 @@ enum Help {
 
     Shows the picture's size, codec, model and quality, the bytes of each section,
     and every field of every header; of an overfitted picture also what each grid
-    of latents and each part of its networks takes; of sound its rate, channels,
-    length and tags, of tokens also what each level takes. Checksums are checked.
+    of latents and each part of its networks takes; of video its size, rate,
+    segments and copied sound; of sound its rate, channels, length and tags, of
+    tokens also what each level takes. Checksums are checked.
 
     Examples:
       nccodec info photo.ncb
@@ -281,10 +349,10 @@ enum Help {
     OVERVIEW: Check an .ncb file: its checksums, and that it decodes.
 
     Prints the CRC-32 of the decoded samples (rows from the top, then the alpha
-    plane), which is the same on every machine; of a cache, those of each level's
-    elements; of sound, that of its samples as 32-bit floats, channel beside
-    channel, or of its tokens, by channel and level, as their samples may differ a
-    little. Nothing is written.
+    plane), which is the same on every machine; of a video, that of its frames' R,
+    G and B planes; of a cache, those of each level's elements; of sound, that of
+    its samples as 32-bit floats, channel beside channel, or of its tokens, by
+    channel and level, as their samples may differ a little. Nothing is written.
 
     Examples:
       nccodec verify photo.ncb

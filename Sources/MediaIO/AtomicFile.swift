@@ -125,8 +125,8 @@ package struct AtomicFile: ~Copyable {
     TemporaryNames.remove(slot)
   }
 
-  /// Unlinks every temporary that is open now. Safe to call from a signal handler.
-  package static func removeTemporaries() { TemporaryNames.unlinkAll() }
+  /// Unlinks every temporary that is open now, or those whose paths begin so. Safe to call from a signal handler.
+  package static func removeTemporaries(beginning prefix: UnsafePointer<CChar>? = nil) { TemporaryNames.unlinkAll(prefix) }
 
   /// Makes SIGINT, SIGTERM and SIGHUP remove the temporaries before they end the process, for programs that do not
   /// handle them otherwise. A signal that is ignored stays so, as under nohup; one that is blocked is let through, as
@@ -218,9 +218,10 @@ private enum TemporaryNames {
     if slot >= 0 { table.states[slot].store(isFree, ordering: .sequentiallyConsistent) }
   }
 
-  static func unlinkAll() {
+  static func unlinkAll(_ prefix: UnsafePointer<CChar>?) {
     for slot in 0..<capacity where table.states[slot].load(ordering: .sequentiallyConsistent) == isNamed {
-      unlink(table.names + slot * room)
+      let name = table.names + slot * room
+      if prefix.map({ strncmp(name, $0, strlen($0)) == 0 }) ?? true { unlink(name) }
     }
   }
 }

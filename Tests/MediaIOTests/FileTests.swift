@@ -77,21 +77,19 @@ import Testing
   }
 
   /// What a signal handler does.
-  /// In a process of its own, as it removes what other tests are writing too.
-  @Test func removingTemporaries() async {
-    await #expect(processExitsWith: .success) {
-      try FileTests.inDirectory { directory in
-        let first = try AtomicFile(directory + "/a")
-        let second = try AtomicFile(directory + "/b")
-        #expect(try FileTests.names(directory).count == 2)
-        AtomicFile.removeTemporaries()
-        #expect(try FileTests.names(directory) == [])
-        do {
-          try first.commit()
-          Issue.record("committed a removed file")
-        } catch { #expect(error as? MediaIOError == MediaIOError(.system)) }
-        _ = consume second
-      }
+  @Test func removingTemporaries() throws {
+    try Self.inDirectory { directory in
+      let first = try AtomicFile(directory + "/a")
+      let second = try AtomicFile(directory + "/b")
+      #expect(try Self.names(directory).count == 2)
+      // Other tests are writing files, too.
+      AtomicFile.removeTemporaries(beginning: directory + "/")
+      #expect(try Self.names(directory) == [])
+      do {
+        try first.commit()
+        Issue.record("committed a removed file")
+      } catch { #expect(error as? MediaIOError == MediaIOError(.system)) }
+      _ = consume second
     }
   }
 

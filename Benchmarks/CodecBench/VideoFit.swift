@@ -17,6 +17,7 @@ struct VideoFit: ParsableCommand {
   @Option(help: "Numbers of network and embeddings.") var parameters = 350_000
   @Option(help: "How often each frame is seen.") var epochs = 30
   @Option(help: "The largest learning rate.") var rate = 1e-3
+  @Flag(help: "Scales the rates of stages as nccodec does.") var scaledRates = false
   @Option(help: "The share of the epochs in which all is rounded.") var rounded = 0.0
   @Option(help: "What a bit per pixel costs then; by default as much as a larger network's.") var lambda: Double?
   @Option(help: "Threads.") var threads = 2
@@ -38,7 +39,7 @@ struct VideoFit: ParsableCommand {
     let (width, height) = (source.format.width, source.format.height)
     let architecture = NeRVArchitecture.hnerv(width: width, height: height, frames: frames.count, parameters: parameters)
     var settings = NeRVSettings()
-    (settings.epochs, settings.rate, settings.roundedShare) = (epochs, rate, rounded)
+    (settings.epochs, settings.rate, settings.roundedShare, settings.scalesRates) = (epochs, rate, rounded, scaledRates)
     if let lambda { settings.cost = .lambda(lambda) }
     let fit = NeRVFit(architecture, frames: frames.count, settings: settings) { frames[$0].load(into: $1) }
     let started = FitSpeed.processSeconds

@@ -20,7 +20,9 @@ package struct NeRVSettings: Sendable, Equatable {
   /// Frames of an iteration.
   package var batch = 2
   /// Largest learning rate, reached after a tenth of the epochs, from where it falls along a cosine to 0.
-  package var rate = 6e-3
+  package var rate = 1e-3
+  /// Whether a stage's rate is a twentieth of what its weights begin between, instead: more for the few weights of small sums. `rate` is the encoder's then.
+  package var scalesRates = true
   package var seed: UInt64 = 1
 
   package init() {}
@@ -50,7 +52,12 @@ package final class NeRVFit {
     (self.settings, self.load, frameCount) = (settings, load, frames)
     graph = NeRVGraph(architecture, batch: min(settings.batch, frames), seed: settings.seed)
     random = SplitMix64(seed: settings.seed &+ 2)
-    for parameter in graph.decoder.trained + graph.encoderParameters { adam.add(parameter) }
+    for (i, stage) in architecture.stages.enumerated() {
+      let scale = settings.scalesRates ? Float(0.05 * NeRVParameters.bound(stage) / settings.rate) : 1
+      adam.add(graph.decoder.weights[i].trained, rate: scale)
+      adam.add(graph.decoder.biases[i].trained, rate: scale)
+    }
+    for parameter in graph.encoderParameters { adam.add(parameter) }
     // Their values are logarithms, which have further to go.
     for step in graph.decoder.steps + [graph.embeddingStep] { adam.add(step, rate: 20) }
   }

@@ -100,7 +100,9 @@ public func fuzzAudio(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     return try frames(&decoder)
   }
   if let a = try? streamed.get() {
-    precondition(try! decoded.get() == a, "the same from a stream and from memory")
+    // A stream that was left in the midst has not seen the end, which opening from memory looks at.
+    let b = try? decoded.get()
+    precondition(b == a || b == nil && a >= 1 << 12, "the same from a stream and from memory")
   }
   if var decoder = try? AudioDecoder(file) {
     try? decoder.seek(toFrame: Int(input[0]) << 6)

@@ -96,18 +96,6 @@ struct NeRVTests {
     }
   }
 
-  /// Fewer bits are made where fewer are wanted, and none of both is far off.
-  @Test func bitsAsWanted() throws {
-    let bits = try [9_000.0, 24_000].map { wanted in
-      let fit = Self.fit(epochs: 100, cost: .bits(wanted))
-      while !fit.isDone { fit.step(threads: 2) }
-      let bits = Double(8 * (try SegmentWriter.bytes(of: fit.segment(threads: 2)).count))
-      #expect(bits / wanted > 0.4 && bits / wanted < 2.5)
-      return bits
-    }
-    #expect(bits[0] < bits[1])
-  }
-
   /// Numbers of all sizes through writer and reader.
   @Test func segmentsComeBack() throws {
     var random = SplitMix64(seed: 5)

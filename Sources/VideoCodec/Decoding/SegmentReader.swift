@@ -64,12 +64,6 @@ package final class SegmentReader: NumberBits {
       stages.append(NeRVArchitecture.Stage(inputs: inputs, outputs: outputs, side: stage.side, factor: stage.factor))
       inputs = outputs
     }
-    let scale = stages.reduce(1) { $0 * $1.factor }
-    guard inputs == 3 else { throw CodecError.damagedVideo("its last stage makes \(inputs) channels instead of 3") }
-    // What is cut off is less than a cell of the embedding.
-    for (cells, pixels) in [(embedding.width, width), (embedding.height, height)] where cells != (pixels + scale - 1) / scale {
-      throw CodecError.damagedVideo("an embedding of \(embedding.width)x\(embedding.height) is no \(width)x\(height) when scaled by \(scale)")
-    }
     let architecture = NeRVArchitecture(
       width: width, height: height, embedding: embedding, activation: syntax.activation == .gelu ? .gelu : .swish, stages: stages)
     // Before anything is counted, which could overflow for other shapes.

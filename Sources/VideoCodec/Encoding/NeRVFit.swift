@@ -3,8 +3,6 @@ import Glibc
 
 /// How a segment's frames are fitted.
 package struct NeRVSettings: Sendable, Equatable {
-  /// Times that each frame is seen.
-  package var epochs = 30
   package enum Cost: Sendable, Equatable {
     /// The loss is the mean squared error of samples 0...1 + lambda * bits per pixel.
     case lambda(Double)
@@ -14,6 +12,8 @@ package struct NeRVSettings: Sendable, Equatable {
     case bits(Double)
   }
 
+  /// Times that each frame is seen.
+  package var epochs = 30
   package var cost = Cost.balanced
   /// Share of the epochs in which everything is rounded; 0 for a fit without, of floats.
   package var roundedShare = 0.3
@@ -46,7 +46,7 @@ package final class NeRVFit {
   private var coding = 1.0
   private var (sum, seen, lastPSNR): (Double, Int, Double?) = (0, 0, nil)
 
-  /// `load` puts a frame's samples, 0...1, into a variable [3, h, w] that may be larger than the frame (`load(frame:into:)`).
+  /// `load` puts a frame's samples, 0...1, into a variable [3, h, w] that may be larger than the frame (`VideoFrame.load(into:)`).
   package init(_ architecture: NeRVArchitecture, frames: Int, settings: NeRVSettings, load: @escaping (Int, Variable) -> Void) {
     precondition(frames > 0 && settings.epochs > 0 && settings.batch > 0, "there is something to fit")
     (self.settings, self.load, frameCount) = (settings, load, frames)

@@ -3,10 +3,9 @@ import Glibc
 
 /// Weights and biases of a decoder under training, and what they are rounded to once that is on.
 package struct NeRVParameters {
-  /// A matrix or a list of biases: what the network computes with is `centre` + what is trained, rounded.
+  /// A matrix or a list of biases: what the network computes with is what is trained, rounded, and of weights their initial values besides.
   package struct Rounded {
     package let trained, used: Parameter
-    package let centre: Parameter?
     package let rounding: LearnedRounding
   }
 
@@ -28,7 +27,7 @@ package struct NeRVParameters {
       func rounded(_ name: String, _ centre: Parameter?, _ rows: Int, _ columns: Int, groups: Int) -> Rounded {
         let trained = Parameter(name, rows: rows, columns: columns), used = Parameter("rounded \(name)", rows: rows, columns: columns)
         let rounding = tape.append(LearnedRounding(trained, into: used, centre: centre, groups: groups))
-        return Rounded(trained: trained, used: used, centre: centre, rounding: rounding)
+        return Rounded(trained: trained, used: used, rounding: rounding)
       }
       weights.append(rounded("weights\(i)", centre, rows, columns, groups: stage.outputs))
       let bias = rounded("bias\(i)", nil, 1, rows, groups: 1)

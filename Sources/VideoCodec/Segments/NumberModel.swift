@@ -14,8 +14,6 @@ final class NumberModel {
   static let unary = 14
   /// Bits with estimates of their own: whether it is 0, its sign, whether the magnitude is above 1, 2, ... 14.
   static let nodes = 2 + unary
-  /// Magnitudes are below this.
-  static let limit = 1 << 14
 
   private let firsts: [Int]
   private let inputs: Int
@@ -63,7 +61,7 @@ final class NumberModel {
     return isNegative ? -magnitude : magnitude
   }
 
-  /// Exp-Golomb of order 2 with even bits; so short that magnitudes stay below `limit`.
+  /// Exp-Golomb of order 2 with even bits; of at most 14 digits, so that magnitudes are at most 16394.
   private func escape(_ excess: Int, _ bits: some NumberBits) throws -> Int {
     let sum = excess + 4
     let wanted = sum > 0 ? Int.bitWidth - 1 - sum.leadingZeroBitCount : 2
@@ -89,7 +87,7 @@ final class NumberModel {
     let bit = try bits.bit(bit, one: one)
     let error = (bit == 0 ? 0 : 65535) - Int(one)
     for k in 0...last {
-      let moved = Int(weights[k]) + (stretched[k] * error * Self.mixRate + 32768) >> 16
+      let moved = Int(weights[k]) + (stretched[k] * error + 32768) >> 16
       weights[k] = Int32(max(-1 << 20, min(1 << 20, moved)))
     }
     rates.withUnsafeBufferPointer { rates in
@@ -97,6 +95,4 @@ final class NumberModel {
     }
     return bit
   }
-
-  static let mixRate = 1
 }

@@ -1,7 +1,8 @@
+import EntropyCoding
 import Glibc
 
 /// Adds up what a group's indices cost, by level, instead of coding them.
-final class TokenMeter: TokenBits {
+final class TokenMeter: ModelledBits {
   /// [level], in bits
   private(set) var bits = [Double](repeating: 0, count: TokenGeometry.maximumLevels)
   private var level = 0

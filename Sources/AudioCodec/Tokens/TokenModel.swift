@@ -1,11 +1,5 @@
 import EntropyCoding
 
-/// What takes or gives the bits of a group's indices.
-protocol TokenBits: AnyObject {
-  /// A bit that is 1 with a probability of `one` in 2^-16. Gives `bit`, or the bit that was read.
-  func bit(_ bit: Int, one: Int32) throws -> Int
-}
-
 /// Probabilities of indices' bits: contexts' estimates, some learned beforehand and adapting, some of the group alone, mixed in the logistic domain
 /// by weights that adapt as well. Integers only.
 // bitstream-spec 12.3
@@ -56,7 +50,7 @@ final class TokenModel {
   func beginGroup() { fresh.update(repeating: Estimate.even, count: TokenContexts.slotCount) }
 
   /// Writes `index`, or reads one and gives it.
-  func visit(_ index: UInt16, level: Int, _ neighbours: TokenNeighbours, _ bits: some TokenBits) throws -> UInt16 {
+  func visit(_ index: UInt16, level: Int, _ neighbours: TokenNeighbours, _ bits: some ModelledBits) throws -> UInt16 {
     numbers = neighbours.numbers(level: level)
     let width = TokenGeometry.bits(level: level), kinds = Self.kinds[level], firsts = TokenContexts.firsts[level]
     var node = 0
@@ -145,7 +139,7 @@ struct TokenGroup {
   func at(_ frame: Int, _ channel: Int) -> Int { (frame * channels + channel) * levels }
 
   /// Writes all indices, or reads them. `began` is called before each index of a level.
-  mutating func visit(_ model: TokenModel, _ bits: some TokenBits, began: ((Int) -> Void)? = nil) throws {
+  mutating func visit(_ model: TokenModel, _ bits: some ModelledBits, began: ((Int) -> Void)? = nil) throws {
     for frame in 0..<frames {
       for channel in 0..<channels {
         let place = at(frame, channel), step = channels * levels

@@ -4,19 +4,7 @@ import EntropyCoding
 
 /// Reads a segment's network and embeddings. The inverse is the encoder's writer.
 // bitstream-spec 14.3
-package final class SegmentReader: NumberBits {
-  private var decoder: RangeDecoder
-
-  private init(_ payload: ArraySlice<UInt8>) { decoder = RangeDecoder(Array(payload)) }
-
-  func bit(_ bit: Int, one: Int32) throws -> Int { try decoder.decodeBit(zeroWidth: UInt32(65536 - one)) }
-
-  private func finish() throws {
-    var other = RangeDecoder([])
-    swap(&other, &decoder)
-    try other.finish()
-  }
-
+package enum SegmentReader {
   /// Most weights of a network.
   package static let maximumWeights = 1 << 24
 
@@ -34,9 +22,9 @@ package final class SegmentReader: NumberBits {
       guard architecture.parameterCount <= maximumWeights, memory <= maxMemory else {
         throw CodecError(.limitExceeded, "a segment's network takes \(memory) bytes, more than the \(maxMemory) that the limits allow.")
       }
-      let weights = SegmentReader(header.weights), rest = SegmentReader(header.embeddings)
+      let weights = ModelledBitReader(Array(header.weights)), rest = ModelledBitReader(Array(header.embeddings))
       var layers: [NeRVLayer] = []
-      for (i, stage) in architecture.stages.enumerated() { layers.append(try weights.layer(stage, number: i, header.network.stages[i])) }
+      for (i, stage) in architecture.stages.enumerated() { layers.append(try layer(stage, number: i, header.network.stages[i], weights)) }
       try weights.finish()
       var numbers = [Int16](repeating: 0, count: embeddings)
       try SegmentNumbers.visitEmbeddings(&numbers, architecture.embedding, rest)
@@ -71,9 +59,9 @@ package final class SegmentReader: NumberBits {
     return architecture
   }
 
-  private func layer(_ stage: NeRVArchitecture.Stage, number: Int, _ syntax: StageSyntax) throws -> NeRVLayer {
+  private static func layer(_ stage: NeRVArchitecture.Stage, number: Int, _ syntax: StageSyntax, _ bits: ModelledBitReader) throws -> NeRVLayer {
     var weights = [Int16](repeating: 0, count: stage.weightCount)
-    try SegmentNumbers.visitWeights(&weights, of: stage, self)
+    try SegmentNumbers.visitWeights(&weights, of: stage, bits)
     var initial = InitialWeights(stage: number)
     let (shift, amplitude) = (Int(syntax.centreShift), Int(syntax.amplitude))
     for i in weights.indices {
@@ -83,7 +71,7 @@ package final class SegmentReader: NumberBits {
       weights[i] = weight
     }
     var biases = [Int16](repeating: 0, count: stage.biasCount)
-    try SegmentNumbers.visitBiases(&biases, self)
+    try SegmentNumbers.visitBiases(&biases, bits)
     for i in biases.indices {
       guard let bias = Int16(exactly: Int(biases[i]) << Int(syntax.biasShift)) else { throw CodecError.damagedVideo("a bias is beyond its range") }
       biases[i] = bias

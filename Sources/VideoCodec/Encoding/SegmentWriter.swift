@@ -3,25 +3,10 @@ import EntropyCoding
 
 /// Writes a segment's network and embeddings. The inverse is `SegmentReader`.
 // bitstream-spec 14.3
-package final class SegmentWriter: NumberBits {
-  private var encoder = RangeEncoder()
-
-  private init() {}
-
-  func bit(_ bit: Int, one: Int32) -> Int {
-    encoder.encodeBit(bit, zeroWidth: UInt32(65536 - one))
-    return bit
-  }
-
-  private func finish() -> ArraySlice<UInt8> {
-    var other = RangeEncoder()
-    swap(&other, &encoder)
-    return other.finish()[...]
-  }
-
+package enum SegmentWriter {
   /// What all but the embeddings takes, about: weights and biases, and what says their formats.
   package static func bytes(changes: [[Int16]], biases: [[Int16]], of architecture: NeRVArchitecture) -> Int {
-    let writer = SegmentWriter()
+    let writer = ModelledBitWriter()
     for (i, stage) in architecture.stages.enumerated() {
       var (changes, biases) = (changes[i], biases[i])
       try! SegmentNumbers.visitWeights(&changes, of: stage, writer)
@@ -38,7 +23,7 @@ package final class SegmentWriter: NumberBits {
     syntax.network.width = UInt32(architecture.embedding.width)
     syntax.network.activation = architecture.activation == .gelu ? .gelu : .swish
     syntax.network.embeddingShift = UInt8(network.embeddingShift)
-    let weights = SegmentWriter()
+    let weights = ModelledBitWriter()
     for (i, (stage, layer)) in zip(architecture.stages, network.layers).enumerated() {
       var part = StageSyntax()
       part.outputs = UInt32(stage.outputs)
@@ -53,11 +38,11 @@ package final class SegmentWriter: NumberBits {
       try! SegmentNumbers.visitWeights(&changes, of: stage, weights)
       try! SegmentNumbers.visitBiases(&biases, weights)
     }
-    syntax.weights = weights.finish()
-    let rest = SegmentWriter()
+    syntax.weights = weights.finish()[...]
+    let rest = ModelledBitWriter()
     var embeddings = segment.embeddings
     try! SegmentNumbers.visitEmbeddings(&embeddings, architecture.embedding, rest)
-    syntax.embeddings = rest.finish()
+    syntax.embeddings = rest.finish()[...]
     return try syntax.serialised()
   }
 }

@@ -1,11 +1,5 @@
 import EntropyCoding
 
-/// What takes or gives the bits of a segment's numbers.
-protocol NumberBits: AnyObject {
-  /// A bit that is 1 with a probability of `one` in 2^-16. Gives `bit`, or the bit that was read.
-  func bit(_ bit: Int, one: Int32) throws -> Int
-}
-
 /// Probabilities of the bits of whole numbers: estimates of several contexts, mixed in the logistic domain by weights that adapt as well.
 /// Integers only.
 // bitstream-spec 14.3.1
@@ -49,7 +43,7 @@ final class NumberModel {
   }
 
   /// Writes `value`, or reads one and gives it. `contexts` are their values, `selector` says which weights mix them.
-  func visit(_ value: Int, _ contexts: UnsafeBufferPointer<Int>, selector: Int, _ bits: some NumberBits) throws -> Int {
+  func visit(_ value: Int, _ contexts: UnsafeBufferPointer<Int>, selector: Int, _ bits: some ModelledBits) throws -> Int {
     for k in 0..<inputs - 1 { used[k] = (firsts[k] + contexts[k]) * Self.nodes }
     let set = selector * Self.nodes * inputs
     func bit(_ bit: Bool, node: Int) throws -> Bool { try self.bit(bit ? 1 : 0, node, weights + set + node * inputs, bits) == 1 }
@@ -62,7 +56,7 @@ final class NumberModel {
   }
 
   /// Exp-Golomb of order 2 with even bits; of at most 14 digits, so that magnitudes are at most 16394.
-  private func escape(_ excess: Int, _ bits: some NumberBits) throws -> Int {
+  private func escape(_ excess: Int, _ bits: some ModelledBits) throws -> Int {
     let sum = excess + 4
     let wanted = sum > 0 ? Int.bitWidth - 1 - sum.leadingZeroBitCount : 2
     var length = 2
@@ -72,7 +66,7 @@ final class NumberModel {
     return result - 4
   }
 
-  private func bit(_ bit: Int, _ node: Int, _ weights: UnsafeMutablePointer<Int32>, _ bits: some NumberBits) throws -> Int {
+  private func bit(_ bit: Int, _ node: Int, _ weights: UnsafeMutablePointer<Int32>, _ bits: some ModelledBits) throws -> Int {
     let last = inputs - 1
     stretched[last] = 256
     var sum = Int(weights[last]) * 256

@@ -1,8 +1,10 @@
+import EntropyCoding
+
 /// The order and the contexts of a segment's numbers, for writing and reading alike.
 // bitstream-spec 14.3
 enum SegmentNumbers {
   /// Weights of a stage, quantised, [rows][inputs][side][side]; those that are read replace what is there.
-  static func visitWeights(_ weights: inout [Int16], of stage: NeRVArchitecture.Stage, _ bits: some NumberBits) throws {
+  static func visitWeights(_ weights: inout [Int16], of stage: NeRVArchitecture.Stage, _ bits: some ModelledBits) throws {
     let model = NumberModel(contexts: [1, 3 * 15, 15 * 15, 25, 12 * 12, 12 * 12], selectors: 12)
     let side = stage.side, factor = stage.factor, columns = stage.inputs * side * side
     // Running means of magnitudes, in 1/256.
@@ -43,7 +45,7 @@ enum SegmentNumbers {
   }
 
   /// Biases of a stage, quantised, by row.
-  static func visitBiases(_ biases: inout [Int16], _ bits: some NumberBits) throws {
+  static func visitBiases(_ biases: inout [Int16], _ bits: some ModelledBits) throws {
     let model = NumberModel(contexts: [1, 12, 15], selectors: 1)
     var contexts = [0, 0, 0], mean = 0
     for i in biases.indices {
@@ -56,7 +58,7 @@ enum SegmentNumbers {
   }
 
   /// [frame][channel][row][column]
-  static func visitEmbeddings(_ numbers: inout [Int16], _ shape: NeRVArchitecture.Embedding, _ bits: some NumberBits) throws {
+  static func visitEmbeddings(_ numbers: inout [Int16], _ shape: NeRVArchitecture.Embedding, _ bits: some ModelledBits) throws {
     let model = NumberModel(contexts: [1, shape.channels, 15 * 15, 12 * 12, 12 * 12], selectors: 12)
     var contexts = [Int](repeating: 0, count: 5)
     let count = shape.count, width = shape.width, plane = shape.height * shape.width

@@ -27,6 +27,8 @@ package final class LearnedRounding: Operation {
 
   /// [group][span]
   private let groups: [[Span]]
+  /// By group, of the last forward pass with rounding.
+  private var costs: [Cost] = []
   private let owners: [AnyObject]
   package let targets: [Variable]
   package let parameters: [Parameter]
@@ -58,6 +60,7 @@ package final class LearnedRounding: Operation {
 
   package func forward(_ pass: Pass) {
     bits = 0
+    costs.removeAll(keepingCapacity: true)
     let step = self.step, inverse = 1 / step
     for group in groups {
       for span in group {
@@ -68,7 +71,10 @@ package final class LearnedRounding: Operation {
         }
         if let centre = span.centre { for i in 0..<span.count { span.y[i] += centre[i] } }
       }
-      if isOn { bits += cost(of: group).bits }
+      if isOn {
+        costs.append(cost(of: group))
+        bits += costs[costs.count - 1].bits
+      }
     }
     pass.addLoss(weight * bits)
   }
@@ -78,8 +84,8 @@ package final class LearnedRounding: Operation {
     // A variable's gradient is stored, not added to, where nothing is there yet; parameters' begin as zeros.
     let adds = targets.isEmpty || pass.accumulates(0)
     var slope = 0.0
-    for group in groups {
-      let cost = isOn && weight > 0 ? self.cost(of: group) : (bits: 0, scale: 0, slope: 0, count: 1)
+    for (g, group) in groups.enumerated() {
+      let cost = isOn && weight > 0 ? costs[g] : Cost(bits: 0, scale: 0, slope: 0, count: 1)
       let pull = Float(weight * cost.slope) / step
       for span in group {
         guard let gx = span.gx, let gy = span.gy else { continue }
@@ -98,8 +104,13 @@ package final class LearnedRounding: Operation {
     if isOn { logStep.gradient[0] += Float(slope * 0.6931471805599453) }
   }
 
-  /// The bits of a group, its mean magnitude in steps, and how a number's bits rise with that.
-  private func cost(of group: [Span]) -> (bits: Double, scale: Double, slope: Double, count: Int) {
+  /// The bits of a group, its mean magnitude in steps, how a number's bits rise with that, and how many numbers there are.
+  private struct Cost {
+    let bits, scale, slope: Double
+    let count: Int
+  }
+
+  private func cost(of group: [Span]) -> Cost {
     var (sum, count) = (0.0, 0)
     for span in group {
       var part: Float = 0
@@ -110,7 +121,7 @@ package final class LearnedRounding: Operation {
     let scale = max(sum / Double(count) / Double(step), 0.02)
     let bits = Self.entropy(scale)
     let slope = (Self.entropy(scale * 1.001) - Self.entropy(scale * 0.999)) / (0.002 * scale)
-    return (bits * Double(count), scale, slope, count)
+    return Cost(bits: bits * Double(count), scale: scale, slope: slope, count: count)
   }
 
   /// Bits of a Laplace distribution with mean magnitude `scale`, rounded to whole numbers.

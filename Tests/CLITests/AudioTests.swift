@@ -164,7 +164,7 @@ struct AudioTests {
   func encodeRefuses(arguments: [String], words: [String]) throws {
     let folder = try Folder()
     let own = arguments.map { $0.hasSuffix(".wav") || $0.hasSuffix(".mp4") || $0.hasSuffix(".py") || $0.hasSuffix(".png") ? Sound.path($0) : $0 }
-    try expectFailure(own, in: folder, saying: words)
+    try Command.expectFailure(own, in: folder, saying: words)
     #expect(folder.names.isEmpty)
   }
 
@@ -186,22 +186,11 @@ struct AudioTests {
       (["s.ncb", "there.wav"], ["exists already"]), (["--sample-format", "float", "s.ncb", "o.flac"], ["no floats"]), (["s.ncb", "/dev/full", "--format", "wav"], ["No space"]),
       (["--format", "m4a", "s.ncb", "-"], ["needs a file"]),
     ] as [([String], [String])] {
-      try expectFailure(["decode"] + arguments, in: folder, saying: words)
+      try Command.expectFailure(["decode"] + arguments, in: folder, saying: words)
     }
-    try expectFailure(["decode", "--start", "5", "-", "o.wav"], in: folder, input: whole, saying: ["--start 5 is behind its end"])
-    try expectFailure(["decode", "-", "o.wav"], in: folder, input: Array(whole.dropLast(whole.count / 2)), saying: ["standard input: "])
+    try Command.expectFailure(["decode", "--start", "5", "-", "o.wav"], in: folder, input: whole, saying: ["--start 5 is behind its end"])
+    try Command.expectFailure(["decode", "-", "o.wav"], in: folder, input: Array(whole.dropLast(whole.count / 2)), saying: ["standard input: "])
     #expect(try folder.read("there.wav") == [1])
-  }
-
-  private func expectFailure(
-    _ arguments: [String], in folder: Folder, input: [UInt8] = [], saying words: [String], _ location: Testing.SourceLocation = #_sourceLocation
-  ) throws {
-    let before = folder.names
-    let outcome = try Command.finish(Command.process(arguments, in: folder), input: input)
-    #expect(outcome.status == 1 && !outcome.isKilled && outcome.output.isEmpty, "\(arguments)", sourceLocation: location)
-    #expect(outcome.errorLines.count == 1 && outcome.errors.hasPrefix("nccodec: "), "\(outcome.errors)", sourceLocation: location)
-    for word in words { #expect(outcome.errors.contains(word), "\(word) in: \(outcome.errors)", sourceLocation: location) }
-    #expect(folder.names == before, sourceLocation: location)
   }
 
   @Test(arguments: [

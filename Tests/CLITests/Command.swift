@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import MediaIO
 import Synchronization
+import Testing
 
 /// Runs the `nccodec` that was built beside the tests.
 struct Command {
@@ -84,6 +85,18 @@ struct Command {
   static func limit(_ process: Process) {
     let identifier = process.processIdentifier
     DispatchQueue.global().asyncAfter(deadline: .now() + 30) { if process.isRunning { kill(identifier, SIGKILL) } }
+  }
+
+  /// Runs it in a folder: it shall end with status 1 and one line of error that has these words, and leave the folder as it was.
+  static func expectFailure(
+    _ arguments: [String], in folder: Folder, input: [UInt8] = [], saying words: [String], _ location: Testing.SourceLocation = #_sourceLocation
+  ) throws {
+    let before = folder.names
+    let outcome = try finish(process(arguments, in: folder), input: input)
+    #expect(outcome.status == 1 && !outcome.isKilled && outcome.output.isEmpty, "\(arguments)", sourceLocation: location)
+    #expect(outcome.errorLines.count == 1 && outcome.errors.hasPrefix("nccodec: "), "\(outcome.errors)", sourceLocation: location)
+    for word in words { #expect(outcome.errors.contains(word), "\(word) in: \(outcome.errors)", sourceLocation: location) }
+    #expect(folder.names == before, sourceLocation: location)
   }
 }
 

@@ -181,7 +181,7 @@ struct VideoTests {
   func encodeRefuses(arguments: [String], words: [String]) throws {
     let folder = try Folder()
     let own = arguments.map { [".wav", ".mp4", ".mp3", ".py", ".png"].contains(where: $0.hasSuffix) ? Sound.path($0) : $0 }
-    try expectFailure(own, in: folder, saying: words)
+    try Command.expectFailure(own, in: folder, saying: words)
     #expect(folder.names.isEmpty)
   }
 
@@ -204,22 +204,11 @@ struct VideoTests {
       (["flipped.ncb", "o.mp4"], ["flipped.ncb: "]), (["f.ncb", "there.mp4"], ["exists already"]), (["--encoder", "foo", "f.ncb", "o.mp4"], ["foo"]),
       (["--encoder", "libx264", "--encoder-options", "x", "f.ncb", "o.mp4"], ["NAME=VALUE"]), (["--format", "mp4", "f.ncb", "-"], ["needs a file"]),
     ] as [([String], [String])] {
-      try expectFailure(["decode"] + arguments, in: folder, saying: words)
+      try Command.expectFailure(["decode"] + arguments, in: folder, saying: words)
     }
-    try expectFailure(["decode", "--frames", "2:4", "-", "o.mp4"], in: folder, input: whole, saying: ["--frames 2:4 is behind its last frame"])
-    try expectFailure(["decode", "-", "o.mp4"], in: folder, input: Array(whole.dropLast(whole.count / 2)), saying: ["standard input: "])
+    try Command.expectFailure(["decode", "--frames", "2:4", "-", "o.mp4"], in: folder, input: whole, saying: ["--frames 2:4 is behind its last frame"])
+    try Command.expectFailure(["decode", "-", "o.mp4"], in: folder, input: Array(whole.dropLast(whole.count / 2)), saying: ["standard input: "])
     #expect(try folder.read("there.mp4") == [1])
-  }
-
-  private func expectFailure(
-    _ arguments: [String], in folder: Folder, input: [UInt8] = [], saying words: [String], _ location: Testing.SourceLocation = #_sourceLocation
-  ) throws {
-    let before = folder.names
-    let outcome = try Command.finish(Command.process(arguments, in: folder), input: input)
-    #expect(outcome.status == 1 && !outcome.isKilled && outcome.output.isEmpty, "\(arguments)", sourceLocation: location)
-    #expect(outcome.errorLines.count == 1 && outcome.errors.hasPrefix("nccodec: "), "\(outcome.errors)", sourceLocation: location)
-    for word in words { #expect(outcome.errors.contains(word), "\(word) in: \(outcome.errors)", sourceLocation: location) }
-    #expect(folder.names == before, sourceLocation: location)
   }
 
   @Test(arguments: [
@@ -266,7 +255,7 @@ struct VideoTests {
     #expect(errors == "nccodec: m.mkv: interrupted. The same command with --resume state goes on from there.\n")
     #expect(folder.names == ["m.mkv", "state"])
     // Other settings are noticed.
-    try expectFailure(["encode", "--quality", "7", "--resume", "state", "m.mkv", "o.ncb"], in: folder, saying: ["the checkpoint is of other settings"])
+    try Command.expectFailure(["encode", "--quality", "7", "--resume", "state", "m.mkv", "o.ncb"], in: folder, saying: ["the checkpoint is of other settings"])
     _ = try run(arguments, in: folder)
     #expect(folder.names == ["m.mkv", "m.ncb"])
     _ = try run(["encode"] + Self.long + ["m.mkv", "whole.ncb"], in: folder)

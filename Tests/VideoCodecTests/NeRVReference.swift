@@ -1,5 +1,5 @@
-import Autograd
 import Foundation
+import Tensors
 import VideoCodec
 
 /// Networks in integers as bitstream-spec 14.4 has them, word for word, with tables of Foundation's functions.

@@ -1,5 +1,6 @@
 import Autograd
 import Coding
+import Tensors
 import Testing
 import VideoCodec
 

@@ -1,4 +1,5 @@
 import Autograd
+import Tensors
 
 /// HNeRV's encoder, which makes a frame's embedding while a video is fitted and is not kept: in each stage cells become channels, then one
 /// ConvNeXt block (Liu et al. 2022).

@@ -1,5 +1,6 @@
 import Autograd
 import Glibc
+import Tensors
 
 /// How a segment's frames are fitted.
 package struct NeRVSettings: Sendable, Equatable {

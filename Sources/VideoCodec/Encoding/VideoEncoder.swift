@@ -167,7 +167,6 @@ extension VideoEncoder.Options {
     return (expectedFrames - 1) / count + 1
   }
 
-  /// Epochs, by effort where they are not said.
-  /// Of a segment of so many frames: by effort, few of them are fitted more often, so that there are as many iterations as for 60.
+  /// Epochs of a segment of so many frames: where they are not said by effort, few frames more often, so that there are as many iterations as for 60.
   func epochs(frames: Int) -> Int { epochs ?? max(Self.epochs[effort - 1], Self.epochs[effort - 1] * 60 / frames) }
 }

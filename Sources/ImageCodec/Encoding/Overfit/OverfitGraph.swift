@@ -1,6 +1,7 @@
 import Autograd
 import Glibc
 import Media
+import Tensors
 
 /// The overfitted codec in float, ready to be fitted: latents, networks and the loss of one picture on a tape.
 ///

@@ -15,8 +15,11 @@ package struct SplitMix64 {
     return z ^ (z >> 31)
   }
 
+  /// -2^23...2^23 - 1, all alike.
+  package mutating func next24() -> Int { Int(Int64(bitPattern: next()) >> 40) }
+
   /// Uniform in -1...1.
-  package mutating func nextSigned() -> Float { Float(Int64(bitPattern: next()) >> 40) * 0x1p-23 }
+  package mutating func nextSigned() -> Float { Float(next24()) * 0x1p-23 }
 
   /// Normally distributed, without what is more than twice the deviation.
   package mutating func nextNormal(deviation: Float) -> Float {

@@ -84,7 +84,7 @@ struct Command {
   /// Kills a process that has not ended after half a minute, so that no test waits for ever.
   static func limit(_ process: Process) {
     let identifier = process.processIdentifier
-    DispatchQueue.global().asyncAfter(deadline: .now() + 30) { if process.isRunning { kill(identifier, SIGKILL) } }
+    DispatchQueue.global().asyncAfter(deadline: .now() + 120) { if process.isRunning { kill(identifier, SIGKILL) } }
   }
 
   /// Runs it in a folder: it shall end with status 1 and one line of error that has these words, and leave the folder as it was.

@@ -228,6 +228,7 @@ struct VideoTests {
   }
 
   private static let long = ["--epochs", "100", "--params", "3000"]
+  private static let endless = ["--epochs", "9999", "--params", "3000"]
 
   /// Sends a signal when a fit goes on.
   private func interrupted(_ arguments: [String], in folder: Folder, by number: Int32) throws -> (process: Process, errors: String) {
@@ -280,7 +281,7 @@ struct VideoTests {
   @Test func theBestSoFarIsKept() throws {
     let folder = try Folder()
     try Movie.make(folder.path("m.mkv"), frames: 6)
-    let (process, errors) = try interrupted(["encode"] + Self.long + ["--keep-best", "m.mkv", "m.ncb"], in: folder, by: SIGINT)
+    let (process, errors) = try interrupted(["encode"] + Self.endless + ["--keep-best", "m.mkv", "m.ncb"], in: folder, by: SIGINT)
     #expect(process.terminationReason == .exit && process.terminationStatus == 0 && errors.isEmpty)
     #expect(try run(["verify", "m.ncb"], in: folder).text.contains("6 frames decoded"))
   }
@@ -288,7 +289,7 @@ struct VideoTests {
   @Test(arguments: [SIGINT, SIGTERM]) func signalsLeaveNothingBehind(number: Int32) throws {
     let folder = try Folder()
     try Movie.make(folder.path("m.mkv"), frames: 6)
-    let (process, _) = try interrupted(["encode"] + Self.long + ["m.mkv", "m.ncb"], in: folder, by: number)
+    let (process, _) = try interrupted(["encode"] + Self.endless + ["m.mkv", "m.ncb"], in: folder, by: number)
     #expect(process.terminationReason == .uncaughtSignal && process.terminationStatus == number)
     #expect(folder.names == ["m.mkv"])
   }

@@ -9,17 +9,16 @@ import VideoCodec
 struct VideoFit: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "video-fit", abstract: "Fits HNeRV to a clip, and tells its PSNR as floats and in integers, its bytes and CPU time, as JSON.",
-    discussion: "Defaults are the authors' training setting. What an epoch comes to goes to standard error.")
+    discussion: "Fits as nccodec does, or with --published as the authors do. What an epoch comes to goes to standard error.")
 
   @Argument(help: "A clip.") var clip: String
   @Option(help: "Pixels of the middle that are fitted, WIDTHxHEIGHT.") var crop: String?
   @Option(help: "The first so many frames.") var frames: Int?
   @Option(help: "Numbers of network and embeddings.") var parameters = 350_000
   @Option(help: "How often each frame is seen.") var epochs = 30
-  @Option(help: "The largest learning rate.") var rate = 1e-3
-  @Flag(help: "Scales the rates of stages as nccodec does.") var scaledRates = false
-  @Option(help: "The share of the epochs in which all is rounded.") var rounded = 0.0
-  @Option(help: "What a bit per pixel costs then; by default as much as a larger network's.") var lambda: Double?
+  @Flag(help: "The authors' setting: Adam at 1e-3, two frames an iteration, nothing rounded.") var published = false
+  @Option(help: "The share of the epochs in which all is rounded; by default as nccodec does.") var rounded: Double?
+  @Option(help: "What a bit per pixel costs then; by default what leads to the bits that suit the network.") var lambda: Double?
   @Option(help: "Threads.") var threads = 2
   @Option(help: "A file for the segment's data.") var out: String?
 
@@ -31,7 +30,7 @@ struct VideoFit: ParsableCommand {
       guard sides.count == 2, sides.allSatisfy({ $0 > 0 }) else { throw ValidationError("--crop is WIDTHxHEIGHT") }
       cut.crop = (sides[0], sides[1])
     }
-    guard epochs > 0, threads > 0, (0...1).contains(rounded) else { throw ValidationError("counts must be positive, and the share 0 to 1") }
+    guard epochs > 0, threads > 0, rounded.map((0...1).contains) ?? true else { throw ValidationError("counts must be positive, and the share 0 to 1") }
     let source = try VideoClip(clip, cut)
     var (all, left): ([VideoFrame], ClipSource) = ([], try source.source())
     while let frame = try left.next() { all.append(frame) }
@@ -39,7 +38,9 @@ struct VideoFit: ParsableCommand {
     let (width, height) = (source.format.width, source.format.height)
     let architecture = NeRVArchitecture.hnerv(width: width, height: height, frames: frames.count, parameters: parameters)
     var settings = NeRVSettings()
-    (settings.epochs, settings.rate, settings.roundedShare, settings.scalesRates) = (epochs, rate, rounded, scaledRates)
+    settings.epochs = epochs
+    if published { (settings.method, settings.batch, settings.roundedShare) = (.published(rate: 1e-3), 2, 0) }
+    if let rounded { settings.roundedShare = rounded }
     if let lambda { settings.cost = .lambda(lambda) }
     let fit = NeRVFit(architecture, frames: frames.count, settings: settings) { frames[$0].load(into: $1) }
     let started = FitSpeed.processSeconds
@@ -66,7 +67,7 @@ struct VideoFit: ParsableCommand {
     let count = Double(frames.count)
     let report = Report(
       width: width, height: height, frames: frames.count, weights: architecture.parameterCount, embeddings: segment.embeddings.count, epochs: epochs,
-      rate: rate, rounded: rounded, lambda: fit.lambda, floatPSNR: floats / count, psnr: integers / count, bytes: bytes.count,
+      published: published, rounded: settings.roundedShare, lambda: fit.lambda, floatPSNR: floats / count, psnr: integers / count, bytes: bytes.count,
       bitsPerNumber: 8 * Double(bytes.count) / Double(architecture.parameterCount + segment.embeddings.count),
       bitsPerPixel: 8 * Double(bytes.count) / Double(width * height) / count, cpuSeconds: seconds)
     let encoder = JSONEncoder()
@@ -76,7 +77,8 @@ struct VideoFit: ParsableCommand {
 
   struct Report: Encodable {
     let width, height, frames, weights, embeddings, epochs: Int
-    let rate, rounded, lambda: Double
+    let published: Bool
+    let rounded, lambda: Double
     /// Means over frames, in dB: of what the fit makes, once rounded if anything is, and of what a decoder makes.
     let floatPSNR, psnr: Double
     let bytes: Int

@@ -53,9 +53,6 @@ private final class FittedSegment: SegmentFitting {
 }
 
 extension SegmentSettings {
-  /// Bits that a weight comes to, embeddings counted with them, about.
-  private static let bitsPerParameter = 2.2
-
   /// Numbers of a network for so many frames of a size.
   fileprivate func parameters(pixels: Int, frames: Int) -> Int {
     let bitsPerPixel: Double
@@ -65,7 +62,7 @@ extension SegmentSettings {
     // Twice as many bits each 14 steps, and fewer a pixel the more there are: 0.002, 0.024 and 0.28 for qualities 0, 50 and 100 at 1280x640.
     case .quality(let quality): bitsPerPixel = 0.002 * exp2(quality / 14) * (819_200 / Double(pixels)).squareRoot()
     }
-    return Int(min(Double(SegmentReader.maximumWeights), max(1, bitsPerPixel * Double(pixels * frames) / Self.bitsPerParameter)))
+    return Int(min(Double(SegmentReader.maximumWeights), max(1, bitsPerPixel * Double(pixels * frames) / NeRVFit.balancedBits)))
   }
 }
 

@@ -7,23 +7,27 @@ package struct NeRVSettings: Sendable, Equatable {
   package enum Cost: Sendable, Equatable {
     /// The loss is the mean squared error of samples 0...1 + lambda * bits per pixel.
     case lambda(Double)
-    /// As much as is gained by the bits of a larger network.
+    /// What leads to the bits that are best spent on a network of its size, about.
     case balanced
     /// What leads to so many bits.
     case bits(Double)
   }
 
+  package enum Method: Sendable, Equatable {
+    /// Matrices by `Muon`, the rest by Adam, from a network that makes the frames' mean colour.
+    case orthogonal
+    /// Adam for all, with this largest rate, as the authors of HNeRV fit (4.1: 1e-3, two frames an iteration).
+    case published(rate: Double)
+  }
+
   /// Times that each frame is seen.
   package var epochs = 30
   package var cost = Cost.balanced
-  /// Share of the epochs in which everything is rounded; 0 for a fit without, of floats.
-  package var roundedShare = 0.3
+  package var method = Method.orthogonal
+  /// Share of the epochs, the last ones, in which everything is rounded; 0 for a fit without, of floats.
+  package var roundedShare = 0.8
   /// Frames of an iteration.
-  package var batch = 2
-  /// Largest learning rate, reached after a tenth of the epochs, from where it falls along a cosine to 0.
-  package var rate = 1e-3
-  /// Whether a stage's rate is a twentieth of what its weights begin between, instead: more for the few weights of small sums. `rate` is the encoder's then.
-  package var scalesRates = true
+  package var batch = 1
   package var seed: UInt64 = 1
 
   package init() {}
@@ -40,7 +44,9 @@ package final class NeRVFit {
   package var psnr: Double { lastPSNR ?? (seen > 0 ? sum / Double(seen) : 0) }
 
   private let load: (Int, Variable) -> Void
-  private let adam = Adam()
+  package let iterationsPerEpoch: Int
+  package let iterations: Int
+  private let optimiser: NeRVOptimiser
   private var order: [Int] = []
   private var random: SplitMix64
   /// What the writer's bytes of the network are of the weights' estimate, by the last epoch's end.
@@ -53,18 +59,29 @@ package final class NeRVFit {
     (self.settings, self.load, frameCount) = (settings, load, frames)
     graph = NeRVGraph(architecture, batch: min(settings.batch, frames), seed: settings.seed)
     random = SplitMix64(seed: settings.seed &+ 2)
-    for (i, stage) in architecture.stages.enumerated() {
-      let scale = settings.scalesRates ? Float(0.05 * NeRVParameters.bound(stage) / settings.rate) : 1
-      adam.add(graph.decoder.weights[i].trained, rate: scale)
-      adam.add(graph.decoder.biases[i].trained, rate: scale)
-    }
-    for parameter in graph.encoderParameters { adam.add(parameter) }
-    // Their values are logarithms, which have further to go.
-    for step in graph.decoder.steps + [graph.embeddingStep] { adam.add(step, rate: 20) }
+    iterationsPerEpoch = (frames + graph.frames.count - 1) / graph.frames.count
+    iterations = settings.epochs * iterationsPerEpoch
+    optimiser = NeRVOptimiser(graph, settings, iterations: iterations)
+    if settings.method == .orthogonal { beginAtMean() }
   }
 
-  package var iterationsPerEpoch: Int { (frameCount + graph.frames.count - 1) / graph.frames.count }
-  package var iterations: Int { settings.epochs * iterationsPerEpoch }
+  /// Of some frames, in the output's biases.
+  private func beginAtMean() {
+    let target = graph.frames[0].target, (width, height) = (graph.architecture.width, graph.architecture.height)
+    var (sums, count) = ([0.0, 0, 0], 0)
+    for frame in stride(from: 0, to: frameCount, by: max(1, frameCount / 4)) {
+      load(frame, target)
+      for channel in 0..<3 {
+        for y in 0..<height {
+          let row = target.value + target.offset(channel: channel, row: y)
+          sums[channel] += Double((0..<width).reduce(Float(0)) { $0 + row[$1] })
+        }
+      }
+      count += width * height
+    }
+    graph.decoder.begin(mean: sums.map { $0 / Double(count) })
+  }
+
   package var isDone: Bool { iteration >= iterations }
   package var epoch: Int { iteration / iterationsPerEpoch }
   package var rounds: Bool { graph.frames[0].rounding.isOn }
@@ -87,7 +104,7 @@ package final class NeRVFit {
     if !rounds, Double(iteration) >= Double(iterations) * (1 - settings.roundedShare), settings.roundedShare > 0 { beginRounding(threads: threads) }
     if rounds { followRate() }
     graph.tape.run(threads: threads, iteration: iteration)
-    adam.step(rate: Float(settings.rate * schedule), threads: threads)
+    optimiser.step(iteration, rounded: rounds ? roundedPart : nil, threads: threads)
     for frame in graph.frames { sum += frame.psnr(pixels: graph.pixels) }
     seen += batch
     iteration += 1
@@ -97,6 +114,24 @@ package final class NeRVFit {
     }
   }
 
+  /// Bits that a number of a network comes to where they are best spent: more are better spent on a larger network (found on short fits of bikes).
+  package static let balancedBits = 0.8
+
+  /// Bits that all is to have.
+  private var wantedBits: Double? {
+    switch settings.cost {
+    case .lambda: nil
+    case .balanced: Self.balancedBits * Double(graph.architecture.parameterCount + graph.architecture.embedding.count * frameCount)
+    case .bits(let bits): bits
+    }
+  }
+
+  /// Share of the iterations with rounding that are done.
+  private var roundedPart: Double {
+    let begin = Double(iterations) * (1 - settings.roundedShare)
+    return max(0, min(1, (Double(iteration) - begin) / (Double(iterations) - begin)))
+  }
+
   /// Steps of the first rounding; from here on bits cost.
   private func beginRounding(threads: Int) {
     graph.tape.forward(threads: threads, iteration: iteration)
@@ -104,29 +139,24 @@ package final class NeRVFit {
     switch settings.cost {
     case .lambda(let lambda): self.lambda = lambda
     case .balanced, .bits:
-      // A network of other size would have an error that falls by about half a percent for each percent of its bits: steps shall be worth as much.
+      // At the end, when the error will be some eighth of what it is, a percent of the bits shall be worth as much as one of the error.
       let squares = psnr > 0 ? pow(10, -psnr / 10) : 0.01
-      lambda = 0.5 * squares / (2.5 * Double(graph.architecture.parameterCount) / Double(graph.pixels * frameCount))
+      lambda = squares / 8 / (max(1, wantedBits!) / Double(graph.pixels * frameCount))
     }
     graph.setCost(lambda, frames: frameCount)
   }
 
-  /// Moves the cost of bits towards where the wanted number of them results.
+  /// Moves the cost of bits towards where the wanted number of them results, once steps had time to follow the first one. Bits fall on by themselves while
+  /// rates do, so that more than is wanted at the end is aimed at before.
   private func followRate() {
-    guard case .bits(let wanted) = settings.cost, let bits, bits > 0 else { return }
-    // By so much in all that a network of quite another size gets there, whatever the number of iterations.
-    let gain = min(0.3, 60 / (Double(iterations) * settings.roundedShare))
-    lambda = max(1e-7, min(100, lambda * exp(gain * max(-1, min(1, log(bits / wanted))))))
+    guard let wanted = wantedBits, roundedPart > 0.25, let bits, bits > 0 else { return }
+    let gain = 12 / (Double(iterations) * settings.roundedShare)
+    lambda = max(1e-8, min(100, lambda * exp(gain * max(-1, min(1, log(bits / (wanted * (1.3 - 0.3 * roundedPart))))))))
     graph.setCost(lambda, frames: frameCount)
   }
 
   /// Of the network as it is now.
   private var networkBytes: Int { SegmentWriter.bytes(changes: graph.decoder.changes, biases: graph.decoder.biasSteps, of: graph.architecture) }
-
-  private var schedule: Double {
-    let part = Double(iteration) / Double(iterations)
-    return part < 0.1 ? 0.1 + 9 * part : 0.5 * (1 + cos(.pi * (part - 0.1) / 0.9))
-  }
 
   private func shuffle() {
     order = Array(0..<frameCount)
@@ -140,7 +170,7 @@ package final class NeRVFit {
     let words: [UInt64] = [
       UInt64(iteration), random.state, UInt64(seen), rounds ? 1 : 0, sum.bitPattern, (lastPSNR ?? -1).bitPattern, coding.bitPattern, lambda.bitPattern,
     ]
-    let floats: [Float] = parameters.flatMap(\.elements) + adam.state
+    let floats: [Float] = parameters.flatMap(\.elements) + optimiser.state
     var bytes: [UInt8] = []
     func append<Number: FixedWidthInteger>(_ numbers: [Number]) {
       for number in numbers { withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) } }
@@ -172,7 +202,7 @@ package final class NeRVFit {
       parameter.load(Array(rest.prefix(parameter.count)))
       rest = rest.dropFirst(parameter.count)
     }
-    guard adam.restore(rest) else { return false }
+    guard optimiser.restore(rest) else { return false }
     (iteration, random, seen) = (Int(words[0]), SplitMix64(seed: words[1]), Int(words[2]))
     (sum, coding, lambda) = (Double(bitPattern: words[4]), Double(bitPattern: words[6]), Double(bitPattern: words[7]))
     lastPSNR = Double(bitPattern: words[5]) >= 0 ? Double(bitPattern: words[5]) : nil

@@ -7,6 +7,8 @@ package struct NeRVParameters {
   package struct Rounded {
     package let trained, used: Parameter
     package let rounding: LearnedRounding
+    /// Weights begin between plus and minus this; biases at 0.
+    package let bound: Double
   }
 
   /// By stage: [outputs * factor * factor, inputs * side * side], and a bias for each row.
@@ -22,12 +24,13 @@ package struct NeRVParameters {
     var (weights, biases): ([Rounded], [Rounded]) = ([], [])
     for (i, stage) in architecture.stages.enumerated() {
       var initial = InitialWeights(stage: i)
-      let (rows, columns, scale) = (stage.biasCount, stage.inputs * stage.side * stage.side, Float(Self.bound(stage)) * 0x1p-23)
+      let bound = Self.bound(stage)
+      let (rows, columns, scale) = (stage.biasCount, stage.inputs * stage.side * stage.side, Float(bound) * 0x1p-23)
       let centre = Parameter("centres\(i)", rows: rows, columns: columns, values: (0..<stage.weightCount).map { _ in scale * Float(initial.next()) })
       func rounded(_ name: String, _ centre: Parameter?, _ rows: Int, _ columns: Int, groups: Int) -> Rounded {
         let trained = Parameter(name, rows: rows, columns: columns), used = Parameter("rounded \(name)", rows: rows, columns: columns)
         let rounding = tape.append(LearnedRounding(trained, into: used, centre: centre, groups: groups))
-        return Rounded(trained: trained, used: used, rounding: rounding)
+        return Rounded(trained: trained, used: used, rounding: rounding, bound: centre == nil ? 0 : bound)
       }
       weights.append(rounded("weights\(i)", centre, rows, columns, groups: stage.outputs))
       let bias = rounded("bias\(i)", nil, 1, rows, groups: 1)
@@ -54,6 +57,12 @@ package struct NeRVParameters {
   /// By stage: biases in their steps.
   var biasSteps: [[Int16]] {
     biases.map { part in part.trained.elements.map { Int16(max(-8191, min(8191, ($0 / part.rounding.step).rounded(.toNearestOrEven)))) } }
+  }
+
+  /// The last stage's biases, by which frames of a network that is not fitted yet have this mean of each channel, in 0...1.
+  func begin(mean: [Double]) {
+    let biases = self.biases[self.biases.count - 1].trained
+    for channel in 0..<3 { biases.value[channel] = Float(atanh(max(-0.9, min(0.9, 2 * mean[channel] - 1)))) }
   }
 
   /// Steps that are a fraction of the weights' mean change.

@@ -53,7 +53,7 @@ package final class NeRVFit {
     (self.settings, self.load, frameCount) = (settings, load, frames)
     graph = NeRVGraph(architecture, batch: min(settings.batch, frames), seed: settings.seed)
     random = SplitMix64(seed: settings.seed &+ 2)
-    for (i, stage) in architecture.stages.enumerated() {
+    for (i, stage) in architecture.layers.enumerated() {
       let scale = settings.scalesRates ? Float(0.05 * NeRVParameters.bound(stage) / settings.rate) : 1
       adam.add(graph.decoder.weights[i].trained, rate: scale)
       adam.add(graph.decoder.biases[i].trained, rate: scale)
@@ -67,12 +67,12 @@ package final class NeRVFit {
   package var iterations: Int { settings.epochs * iterationsPerEpoch }
   package var isDone: Bool { iteration >= iterations }
   package var epoch: Int { iteration / iterationsPerEpoch }
-  package var rounds: Bool { graph.frames[0].rounding.isOn }
+  package var rounds: Bool { graph.decoder.weights[0].rounding.isOn }
 
   /// Estimate of what weights and embeddings take; nil before they are rounded.
   package var bits: Double? {
     guard rounds else { return nil }
-    let embeddings = graph.frames.reduce(0) { $0 + $1.rounding.bits } / Double(graph.frames.count)
+    let embeddings = graph.frames.reduce(0) { $0 + ($1.rounding?.bits ?? 0) } / Double(graph.frames.count)
     return graph.decoder.bits * coding + embeddings * Double(frameCount)
   }
 
@@ -83,7 +83,7 @@ package final class NeRVFit {
     let batch = graph.frames.count
     if iteration % iterationsPerEpoch == 0 { shuffle() }
     let first = iteration % iterationsPerEpoch * batch
-    for (k, frame) in graph.frames.enumerated() { load(order[(first + k) % frameCount], frame.target) }
+    for (k, frame) in graph.frames.enumerated() { load(order[(first + k) % frameCount], into: frame) }
     if !rounds, Double(iteration) >= Double(iterations) * (1 - settings.roundedShare), settings.roundedShare > 0 { beginRounding(threads: threads) }
     if rounds { followRate() }
     graph.tape.run(threads: threads, iteration: iteration)
@@ -95,6 +95,11 @@ package final class NeRVFit {
       (lastPSNR, sum, seen) = (sum / Double(seen), 0, 0)
       if rounds { coding = Double(8 * networkBytes) / max(graph.decoder.bits, 1) }
     }
+  }
+
+  private func load(_ number: Int, into frame: NeRVGraph.Frame) {
+    load(number, frame.target)
+    graph.setNumber(number, of: frameCount, in: frame)
   }
 
   /// Steps of the first rounding; from here on bits cost.
@@ -184,7 +189,7 @@ package final class NeRVFit {
   package func forEachFrame(threads: Int, _ body: (Int, NeRVGraph.Frame) -> Void) {
     let batch = graph.frames.count
     for first in stride(from: 0, to: frameCount, by: batch) {
-      for (k, frame) in graph.frames.enumerated() { load(min(first + k, frameCount - 1), frame.target) }
+      for (k, frame) in graph.frames.enumerated() { load(min(first + k, frameCount - 1), into: frame) }
       graph.tape.forward(threads: threads, iteration: iteration)
       for (k, frame) in graph.frames.enumerated() where first + k < frameCount { body(first + k, frame) }
     }

@@ -1,5 +1,6 @@
 import Autograd
 import Coding
+import Foundation
 import Tensors
 import Testing
 import VideoCodec
@@ -95,6 +96,28 @@ struct NeRVTests {
         }
       }
     }
+  }
+
+  /// Of frames' numbers alone, in integers.
+  @Test func nervFits() throws {
+    let fit = Self.fit(epochs: 100, frames: 6, .nerv)
+    while !fit.isDone { fit.step(threads: 2) }
+    let segment = fit.segment(threads: 2), decoder = try NeRVFrameDecoder(segment.network)
+    let frames = try decoder.frames(NeRVInputs(segment).of(0..<6), threads: 2)
+    var sum = 0.0
+    fit.forEachFrame(threads: 2) { number, frame in
+      var squares = 0.0
+      for channel in 0..<3 {
+        for y in 0..<50 {
+          for x in 0..<70 {
+            let difference = Float(frames[number][(channel * 50 + y) * 70 + x]) / 255 - frame.target[channel, y, x]
+            squares += Double(difference * difference)
+          }
+        }
+      }
+      sum -= 10 * log10(squares / 10_500)
+    }
+    #expect(segment.embeddings.isEmpty && sum / 6 > 36, "\(sum / 6) dB")
   }
 
   /// Numbers of all sizes through writer and reader.

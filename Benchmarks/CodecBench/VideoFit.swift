@@ -5,15 +5,16 @@ import Media
 import Metrics
 import VideoCodec
 
-/// One fit of HNeRV to a clip, with all that a measurement beside the authors' code wants to know; `Benchmarks/hnerv.sh` runs it.
+/// One fit to a clip, with all that a measurement beside the authors' code wants to know; `Benchmarks/hnerv.sh` runs it.
 struct VideoFit: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "video-fit", abstract: "Fits HNeRV to a clip, and tells its PSNR as floats and in integers, its bytes and CPU time, as JSON.",
+    commandName: "video-fit", abstract: "Fits HNeRV or NeRV to a clip, and tells its PSNR as floats and in integers, its bytes and CPU time, as JSON.",
     discussion: "Fits as nccodec does, or with --published as the authors do. What an epoch comes to goes to standard error.")
 
   @Argument(help: "A clip.") var clip: String
   @Option(help: "Pixels of the middle that are fitted, WIDTHxHEIGHT.") var crop: String?
   @Option(help: "The first so many frames.") var frames: Int?
+  @Option(help: "hnerv or nerv.") var codec = "hnerv"
   @Option(help: "Numbers of network and embeddings.") var parameters = 350_000
   @Option(help: "How often each frame is seen.") var epochs = 30
   @Flag(help: "The authors' setting: Adam at 1e-3, two frames an iteration, nothing rounded.") var published = false
@@ -36,7 +37,11 @@ struct VideoFit: ParsableCommand {
     while let frame = try left.next() { all.append(frame) }
     let frames = all
     let (width, height) = (source.format.width, source.format.height)
-    let architecture = NeRVArchitecture.hnerv(width: width, height: height, frames: frames.count, parameters: parameters)
+    guard
+      let architecture = VideoEncoder.Codec(rawValue: codec).flatMap({
+        NeRVArchitecture.of($0, width: width, height: height, frames: frames.count, parameters: parameters)
+      })
+    else { throw ValidationError("there is no codec \(codec)") }
     var settings = NeRVSettings()
     settings.epochs = epochs
     if published { (settings.method, settings.batch, settings.roundedShare) = (.published(rate: 1e-3), 2, 0) }
@@ -57,11 +62,10 @@ struct VideoFit: ParsableCommand {
     let segment = fit.segment(threads: threads)
     let bytes = try SegmentWriter.bytes(of: segment)
     if let out { try Data(bytes).write(to: URL(fileURLWithPath: out)) }
-    let decoder = try NeRVFrameDecoder(segment.network), one = architecture.embedding.count
+    let decoder = try NeRVFrameDecoder(segment.network), inputs = NeRVInputs(segment)
     var integers = 0.0
     for (i, frame) in frames.enumerated() {
-      let embedding = segment.embeddings[i * one..<(i + 1) * one].map { $0 << Int16(segment.network.embeddingShift) }
-      let samples = try decoder.frames(embedding, threads: threads)[0]
+      let samples = try decoder.frames(inputs.of(i..<i + 1), threads: threads)[0]
       integers += try psnr(frame, VideoFrame(width: width, height: height, samples: samples, time: frame.time, duration: frame.duration))
     }
     let count = Double(frames.count)

@@ -2,8 +2,8 @@
 
     python3 make.py NCCODEC     # the program of the codec's release, for example ../../.build/release/nccodec
 
-Made once: later encoders may write other files, and these still have to decode to the same samples. The videos are
-formulas of ours, CC0 1.0. Needs nothing but Python.
+Made once: later encoders may write other files, and these still have to decode to the same samples, so that those which
+are there stay. The videos are formulas of ours, CC0 1.0. Needs nothing but Python.
 """
 
 import hashlib
@@ -22,6 +22,8 @@ STREAMS = [
     ("wide-160x90-6frames", 160, 90, 6, ["--epochs", "10", "--params", "20000"]),
     ("rate-64x48-8frames-2bpp", 64, 48, 8, ["--epochs", "20", "--bpp", "2"]),
     ("best-48x64-4frames-quality100", 48, 64, 4, ["--epochs", "20", "--quality", "100"]),
+    ("nerv-33x17-7frames-segments3", 33, 17, 7, ["--codec", "nerv", "--epochs", "20", "--params", "4000", "--segment-frames", "3"]),
+    ("nerv-160x90-6frames", 160, 90, 6, ["--codec", "nerv", "--epochs", "10", "--params", "20000"]),
 ]
 
 
@@ -43,13 +45,16 @@ def y4m(path, width, height, frames):
 
 def main():
     command = sys.argv[1]
-    lines = ["# name, width, height, frames, MD5 of the samples [frame][3][height][width]"]
+    with open(f"{HERE}/manifest.txt") as file:
+        lines = file.read().splitlines()
     with tempfile.TemporaryDirectory() as folder:
         for name, width, height, frames, options in STREAMS:
+            target = f"{HERE}/{name}.ncb"
+            if os.path.exists(target):
+                continue
             source = f"{folder}/{name}.y4m"
             y4m(source, width, height, frames)
-            target = f"{HERE}/{name}.ncb"
-            subprocess.run([command, "encode", "--force", "--quiet", *options, source, target], check=True)
+            subprocess.run([command, "encode", "--quiet", *options, source, target], check=True)
             digest = subprocess.run([command, "verify", target], check=True, capture_output=True, text=True).stdout
             print(digest.strip(), file=sys.stderr)
             pictures = f"{folder}/{name}"

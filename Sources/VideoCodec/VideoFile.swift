@@ -10,6 +10,8 @@ public struct VideoFile: Sendable {
     public let frames: Range<Int>
     /// Of its data.
     public let byteCount: Int
+    /// Of these, the network's weights, and the embeddings; 0 of what is not there.
+    public let weightBytes, embeddingBytes: Int
   }
 
   public let format: VideoFormat
@@ -52,7 +54,12 @@ public struct VideoFile: Sendable {
     var (segments, end): ([Segment], Int64) = ([], 0)
     while let part = try CodecError.explainingVideo({ try parts.next() }) {
       guard case .segment(let segment) = part, let last = segment.times.last else { continue }
-      segments.append(Segment(frames: segment.first..<segment.end, byteCount: segment.data.count))
+      var fields = FieldReader(segment.data, named: "segment")
+      let syntax = try? fields.read(SegmentSyntax())
+      segments.append(
+        Segment(
+          frames: segment.first..<segment.end, byteCount: segment.data.count, weightBytes: syntax?.weights.count ?? 0,
+          embeddingBytes: syntax?.embeddings.count ?? 0))
       end = last.time + last.duration
     }
     (videoBytes, soundBytes) = (parts.videoBytes, parts.soundBytes)

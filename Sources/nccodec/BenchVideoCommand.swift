@@ -9,7 +9,7 @@ struct BenchVideoCommand: ParsableCommand {
     abstract: "Measure codecs of video: rate, quality and time on your own clips.",
     discussion: """
       Every codec gets the same frames, R'G'B' of 8 bits: those that --start, --duration and --frames leave, scaled by --scale, \
-      of which --crop keeps the middle. Ours is hnerv, fitted on all cores. Others run through libavcodec, on one thread: x264 \
+      of which --crop keeps the middle. Ours are hnerv and nerv, fitted on all cores. Others run through libavcodec, on one thread: x264 \
       and x265 (preset medium), svtav1 (preset 8), with --points rate factors each (crf 46 to 18, 46 to 20, 63 to 25); one that \
       this libavcodec lacks is named as missing.
 
@@ -17,7 +17,7 @@ struct BenchVideoCommand: ParsableCommand {
       MS-SSIM are means over the frames (MS-SSIM of frames with more than 160 pixels a side). At the end there is what every \
       codec takes for the PSNR of each point of ours, clip by clip, between its points.
 
-      hnerv takes minutes to hours a point. Report, resuming and Ctrl-C are as of 'bench image'.
+      Ours take minutes to hours a point. Report, resuming and Ctrl-C are as of 'bench image'.
 
       Examples:
         nccodec bench video film.mp4 --duration 10 --scale 640x360 --out report

@@ -93,7 +93,9 @@ struct InfoCommand: ParsableCommand {
     if let video {
       add("    video", "\(video.videoBytes) bytes")
       for (number, segment) in video.segments.enumerated() {
-        lines.append("      segment \(number): frames \(segment.frames.lowerBound) to \(segment.frames.upperBound - 1), \(segment.byteCount) bytes")
+        let parts = segment.embeddingBytes > 0 ? "weights \(segment.weightBytes), embeddings \(segment.embeddingBytes)" : "weights \(segment.weightBytes)"
+        lines.append(
+          "      segment \(number): frames \(segment.frames.lowerBound) to \(segment.frames.upperBound - 1), \(segment.byteCount) bytes (\(parts))")
       }
       for (number, bytes) in video.soundBytes.enumerated() { add("    sound \(number)", "\(bytes) bytes") }
     }
@@ -163,6 +165,7 @@ struct InfoCommand: ParsableCommand {
       ("segments", .list(video.segments.map { segment in
         .object([
           ("first", .integer(segment.frames.lowerBound)), ("frames", .integer(segment.frames.count)), ("bytes", .integer(segment.byteCount)),
+          ("weightBytes", .integer(segment.weightBytes)), ("embeddingBytes", .integer(segment.embeddingBytes)),
         ])
       })),
       ("soundTracks", .list(zip(video.soundTracks, video.soundBytes).map { track, bytes in

@@ -133,6 +133,24 @@ struct GradientTests {
     }
   }
 
+  @Test func reshape() {
+    for (k, (height, width)) in sizes.enumerated() where height * width < 400 {
+      var stream = Stream(UInt64(k))
+      let tape = Tape()
+      let x = Variable("x", channels: 3 * height * width, height: 1, width: 1)
+      let y = Variable("y", channels: 3, height: height, width: width), z = Variable("z", channels: 3, height: height, width: width)
+      x.load(stream.array(x.count))
+      tape.append(Reshape(x, into: y))
+      // Twice, so that both writers of its gradient are tried.
+      tape.append(Reshape(x, into: z))
+      tape.append(Probe(y, seed: 5))
+      tape.append(Probe(z, seed: 6))
+      checkGradients(tape, variables: [x], parameters: [], step: 0.02, tolerance: 2e-4)
+      tape.forward(threads: 1, iteration: 0)
+      #expect(marginsAreZero(y) && y.elements == x.elements)
+    }
+  }
+
   @Test func nearestAndSum() {
     for (k, (height, width)) in sizes.enumerated() {
       var stream = Stream(UInt64(k))

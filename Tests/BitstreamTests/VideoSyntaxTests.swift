@@ -84,4 +84,36 @@ import Testing
     // Many frames are held against the bytes that are there.
     #expect(payloadCode([0b010, 0, 0x80, 0x20, 1, 2]) == .malformed)
   }
+
+  @Test func networksByteByByte() throws {
+    func code(_ bytes: [UInt8]) -> BitstreamError.Code? {
+      failure { _ = try NetworkSyntax.parse(bytes[...], into: NetworkSyntax(), named: "network") }?.code
+    }
+    var network = NetworkSyntax()
+    (network.channels, network.height, network.width, network.activation) = (26, 9, 16, .swish)
+    var stem = StemSyntax()
+    (stem.levels, stem.hidden) = (40, 512)
+    (stem.first.shift, stem.first.fraction, stem.first.multiplier, stem.second.centreShift, stem.second.biasShift) = (7, 10, 0x1234, 4, 2)
+    stem.second.amplitude = 300
+    var stage = StageSyntax()
+    (stage.outputs, stage.side, stage.factor, stage.format.shift) = (3, 3, 5, 1)
+    network.stages = [stage, StageSyntax()]
+    let stages: [UInt8] = [2, 3, 0b100_01, 1, 1, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0]
+    #expect(try network.serialised() == [26, 9, 16, 0b001, 0] + stages)
+    network.stem = stem
+    // Levels, hidden; rounding, multiplier, steps and amplitude of each layer.
+    let stemBytes: [UInt8] = [40, 0x80, 0x04, 0b110_00111, 0x34, 0x12, 0, 0, 0, 1, 0, 0x24, 0xAC, 0x02]
+    let bytes = [26, 9, 16, 0b101, 0] + stemBytes + stages
+    #expect(try network.serialised() == bytes)
+    #expect(try NetworkSyntax.parse(bytes[...], into: NetworkSyntax(), named: "network") == network)
+    for count in bytes.indices { #expect(code(Array(bytes[..<count])) == .malformed) }
+    for (place, bad) in [(3, UInt8(0b110)), (3, 0b111), (3, 0b1101), (3, 0x85), (4, 1), (5, 0), (5, 41), (7, 5)] {
+      var other = bytes
+      other[place] = bad
+      #expect(code(other) == .malformed, "\(bad) at \(place)")
+    }
+    // Channels of embeddings are fewer.
+    #expect(code([64, 9, 16, 1, 0] + stages) == nil && code([65, 9, 16, 1, 0] + stages) == .malformed)
+    #expect(code([0x80, 4, 9, 16, 5, 0] + stemBytes + stages) == nil && code([0x81, 4, 9, 16, 5, 0] + stemBytes + stages) == .malformed)
+  }
 }

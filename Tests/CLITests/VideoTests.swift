@@ -161,6 +161,11 @@ struct VideoTests {
     #expect(((video["soundTracks"] as? [[String: Any]])?.first?["codec"] as? String) == "aac" && described["sound"] is NSNull)
     #expect(try run(["encode", "--quiet", "--force"] + Self.quick + [Movie.film, "f.ncb"], in: folder).output.isEmpty)
     #expect(try run(["encode", "--force", "--bpp", "900", "--epochs", "1", Movie.film, "f.ncb"], in: folder).text.contains(" (of 900.0000 asked for), PSNR "))
+    // Of frames' numbers alone.
+    _ = try run(["encode", "--codec", "nerv"] + Self.quick + [Movie.film, "n.ncb"], in: folder)
+    let nerv = try run(["info", "n.ncb"], in: folder).text
+    #expect(nerv.contains("8 (nerv), 1 segment") && nerv.contains(" bytes (weights ") && !nerv.contains("embeddings"))
+    _ = try run(["decode", "n.ncb", "n.mkv"], in: folder)
     // The sound alone, where that is asked for.
     #expect(try run(["encode", "--codec", "mdct", Movie.film, "s.ncb"], in: folder).errors.contains("only its sound is coded"))
     #expect(try run(["encode", "--force", "--kbps", "48", Movie.film, "s.ncb"], in: folder).text.contains(" kbps"))

@@ -31,9 +31,12 @@ private func code(_ bytes: [UInt8], _ options: VideoDecoder.Options = .init()) -
 
 @Suite struct VideoFileTests {
   /// Two segments of small frames, with sound.
-  private static let sample: [UInt8] = {
+  private static let sample = encoded(.hnerv)
+
+  private static func encoded(_ codec: VideoEncoder.Codec) -> [UInt8] {
     let format = try! VideoFormat(width: 20, height: 12, timeBase: Rational(exactly: 1, 25)!, frameRate: Rational(exactly: 25, 1))
     var options = VideoEncoder.Options()
+    options.codec = codec
     (options.segmentFrames, options.epochs, options.rate) = (3, 2, .parameters(2000))
     options.soundTracks = [CopiedTrack(codec: "opus", timeBase: Rational(exactly: 1, 48_000)!, sampleRate: 48_000, layout: .stereo)]
     var bytes: [UInt8] = []
@@ -47,7 +50,7 @@ private func code(_ bytes: [UInt8], _ options: VideoDecoder.Options = .init()) -
     }
     _ = try! encoder.finish()
     return bytes
-  }()
+  }
 
   @Test func theSampleIsFine() throws {
     let frames = try #require(try outcome(Self.sample)?.get())
@@ -66,8 +69,8 @@ private func code(_ bytes: [UInt8], _ options: VideoDecoder.Options = .init()) -
   }
 
   /// Behind right checksums: refused, or frames.
-  @Test func damagedSegmentsEnd() throws {
-    let good = try Container(reading: Self.sample)
+  @Test(arguments: [VideoEncoder.Codec.hnerv, .nerv]) func damagedSegmentsEnd(codec: VideoEncoder.Codec) throws {
+    let good = try Container(reading: Self.encoded(codec))
     var (refused, accepted) = (0, 0)
     var options = VideoDecoder.Options()
     options.maxMemory = 1 << 26

@@ -27,6 +27,30 @@ enum NeRVReference {
     return min(max((g + ((1 << drop) >> 1)) >> drop, -8192), 8191)
   }
 
+  /// What a stem makes of a frame's number, [channels][height][width].
+  static func input(_ network: NeRVNetwork, frame: Int, of count: Int) -> [Int16] {
+    func wave(_ p: Int) -> Int { roundHalfUp(4096 * sin(2 * .pi * Double(p % 16384) / 16384)) }
+    var x: [Int] = []
+    var power: (five: UInt128, four: UInt128) = (1, 1)
+    for _ in 0..<network.architecture.stem!.levels {
+      let d = 2 * UInt128(count) * power.four
+      let phase = Int(16384 * (UInt128(frame) * power.five % d) / d)
+      x += [wave(phase), wave(phase + 4096)]
+      power = (5 * power.five, 4 * power.four)
+    }
+    for layer in network.layers.prefix(2) {
+      x = layer.biases.indices.map { row in
+        var sum = 0
+        for (i, x) in x.enumerated() { sum += Int(layer.weights[row * layer.weights.count / layer.biases.count + i]) * x }
+        precondition(Int32(exactly: sum) != nil, "a sum leaves int32")
+        let v = sat16((sum + ((1 << layer.shift) >> 1)) >> layer.shift)
+        let p = sat16(((v * Int(layer.multiplier) + 1 << 14) >> 15) + Int(layer.biases[row]))
+        return activate(p, layer, network.architecture.activation)
+      }
+    }
+    return x.map { Int16($0) }
+  }
+
   /// Frame [3, height, width].
   static func frame(_ network: NeRVNetwork, _ embedding: [Int16]) -> [UInt8] {
     let a = network.architecture
@@ -34,7 +58,7 @@ enum NeRVReference {
     var x: [Plane] = (0..<e.channels).map { c in
       (0..<e.height).map { y in (0..<e.width).map { Int(embedding[(c * e.height + y) * e.width + $0]) } }
     }
-    for (i, (stage, layer)) in zip(a.stages, network.layers).enumerated() {
+    for (i, (stage, layer)) in zip(a.stages, network.layers.suffix(a.stages.count)).enumerated() {
       let (f, k) = (stage.factor, stage.side)
       let (height, width) = (x[0].count, x[0][0].count)
       var made = [Plane](repeating: Plane(repeating: [Int](repeating: 0, count: f * width), count: f * height), count: stage.outputs)
@@ -74,7 +98,7 @@ extension NeRVNetwork {
     var random = SplitMix64(seed: seed)
     func within(_ range: ClosedRange<Int>) -> Int { range.lowerBound + Int((random.nextSigned() + 1) / 2 * 0.999 * Float(range.count)) }
     var drop = 0
-    let layers = architecture.stages.map { stage in
+    let layers = architecture.layers.map { stage in
       let terms = stage.inputs * stage.side * stage.side
       let largest = min(63, NeRVLayer.maximumRowSum / terms)
       var weights: [Int16] = []

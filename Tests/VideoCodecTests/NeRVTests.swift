@@ -1,5 +1,6 @@
 import Autograd
 import Coding
+import Foundation
 import Tensors
 import Testing
 import VideoCodec
@@ -36,16 +37,16 @@ struct NeRVTests {
     variable.load((0..<variable.count).map { Float($0 % variable.width + $0 / variable.width % variable.height * (number + 1)) / 960 })
   }
 
-  private static func fit(epochs: Int = 12, frames: Int = 3, rounded: Double = 0.5, cost: NeRVSettings.Cost = .balanced) -> NeRVFit {
-    let architecture = NeRVArchitecture.hnerv(width: 70, height: 50, frames: frames, parameters: 8_000)
+  private static func fit(epochs: Int = 12, frames: Int = 3, rounded: Double = 0.5, cost: NeRVSettings.Cost = .balanced, _ codec: VideoEncoder.Codec = .hnerv) -> NeRVFit {
+    let architecture = NeRVArchitecture.of(codec, width: 70, height: 50, frames: frames, parameters: 8_000)!
     var settings = NeRVSettings()
     (settings.epochs, settings.roundedShare, settings.cost) = (epochs, rounded, cost)
     return NeRVFit(architecture, frames: frames, settings: settings) { frame($0, into: $1) }
   }
 
-  @Test func fitsAndDoesNotDependOnThreads() throws {
+  @Test(arguments: [VideoEncoder.Codec.hnerv, .nerv]) func fitsAndDoesNotDependOnThreads(codec: VideoEncoder.Codec) throws {
     let fits = [1, 3].map { threads in
-      let fit = Self.fit()
+      let fit = Self.fit(codec)
       var first = 0.0
       while !fit.isDone {
         fit.step(threads: threads)
@@ -60,30 +61,30 @@ struct NeRVTests {
     #expect(try SegmentWriter.bytes(of: one.segment(threads: 1)) == SegmentWriter.bytes(of: fits[1].0.segment(threads: 2)))
   }
 
-  @Test func goesOnFromAState() {
-    let whole = Self.fit(), part = Self.fit()
+  @Test(arguments: [VideoEncoder.Codec.hnerv, .nerv]) func goesOnFromAState(codec: VideoEncoder.Codec) {
+    let whole = Self.fit(codec), part = Self.fit(codec)
     while whole.iteration < 17 { whole.step(threads: 1) }
     for end in [3, 9, 14] {
       while part.iteration < end { part.step(threads: 1) }
       let state = part.state
-      let other = Self.fit()
+      let other = Self.fit(codec)
       #expect(other.restore(state[...]) && other.iteration == end && other.state == state)
       while other.iteration < 17 { other.step(threads: 1) }
       #expect(other.state == whole.state)
-      #expect(!Self.fit().restore(state.dropLast()) && !Self.fit(frames: 5).restore(state[...]))
+      #expect(!Self.fit(codec).restore(state.dropLast()) && !Self.fit(frames: 5, codec).restore(state[...]))
     }
   }
 
   /// Integers give what the fit had, nearly, and bytes come out as they were told.
-  @Test func integersAreTheFit() throws {
-    let fit = Self.fit(epochs: 40)
+  @Test(arguments: [VideoEncoder.Codec.hnerv, .nerv]) func integersAreTheFit(codec: VideoEncoder.Codec) throws {
+    let fit = Self.fit(epochs: 40, codec)
     while !fit.isDone { fit.step(threads: 2) }
     let segment = fit.segment(threads: 2)
     let bytes = try SegmentWriter.bytes(of: segment)
     #expect(abs(Double(8 * bytes.count) / (try #require(fit.bits)) - 1) < 0.25)
     #expect(try SegmentReader.segment(bytes[...], frames: 3, width: 70, height: 50, maxMemory: 1 << 24) == segment)
     let decoder = try NeRVFrameDecoder(segment.network)
-    let frames = try decoder.frames(segment.embeddings.map { $0 << Int16(segment.network.embeddingShift) }, threads: 2)
+    let frames = try decoder.frames(NeRVInputs(segment).of(0..<3), threads: 2)
     fit.forEachFrame(threads: 1) { number, frame in
       let floats = frame.output
       for channel in 0..<3 {
@@ -95,6 +96,28 @@ struct NeRVTests {
         }
       }
     }
+  }
+
+  /// Of frames' numbers alone, in integers.
+  @Test func nervFits() throws {
+    let fit = Self.fit(epochs: 100, frames: 6, .nerv)
+    while !fit.isDone { fit.step(threads: 2) }
+    let segment = fit.segment(threads: 2), decoder = try NeRVFrameDecoder(segment.network)
+    let frames = try decoder.frames(NeRVInputs(segment).of(0..<6), threads: 2)
+    var sum = 0.0
+    fit.forEachFrame(threads: 2) { number, frame in
+      var squares = 0.0
+      for channel in 0..<3 {
+        for y in 0..<50 {
+          for x in 0..<70 {
+            let difference = Float(frames[number][(channel * 50 + y) * 70 + x]) / 255 - frame.target[channel, y, x]
+            squares += Double(difference * difference)
+          }
+        }
+      }
+      sum -= 10 * log10(squares / 10_500)
+    }
+    #expect(segment.embeddings.isEmpty && sum / 6 > 36, "\(sum / 6) dB")
   }
 
   /// Numbers of all sizes through writer and reader.
@@ -115,7 +138,7 @@ struct NeRVTests {
           amplitude: 77, biasShift: 2)
       }
       let segment = NeRVSegment(
-        network: NeRVNetwork(architecture, layers: layers, embeddingShift: 1), embeddings: numbers(18 * 4, limit: 4095))
+        network: NeRVNetwork(architecture, layers: layers, embeddingShift: 1), frames: 4, embeddings: numbers(18 * 4, limit: 4095))
       let bytes = try SegmentWriter.bytes(of: segment)
       #expect(try SegmentReader.segment(bytes[...], frames: 4, width: 9, height: 7, maxMemory: 1 << 20) == segment)
       for (frames, width, height, memory) in [(4, 9, 13, 1 << 20), (4, 13, 7, 1 << 20), (4, 9, 7, 100)] {

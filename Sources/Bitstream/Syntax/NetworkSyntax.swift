@@ -1,8 +1,9 @@
 /// A network of codec 8, and the formats of its numbers:
 ///
-///     embedding    varint channels 1...64, varint height, varint width, each 1...4096
-///     activation   1 byte: 0 GELU, 1 swish
-///     shift        1 byte, 0...12: of embeddings
+///     embedding    varint channels 1...64, or 1...512 with a stem, varint height, varint width, each 1...4096
+///     activation   1 byte: bits 0...1 activation, 0 GELU, 1 swish; bit 2 whether there is a stem; others reserved
+///     shift        1 byte, 0...12: of embeddings; 0 with a stem
+///     stem         StemSyntax, if there is one
 ///     stages       list of 2...16 StageSyntax
 // bitstream-spec 14.3
 package struct NetworkSyntax: BitstreamStructure, Equatable, Sendable {
@@ -18,42 +19,75 @@ package struct NetworkSyntax: BitstreamStructure, Equatable, Sendable {
   package var width: UInt32 = 1
   package var activation = Activation.gelu
   package var embeddingShift: UInt8 = 0
+  /// What makes the first stage's input of a frame's number; nil where embeddings are it.
+  package var stem: StemSyntax?
   package var stages: [StageSyntax] = []
 
   package init() {}
 
+  /// Of the stem's layers, if there is one, and of the stages.
+  package var formats: [FormatSyntax] { (stem.map { [$0.first, $0.second] } ?? []) + stages.map(\.format) }
+
   package mutating func visitFields(_ visitor: inout some FieldVisitor) throws(BitstreamError) {
-    try visitor.varint("embedding channels", &channels, in: 1...64)
+    try visitor.varint("embedding channels", &channels, in: 1...512)
     try visitor.varint("embedding height", &height, in: 1...4096)
     try visitor.varint("embedding width", &width, in: 1...4096)
-    try visitor.enumeration("activation", &activation)
+    var hasStem = stem != nil
+    try visitor.packed("activation") { kind in
+      kind.enumeration("activation", &activation, bits: 2)
+      kind.flag("stem", &hasStem)
+    }
     try visitor.unsigned("embedding shift", &embeddingShift, in: 0...12)
+    if hasStem {
+      var some = stem ?? StemSyntax()
+      try visitor.structure("stem", &some)
+      stem = some
+      try visitor.require(embeddingShift == 0, "embedding shift", "there are no embeddings")
+    } else {
+      stem = nil
+      try visitor.require(channels <= 64, "embedding channels", "embeddings have at most 64")
+    }
     try visitor.list("stages", &stages, limit: 16, minimumBytes: StageSyntax.minimumByteCount, blank: StageSyntax())
     try visitor.require(stages.count >= 2, "stages", "a network has at least two")
   }
 }
 
-/// A stage of a network, and the formats of its numbers:
+/// A stem, which has two layers:
 ///
-///     outputs      varint, 1...512 channels
-///     kernel       1 byte: bits 0...1 (side - 1) / 2, bits 2...4 factor - 1 (0...4), bits 5...7 zero
-///     rounding     1 byte: bits 0...4 shift (0...24), bits 5...7 fraction - 4
-///     multiplier   u16, 1...32767
-///     steps        1 byte: bits 0...3 shift of weights, bits 4...7 shift of biases, each 0...8
-///     amplitude    varint, 0...32767
+///     levels    1 byte, 1...40
+///     hidden    varint, 1...512 numbers between the two
+///     first     FormatSyntax
+///     second    FormatSyntax
+// bitstream-spec 14.3
+package struct StemSyntax: BitstreamStructure, Equatable, Sendable {
+  package var levels: UInt8 = 1
+  package var hidden: UInt32 = 1
+  package var first = FormatSyntax()
+  package var second = FormatSyntax()
+
+  package init() {}
+
+  package mutating func visitFields(_ visitor: inout some FieldVisitor) throws(BitstreamError) {
+    try visitor.unsigned("levels", &levels, in: 1...40)
+    try visitor.varint("hidden", &hidden, in: 1...512)
+    try visitor.structure("first", &first)
+    try visitor.structure("second", &second)
+  }
+}
+
+/// A stage of a network:
+///
+///     outputs    varint, 1...512 channels
+///     kernel     1 byte: bits 0...1 (side - 1) / 2, bits 2...4 factor - 1 (0...4), bits 5...7 zero
+///     format     FormatSyntax
 // bitstream-spec 14.3
 package struct StageSyntax: BitstreamStructure, Equatable, Sendable {
-  package static let minimumByteCount = 7
+  package static let minimumByteCount = 2 + FormatSyntax.minimumByteCount
 
   package var outputs: UInt32 = 1
   private var halfSide: UInt8 = 0
   private var lessFactor: UInt8 = 0
-  package var shift: UInt8 = 0
-  private var lessFraction: UInt8 = 0
-  package var multiplier: UInt16 = 1
-  package var centreShift: UInt8 = 0
-  package var biasShift: UInt8 = 0
-  package var amplitude: UInt32 = 0
+  package var format = FormatSyntax()
 
   /// 1, 3, 5 or 7
   package var side: Int {
@@ -67,6 +101,35 @@ package struct StageSyntax: BitstreamStructure, Equatable, Sendable {
     set { lessFactor = UInt8(newValue - 1) }
   }
 
+  package init() {}
+
+  package mutating func visitFields(_ visitor: inout some FieldVisitor) throws(BitstreamError) {
+    try visitor.varint("outputs", &outputs, in: 1...512)
+    try visitor.packed("kernel") { kernel in
+      kernel.unsigned("(side - 1) / 2", &halfSide, bits: 2)
+      kernel.unsigned("factor - 1", &lessFactor, bits: 3, in: 0...4)
+    }
+    try format.visitFields(&visitor)
+  }
+}
+
+/// The formats of a stage's or a stem's layer's numbers:
+///
+///     rounding     1 byte: bits 0...4 shift (0...24), bits 5...7 fraction - 4
+///     multiplier   u16, 1...32767
+///     steps        1 byte: bits 0...3 shift of weights, bits 4...7 shift of biases, each 0...8
+///     amplitude    varint, 0...32767
+// bitstream-spec 14.3
+package struct FormatSyntax: BitstreamStructure, Equatable, Sendable {
+  package static let minimumByteCount = 5
+
+  package var shift: UInt8 = 0
+  private var lessFraction: UInt8 = 0
+  package var multiplier: UInt16 = 1
+  package var centreShift: UInt8 = 0
+  package var biasShift: UInt8 = 0
+  package var amplitude: UInt32 = 0
+
   /// 4...10
   package var fraction: Int {
     get { Int(lessFraction) + 4 }
@@ -76,11 +139,6 @@ package struct StageSyntax: BitstreamStructure, Equatable, Sendable {
   package init() {}
 
   package mutating func visitFields(_ visitor: inout some FieldVisitor) throws(BitstreamError) {
-    try visitor.varint("outputs", &outputs, in: 1...512)
-    try visitor.packed("kernel") { kernel in
-      kernel.unsigned("(side - 1) / 2", &halfSide, bits: 2)
-      kernel.unsigned("factor - 1", &lessFactor, bits: 3, in: 0...4)
-    }
     try visitor.packed("rounding") { rounding in
       rounding.unsigned("shift", &shift, bits: 5, in: 0...24)
       rounding.unsigned("fraction - 4", &lessFraction, bits: 3, in: 0...6)

@@ -1,4 +1,4 @@
-/// Layers of a network that makes frames from small embeddings, as in NeRV (Chen et al. 2021) and HNeRV (Chen et al. 2023).
+/// Layers of a network that makes frames, of their numbers as in NeRV (Chen et al. 2021), or of small embeddings as in HNeRV (Chen et al. 2023).
 package struct NeRVArchitecture: Sendable, Equatable {
   /// Of all stages but the last, which makes samples: (1 + tanh x) / 2.
   package enum Activation: UInt8, Sendable, CaseIterable {
@@ -8,13 +8,23 @@ package struct NeRVArchitecture: Sendable, Equatable {
     case swish = 1
   }
 
-  /// What a frame's embedding is: [channels, height, width].
+  /// What a frame's embedding is, or what the stem makes in its place: [channels, height, width].
   package struct Embedding: Sendable, Equatable {
     package var channels, height, width: Int
 
     package init(channels: Int, height: Int, width: Int) { (self.channels, self.height, self.width) = (channels, height, width) }
 
     package var count: Int { channels * height * width }
+  }
+
+  /// What makes the first stage's input of a frame's number: two layers, each with the activation, behind the number's waves.
+  package struct Stem: Sendable, Equatable {
+    /// Frequencies, of each a sine and a cosine. 1...40
+    package var levels: Int
+    /// Numbers between the two layers. 1...512
+    package var hidden: Int
+
+    package init(levels: Int, hidden: Int) { (self.levels, self.hidden) = (levels, hidden) }
   }
 
   /// Convolution with zeros around, then pixel shuffle, then the activation.
@@ -38,19 +48,32 @@ package struct NeRVArchitecture: Sendable, Equatable {
   package let width, height: Int
   package let embedding: Embedding
   package let activation: Activation
-  /// The first is 1x1 on the embedding; the last makes three channels, without a shuffle.
+  /// Nil where embeddings are coded.
+  package let stem: Stem?
+  /// The last makes three channels, without a shuffle.
   package let stages: [Stage]
 
-  package init(width: Int, height: Int, embedding: Embedding, activation: Activation = .gelu, stages: [Stage]) {
-    (self.width, self.height, self.embedding, self.activation, self.stages) = (width, height, embedding, activation, stages)
+  package init(width: Int, height: Int, embedding: Embedding, activation: Activation = .gelu, stem: Stem? = nil, stages: [Stage]) {
+    (self.width, self.height, self.embedding, self.activation) = (width, height, embedding, activation)
+    (self.stem, self.stages) = (stem, stages)
   }
 
-  /// Of all stages.
-  package var parameterCount: Int { stages.reduce(0) { $0 + $1.weightCount + $1.biasCount } }
+  /// The stem's two layers, if there is one, as stages on a single place. The second makes [channels][height][width] of the first stage.
+  package var stemLayers: [Stage] {
+    guard let stem else { return [] }
+    return [
+      Stage(inputs: 2 * stem.levels, outputs: stem.hidden, side: 1, factor: 1), Stage(inputs: stem.hidden, outputs: embedding.count, side: 1, factor: 1),
+    ]
+  }
+
+  /// All that have weights, as a file has them: the stem's, then the stages.
+  package var layers: [Stage] { stemLayers + stages }
+
+  package var parameterCount: Int { layers.reduce(0) { $0 + $1.weightCount + $1.biasCount } }
 
   /// Multiply-adds for a frame.
   package var multiplications: Int {
-    var (h, w, sum) = (embedding.height, embedding.width, 0)
+    var (h, w, sum) = (embedding.height, embedding.width, stemLayers.reduce(0) { $0 + $1.weightCount })
     for stage in stages {
       sum += h * w * stage.weightCount
       (h, w) = (h * stage.factor, w * stage.factor)

@@ -14,6 +14,9 @@ extension NeRVArchitecture {
     guard (1...16).contains(stages.count), channels.contains(embedding.channels), (1...65536).contains(width), (1...65536).contains(height),
       (1...65536).contains(embedding.width), (1...65536).contains(embedding.height)
     else { throw Self.damage("its size or number of stages") }
+    if let stem {
+      guard (1...NeRVStem.maximumLevels).contains(stem.levels), channels.contains(stem.hidden) else { throw Self.damage("its stem") }
+    }
     var inputs = embedding.channels
     for (i, stage) in stages.enumerated() {
       guard stage.inputs == inputs, channels.contains(stage.outputs), [1, 3, 5, 7].contains(stage.side), (1...8).contains(stage.factor) else {
@@ -46,18 +49,18 @@ extension NeRVNetwork {
   // bitstream-spec 14.4
   package func validate() throws(CodecError) {
     try architecture.validate()
-    guard layers.count == architecture.stages.count else { throw NeRVArchitecture.damage("its number of stages") }
-    for (i, (layer, stage)) in zip(layers, architecture.stages).enumerated() {
+    guard layers.count == architecture.layers.count else { throw NeRVArchitecture.damage("its number of layers") }
+    for (i, (layer, stage)) in zip(layers, architecture.layers).enumerated() {
       let terms = stage.inputs * stage.side * stage.side
       guard layer.weights.count == stage.weightCount, layer.biases.count == stage.biasCount else {
-        throw NeRVArchitecture.damage("the number of weights of stage \(i)")
+        throw NeRVArchitecture.damage("the number of weights of layer \(i)")
       }
       guard (0...24).contains(layer.shift), layer.multiplier >= 1, (4...10).contains(layer.fraction) else {
-        throw NeRVArchitecture.damage("the format of stage \(i)")
+        throw NeRVArchitecture.damage("the format of layer \(i)")
       }
       for row in 0..<stage.biasCount {
         let sum = layer.weights[row * terms..<(row + 1) * terms].reduce(0) { $0 + Int($1.magnitude) }
-        guard sum <= NeRVLayer.maximumRowSum else { throw NeRVArchitecture.damage("row \(row) of stage \(i)") }
+        guard sum <= NeRVLayer.maximumRowSum else { throw NeRVArchitecture.damage("row \(row) of layer \(i)") }
       }
     }
   }

@@ -18,7 +18,7 @@ package struct NeRVKernels: @unchecked Sendable {
   package var name: String { String(cString: nc_level_name(table.pointee.level)) + (table.pointee.dot ? " vnni" : "") }
 }
 
-/// Makes frames of embeddings by a network in integers: the same bytes at any SIMD level and any number of threads.
+/// Makes frames of what `NeRVInputs` gives by a network in integers: the same bytes at any SIMD level and any number of threads.
 ///
 /// Made once for a network, whose weights it packs. Its methods may be called from several threads at once; the memory that they work in
 /// is kept for later calls.
@@ -57,7 +57,7 @@ package final class NeRVFrameDecoder: @unchecked Sendable {
     numbers = .allocate(capacity: packed.reduce(0, +) + a.stages.reduce(0) { $0 + $1.biasCount })
     stages = .allocate(capacity: a.stages.count)
     var at = numbers
-    for (i, (stage, layer)) in zip(a.stages, network.layers).enumerated() {
+    for (i, (stage, layer)) in zip(a.stages, network.layers.suffix(a.stages.count)).enumerated() {
       var shape = Self.shape(stage)
       (shape.shift, shape.multiplier, shape.fraction) = (Int32(layer.shift), Int32(layer.multiplier), Int32(layer.fraction))
       nc_nerv_pack(layer.weights, stage.biasCount, stage.inputs, stage.side, at)

@@ -1,4 +1,4 @@
-/// A stage of a network in integers: quantised weights, and what makes numbers of the next stage of their sums.
+/// A stage or a stem's layer in integers: quantised weights, and what makes numbers of the next stage of their sums.
 // bitstream-spec 14.4
 package struct NeRVLayer: Sendable, Equatable {
   /// Sums of a row's magnitudes are at most this, so that sums of products with inputs of -8192...8191 stay below 2^30.
@@ -32,10 +32,10 @@ package struct NeRVLayer: Sendable, Equatable {
   }
 }
 
-/// A network in integers that makes frames of embeddings.
+/// A network in integers that makes frames of embeddings, or of their numbers.
 package struct NeRVNetwork: Sendable, Equatable {
   package let architecture: NeRVArchitecture
-  /// By stage.
+  /// Of `NeRVArchitecture.layers`.
   package var layers: [NeRVLayer]
   /// Embeddings, shifted left by this, are the first stage's inputs. 0...12.
   package var embeddingShift: Int
@@ -48,10 +48,9 @@ package struct NeRVNetwork: Sendable, Equatable {
 /// What a segment of a video is made from.
 package struct NeRVSegment: Sendable, Equatable {
   package var network: NeRVNetwork
-  /// [frame][channel][row][column], each in `NeRVLayer.inputRange` once shifted by the network's `embeddingShift`.
+  package var frameCount: Int
+  /// [frame][channel][row][column], each in `NeRVLayer.inputRange` once shifted by the network's `embeddingShift`. None of a network with a stem.
   package var embeddings: [Int16]
 
-  package init(network: NeRVNetwork, embeddings: [Int16]) { (self.network, self.embeddings) = (network, embeddings) }
-
-  package var frameCount: Int { embeddings.count / network.architecture.embedding.count }
+  package init(network: NeRVNetwork, frames: Int, embeddings: [Int16]) { (self.network, frameCount, self.embeddings) = (network, frames, embeddings) }
 }

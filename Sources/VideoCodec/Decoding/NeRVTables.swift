@@ -41,6 +41,22 @@ package enum NeRVTables {
     return UInt8(rounded(255 * (p < 0 ? e : one), over: one + e))
   }
 
+  /// 4096 sin(2 pi p / 16384), rounded, at p = 0...16383.
+  // bitstream-spec 14.5
+  package static let waves = (0..<16384).map { p -> Int16 in
+    let half = p & 8191
+    // The series of the sine of at most a quarter turn; terms in 2^-60.
+    let x = min(half, 8192 - half) * 442_139_859_501_777  // floor(2^60 2 pi / 16384)
+    var (term, sum, odd) = (Int128(x), Int128(0), Int128(1))
+    while term != 0 {
+      sum += term
+      odd += 2
+      term = -(((term * Int128(x)) >> 60) * Int128(x)) >> 60 / (odd * (odd - 1))
+    }
+    let size = Int16((sum + 1 << 47) >> 48)
+    return p < 8192 ? size : -size
+  }
+
   private static let one: UInt128 = 1 << 60
 
   /// exp(-i 2^shift / 2^60) in 2^-60

@@ -16,24 +16,31 @@ package enum SegmentReader {
       var fields = FieldReader(data, named: "segment", shortage: .malformed)
       let header = try fields.read(SegmentSyntax())
       let architecture = try architecture(header.network, width: width, height: height)
-      let embeddings = frames * architecture.embedding.count
-      // Of weights while they are read, of embeddings, and of what makes frames.
+      let embeddings = architecture.stem == nil ? frames * architecture.embedding.count : 0
+      // Of weights while they are read, of embeddings, and of what makes frames; no more numbers than weights come out of a stem.
       let memory = 4 * architecture.parameterCount + 2 * embeddings + NeRVFrameDecoder.memory(architecture, threads: 1)
       guard architecture.parameterCount <= maximumWeights, memory <= maxMemory else {
         throw CodecError(.limitExceeded, "a segment's network takes \(memory) bytes, more than the \(maxMemory) that the limits allow.")
       }
-      let weights = ModelledBitReader(Array(header.weights)), rest = ModelledBitReader(Array(header.embeddings))
+      let weights = ModelledBitReader(Array(header.weights))
       var layers: [NeRVLayer] = []
-      for (i, stage) in architecture.stages.enumerated() { layers.append(try layer(stage, number: i, header.network.stages[i], weights)) }
+      for (i, (stage, format)) in zip(architecture.layers, header.network.formats).enumerated() {
+        layers.append(try layer(stage, number: i, format, weights))
+      }
       try weights.finish()
+      let shift = Int(header.network.embeddingShift), network = NeRVNetwork(architecture, layers: layers, embeddingShift: shift)
       var numbers = [Int16](repeating: 0, count: embeddings)
-      try SegmentNumbers.visitEmbeddings(&numbers, architecture.embedding, rest)
-      try rest.finish()
-      let shift = Int(header.network.embeddingShift)
+      if architecture.stem != nil {
+        guard header.embeddings.isEmpty else { throw CodecError.damagedVideo("something follows the weights of a network without embeddings") }
+      } else {
+        let rest = ModelledBitReader(Array(header.embeddings))
+        try SegmentNumbers.visitEmbeddings(&numbers, architecture.embedding, rest)
+        try rest.finish()
+      }
       guard numbers.allSatisfy({ NeRVLayer.inputRange.contains(Int($0) << shift) }) else {
         throw CodecError.damagedVideo("an embedding is beyond its range")
       }
-      return NeRVSegment(network: NeRVNetwork(architecture, layers: layers, embeddingShift: shift), embeddings: numbers)
+      return NeRVSegment(network: network, frames: frames, embeddings: numbers)
     } catch let error as CodecError {
       throw error
     } catch let error as BitstreamError {
@@ -53,13 +60,14 @@ package enum SegmentReader {
       inputs = outputs
     }
     let architecture = NeRVArchitecture(
-      width: width, height: height, embedding: embedding, activation: syntax.activation == .gelu ? .gelu : .swish, stages: stages)
+      width: width, height: height, embedding: embedding, activation: syntax.activation == .gelu ? .gelu : .swish,
+      stem: syntax.stem.map { .init(levels: Int($0.levels), hidden: Int($0.hidden)) }, stages: stages)
     // Before anything is counted, which could overflow for other shapes.
     try architecture.validate()
     return architecture
   }
 
-  private static func layer(_ stage: NeRVArchitecture.Stage, number: Int, _ syntax: StageSyntax, _ bits: ModelledBitReader) throws -> NeRVLayer {
+  private static func layer(_ stage: NeRVArchitecture.Stage, number: Int, _ syntax: FormatSyntax, _ bits: ModelledBitReader) throws -> NeRVLayer {
     var weights = [Int16](repeating: 0, count: stage.weightCount)
     try SegmentNumbers.visitWeights(&weights, of: stage, bits)
     var initial = InitialWeights(stage: number)

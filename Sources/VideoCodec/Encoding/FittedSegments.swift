@@ -5,7 +5,7 @@ import Glibc
 import Media
 
 extension NetworkSegments {
-  /// What this build fits: HNeRV.
+  /// What this build fits: HNeRV and NeRV.
   package static let fits = SegmentFits(
     start: { frames, settings in try FittedSegment(frames, settings) },
     resume: { frames, settings, state in
@@ -20,10 +20,12 @@ private final class FittedSegment: SegmentFitting {
   let fit: NeRVFit
 
   init(_ frames: [VideoFrame], _ settings: SegmentSettings) throws(CodecError) {
-    guard settings.codec == .hnerv else { throw CodecError(.unsupported, "this build does not fit videos by \(settings.codec.rawValue) yet.") }
     let (width, height) = (frames[0].width, frames[0].height)
-    let architecture = NeRVArchitecture.hnerv(
-      width: width, height: height, frames: frames.count, parameters: settings.parameters(pixels: width * height, frames: frames.count))
+    guard
+      let architecture = NeRVArchitecture.of(
+        settings.codec, width: width, height: height, frames: frames.count,
+        parameters: settings.parameters(pixels: width * height, frames: frames.count))
+    else { throw CodecError(.unsupported, "this build does not fit videos by \(settings.codec.rawValue) yet.") }
     guard architecture.parameterCount <= SegmentReader.maximumWeights else {
       throw CodecError(
         .invalidOption, "a network of \(architecture.parameterCount) weights is more than the \(SegmentReader.maximumWeights) of a file. Ask for less.")
@@ -50,6 +52,17 @@ private final class FittedSegment: SegmentFitting {
   }
 
   func checkpoint() -> [UInt8] { fit.state }
+}
+
+extension NeRVArchitecture {
+  /// About `parameters` numbers, embeddings of all frames included; nil for a codec that is not there.
+  package static func of(_ codec: VideoEncoder.Codec, width: Int, height: Int, frames: Int, parameters: Int) -> NeRVArchitecture? {
+    switch codec {
+    case .hnerv: hnerv(width: width, height: height, frames: frames, parameters: parameters)
+    case .nerv: nerv(width: width, height: height, parameters: parameters)
+    case .nervpp, .nirvana: nil
+    }
+  }
 }
 
 extension SegmentSettings {

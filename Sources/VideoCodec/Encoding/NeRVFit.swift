@@ -84,12 +84,12 @@ package final class NeRVFit {
 
   package var isDone: Bool { iteration >= iterations }
   package var epoch: Int { iteration / iterationsPerEpoch }
-  package var rounds: Bool { graph.frames[0].rounding.isOn }
+  package var rounds: Bool { graph.decoder.weights[0].rounding.isOn }
 
   /// Estimate of what weights and embeddings take; nil before they are rounded.
   package var bits: Double? {
     guard rounds else { return nil }
-    let embeddings = graph.frames.reduce(0) { $0 + $1.rounding.bits } / Double(graph.frames.count)
+    let embeddings = graph.frames.reduce(0) { $0 + ($1.rounding?.bits ?? 0) } / Double(graph.frames.count)
     return graph.decoder.bits * coding + embeddings * Double(frameCount)
   }
 
@@ -100,7 +100,7 @@ package final class NeRVFit {
     let batch = graph.frames.count
     if iteration % iterationsPerEpoch == 0 { shuffle() }
     let first = iteration % iterationsPerEpoch * batch
-    for (k, frame) in graph.frames.enumerated() { load(order[(first + k) % frameCount], frame.target) }
+    for (k, frame) in graph.frames.enumerated() { load(order[(first + k) % frameCount], into: frame) }
     if !rounds, Double(iteration) >= Double(iterations) * (1 - settings.roundedShare), settings.roundedShare > 0 { beginRounding(threads: threads) }
     if rounds { followRate() }
     graph.tape.run(threads: threads, iteration: iteration)
@@ -114,14 +114,22 @@ package final class NeRVFit {
     }
   }
 
+  private func load(_ number: Int, into frame: NeRVGraph.Frame) {
+    load(number, frame.target)
+    graph.setNumber(number, of: frameCount, in: frame)
+  }
+
   /// Bits that a number of a network comes to where they are best spent: more are better spent on a larger network (found on short fits of bikes).
   package static let balancedBits = 0.8
+
+  /// Numbers of all frames' embeddings in a file.
+  private var embeddings: Int { graph.architecture.stem == nil ? graph.architecture.embedding.count * frameCount : 0 }
 
   /// Bits that all is to have.
   private var wantedBits: Double? {
     switch settings.cost {
     case .lambda: nil
-    case .balanced: Self.balancedBits * Double(graph.architecture.parameterCount + graph.architecture.embedding.count * frameCount)
+    case .balanced: Self.balancedBits * Double(graph.architecture.parameterCount + embeddings)
     case .bits(let bits): bits
     }
   }
@@ -214,7 +222,7 @@ package final class NeRVFit {
   package func forEachFrame(threads: Int, _ body: (Int, NeRVGraph.Frame) -> Void) {
     let batch = graph.frames.count
     for first in stride(from: 0, to: frameCount, by: batch) {
-      for (k, frame) in graph.frames.enumerated() { load(min(first + k, frameCount - 1), frame.target) }
+      for (k, frame) in graph.frames.enumerated() { load(min(first + k, frameCount - 1), into: frame) }
       graph.tape.forward(threads: threads, iteration: iteration)
       for (k, frame) in graph.frames.enumerated() where first + k < frameCount { body(first + k, frame) }
     }

@@ -6,29 +6,29 @@ extension NeRVFit {
   // bitstream-spec 14.4
   package func segment(threads: Int) -> NeRVSegment {
     if !rounds { roundFinely(threads: threads) }
-    let architecture = graph.architecture
-    var maxima = [Float](repeating: 0, count: architecture.stages.count)
+    let layers = graph.architecture.layers, hasStem = graph.architecture.stem != nil
+    var maxima = [Float](repeating: 0, count: layers.count)
     let embeddingStep = exp2f(graph.embeddingStep.value[0])
     var embeddings: [Int16] = []
     forEachFrame(threads: threads) { _, frame in
-      for (i, stage) in frame.stages.enumerated() { maxima[i] = max(maxima[i], stage.greatestMagnitude) }
-      embeddings += frame.stageInput.elements.map { Int16(max(-8191, min(8191, ($0 / embeddingStep).rounded()))) }
+      for (i, made) in frame.layers.enumerated() { maxima[i] = max(maxima[i], made.greatestMagnitude) }
+      if !hasStem { embeddings += frame.stageInput.elements.map { Int16(max(-8191, min(8191, ($0 / embeddingStep).rounded()))) } }
     }
     let largest = embeddings.reduce(1) { max($0, abs(Int($1))) }
-    let embeddingShift = (0...12).last { largest << $0 <= NeRVLayer.inputRange.upperBound } ?? 0
-    // What a unit of a stage's inputs stands for.
-    var unit = Double(embeddingStep) * exp2(-Double(embeddingShift))
+    let embeddingShift = hasStem ? 0 : (0...12).last { largest << $0 <= NeRVLayer.inputRange.upperBound } ?? 0
+    // What a unit of a layer's inputs stands for.
+    var unit = hasStem ? exp2(-Double(NeRVStem.waveFraction)) : Double(embeddingStep) * exp2(-Double(embeddingShift))
     let changes = graph.decoder.changes
-    var layers: [NeRVLayer] = []
-    for (i, stage) in architecture.stages.enumerated() {
-      let isLast = i == architecture.stages.count - 1
+    var made: [NeRVLayer] = []
+    for (i, layer) in layers.enumerated() {
+      let isLast = i == layers.count - 1
       // A quarter more than was seen, as integers need not be quite the same.
       let fraction = isLast ? 4 : (4...10).last { 1.25 * maxima[i] * exp2f(Float($0)) <= 8191 } ?? 4
-      layers.append(layer(i, stage, changes, unit: unit, fraction: fraction, isLast: isLast))
+      made.append(self.layer(i, layer, changes, unit: unit, fraction: fraction, isLast: isLast))
       unit = exp2(-Double(fraction))
     }
-    return NeRVSegment(
-      network: NeRVNetwork(architecture, layers: layers, embeddingShift: embeddingShift), embeddings: embeddings)
+    let network = NeRVNetwork(graph.architecture, layers: made, embeddingShift: embeddingShift)
+    return NeRVSegment(network: network, frames: frameCount, embeddings: embeddings)
   }
 
   private func roundFinely(threads: Int) {

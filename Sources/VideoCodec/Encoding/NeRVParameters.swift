@@ -11,7 +11,7 @@ package struct NeRVParameters {
     package let bound: Double
   }
 
-  /// By stage: [outputs * factor * factor, inputs * side * side], and a bias for each row.
+  /// Of `NeRVArchitecture.layers`: [outputs * factor * factor, inputs * side * side], and a bias for each row.
   package let weights, biases: [Rounded]
 
   /// Biases are multiples of 2^-8, the last stage's of 2^-10.
@@ -22,7 +22,8 @@ package struct NeRVParameters {
 
   package init(_ architecture: NeRVArchitecture, appendingTo tape: Tape) {
     var (weights, biases): ([Rounded], [Rounded]) = ([], [])
-    for (i, stage) in architecture.stages.enumerated() {
+    let layers = architecture.layers
+    for (i, stage) in layers.enumerated() {
       var initial = InitialWeights(stage: i)
       let bound = Self.bound(stage)
       let (rows, columns, scale) = (stage.biasCount, stage.inputs * stage.side * stage.side, Float(bound) * 0x1p-23)
@@ -34,7 +35,7 @@ package struct NeRVParameters {
       }
       weights.append(rounded("weights\(i)", centre, rows, columns, groups: stage.outputs))
       let bias = rounded("bias\(i)", nil, 1, rows, groups: 1)
-      bias.rounding.logStep.value[0] = -Float(Self.biasFraction(isLast: i == architecture.stages.count - 1))
+      bias.rounding.logStep.value[0] = -Float(Self.biasFraction(isLast: i == layers.count - 1))
       biases.append(bias)
     }
     (self.weights, self.biases) = (weights, biases)
@@ -46,7 +47,7 @@ package struct NeRVParameters {
   /// Estimate of all weights' bits, once they are rounded.
   package var bits: Double { weights.reduce(0) { $0 + $1.rounding.bits } }
 
-  /// By stage: what is trained of the weights, in steps.
+  /// By layer: what is trained of the weights, in steps.
   package var changes: [[Int16]] {
     weights.map { part in
       let inverse = 1 / part.rounding.step
@@ -54,7 +55,7 @@ package struct NeRVParameters {
     }
   }
 
-  /// By stage: biases in their steps.
+  /// By layer: biases in their steps.
   var biasSteps: [[Int16]] {
     biases.map { part in part.trained.elements.map { Int16(max(-8191, min(8191, ($0 / part.rounding.step).rounded(.toNearestOrEven)))) } }
   }

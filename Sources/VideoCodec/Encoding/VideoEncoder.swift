@@ -33,7 +33,7 @@ public final class VideoEncoder: FrameSink {
   public enum Codec: String, Sendable, CaseIterable {
     /// Embeddings that an encoder makes of the frames (Chen et al. 2023).
     case hnerv
-    /// Embeddings of the frames' numbers (Chen et al. 2021).
+    /// Frames of their numbers alone, by waves of those and a perceptron (Chen et al. 2021).
     case nerv
     /// As `nerv`, with residual blocks of separable convolutions.
     case nervpp
@@ -41,7 +41,7 @@ public final class VideoEncoder: FrameSink {
     case nirvana
 
     /// Whether this build has it.
-    public var isAvailable: Bool { self == .hnerv }
+    public var isAvailable: Bool { self == .hnerv || self == .nerv }
   }
 
   public enum Rate: Sendable, Equatable {
@@ -104,7 +104,7 @@ public final class VideoEncoder: FrameSink {
   /// none; and what `write` throws.
   public convenience init(format: VideoFormat, options: Options = Options(), write: @escaping ([UInt8]) throws -> Void) throws {
     guard options.codec.isAvailable else {
-      throw CodecError(.unsupported, "there is no codec \(options.codec.rawValue) yet: hnerv is there.")
+      throw CodecError(.unsupported, "there is no codec \(options.codec.rawValue) yet: \(Codec.allCases.filter(\.isAvailable).map(\.rawValue).joined(separator: " and ")) are there.")
     }
     try self.init(format: format, options: options, fits: NetworkSegments.fits, write: write)
   }

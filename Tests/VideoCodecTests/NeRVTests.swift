@@ -100,7 +100,7 @@ struct NeRVTests {
 
   /// Of frames' numbers alone, in integers.
   @Test func nervFits() throws {
-    let fit = Self.fit(epochs: 100, frames: 6, .nerv)
+    let fit = Self.fit(epochs: 100, frames: 6, cost: .lambda(1e-4), .nerv)
     while !fit.isDone { fit.step(threads: 2) }
     let segment = fit.segment(threads: 2), decoder = try NeRVFrameDecoder(segment.network)
     let frames = try decoder.frames(NeRVInputs(segment).of(0..<6), threads: 2)

@@ -119,7 +119,8 @@ package final class NeRVFit {
     graph.setNumber(number, of: frameCount, in: frame)
   }
 
-  /// Bits that a number of a network comes to where they are spent well. Short fits of bikes are best near 0.7, with a network of three times the numbers and the time; carphone near 2.
+  /// Bits that a number of a network comes to where they are spent well. Short fits of bikes are best near 0.7, with a network of three times the
+  /// numbers and the time; carphone near 2.
   package static let balancedBits = 2.0
 
   /// Numbers of all frames' embeddings in a file.

@@ -3,7 +3,7 @@
 #   Benchmarks/hnerv.sh CHECKOUT [CLIP] [options of codecbench video-fit]
 # CHECKOUT: of haochen-rye/HNeRV; CLIP: default ../shared/data/video/bigbuckbunny.mp4, of which the middle 1280x640 is taken. NC_VENV names a
 # Python environment with torch, torchvision, pillow, pytorch-msssim, imageio, einops, tensorboard, dahuffman, pandas, scipy and matplotlib. Takes about two
-# hours of a core for theirs and half of that for ours; theirs goes on from its checkpoint in hnerv-out. NC_BUILD names the SwiftPM scratch folder.
+# hours of a core for theirs and 40 to 90 minutes for ours; theirs goes on from its checkpoint in hnerv-out. NC_BUILD names the SwiftPM scratch folder.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${NC_BUILD:-$root/.build}

@@ -81,7 +81,7 @@ struct Command {
       output: Array(output), errors: String(decoding: errors.withLock { $0 }, as: UTF8.self))
   }
 
-  /// Kills a process that has not ended after half a minute, so that no test waits for ever.
+  /// Kills a process that has not ended after two minutes, so that no test waits for ever.
   static func limit(_ process: Process) {
     let identifier = process.processIdentifier
     DispatchQueue.global().asyncAfter(deadline: .now() + 120) { if process.isRunning { kill(identifier, SIGKILL) } }

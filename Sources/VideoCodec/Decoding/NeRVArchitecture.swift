@@ -71,6 +71,9 @@ package struct NeRVArchitecture: Sendable, Equatable {
 
   package var parameterCount: Int { layers.reduce(0) { $0 + $1.weightCount + $1.biasCount } }
 
+  /// Numbers of so many frames' embeddings in a file: none with a stem.
+  package func embeddingCount(frames: Int) -> Int { stem == nil ? frames * embedding.count : 0 }
+
   /// Multiply-adds for a frame.
   package var multiplications: Int {
     var (h, w, sum) = (embedding.height, embedding.width, stemLayers.reduce(0) { $0 + $1.weightCount })

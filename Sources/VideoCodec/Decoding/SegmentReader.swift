@@ -16,7 +16,7 @@ package enum SegmentReader {
       var fields = FieldReader(data, named: "segment", shortage: .malformed)
       let header = try fields.read(SegmentSyntax())
       let architecture = try architecture(header.network, width: width, height: height)
-      let embeddings = architecture.stem == nil ? frames * architecture.embedding.count : 0
+      let embeddings = architecture.embeddingCount(frames: frames)
       // Of weights while they are read, of embeddings, and of what makes frames; no more numbers than weights come out of a stem.
       let memory = 4 * architecture.parameterCount + 2 * embeddings + NeRVFrameDecoder.memory(architecture, threads: 1)
       guard architecture.parameterCount <= maximumWeights, memory <= maxMemory else {

@@ -32,11 +32,16 @@ extension NeRVArchitecture {
       [5, 4, 4, 2, 2], [4, 4, 4, 2, 2], [5, 4, 2, 2, 2], [4, 4, 2, 2, 2], [3, 4, 2, 2, 2], [5, 2, 2, 2, 2], [4, 2, 2, 2, 2], [3, 2, 2, 2, 2],
       [2, 2, 2, 2, 2], [3, 2, 2, 2], [2, 2, 2, 2], [2, 2, 2], [2, 2],
     ]
-    func cost(_ strides: [Int]) -> Double {
+    return strides(of: choices, width: width, height: height) { 0.0005 * Double($0) }
+  }
+
+  /// Of these the ones whose multiples exceed the frame least; `cost` is what an input of so many places counts besides, in parts of the frame's area.
+  static func strides(of choices: [[Int]], width: Int, height: Int, cost: (_ places: Int) -> Double) -> [Int] {
+    func whole(_ strides: [Int]) -> Double {
       let total = strides.reduce(1, *)
       let places = ((width + total - 1) / total) * ((height + total - 1) / total)
-      return Double(places * total * total) / Double(width * height) + 0.0005 * Double(places)
+      return Double(places * total * total) / Double(width * height) + cost(places)
     }
-    return choices.min { cost($0) < cost($1) }!
+    return choices.min { whole($0) < whole($1) }!
   }
 }

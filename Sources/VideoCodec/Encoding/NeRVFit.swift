@@ -123,14 +123,11 @@ package final class NeRVFit {
   /// numbers and the time; carphone near 2.
   package static let balancedBits = 2.0
 
-  /// Numbers of all frames' embeddings in a file.
-  private var embeddings: Int { graph.architecture.stem == nil ? graph.architecture.embedding.count * frameCount : 0 }
-
   /// Bits that all is to have.
   private var wantedBits: Double? {
     switch settings.cost {
     case .lambda: nil
-    case .balanced: Self.balancedBits * Double(graph.architecture.parameterCount + embeddings)
+    case .balanced: Self.balancedBits * Double(graph.architecture.parameterCount + graph.architecture.embeddingCount(frames: frameCount))
     case .bits(let bits): bits
     }
   }
@@ -145,12 +142,12 @@ package final class NeRVFit {
   private func beginRounding(threads: Int) {
     graph.tape.forward(threads: threads, iteration: iteration)
     graph.beginRounding(frames: frameCount)
-    switch settings.cost {
-    case .lambda(let lambda): self.lambda = lambda
-    case .balanced, .bits:
+    if case .lambda(let lambda) = settings.cost {
+      self.lambda = lambda
+    } else if let wantedBits {
       // At the end, when the error will be some eighth of what it is, a percent of the bits shall be worth as much as one of the error.
       let squares = psnr > 0 ? pow(10, -psnr / 10) : 0.01
-      lambda = squares / 8 / (max(1, wantedBits!) / Double(graph.pixels * frameCount))
+      lambda = squares / 8 / (max(1, wantedBits) / Double(graph.pixels * frameCount))
     }
     graph.setCost(lambda, frames: frameCount)
   }

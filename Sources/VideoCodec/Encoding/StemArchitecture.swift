@@ -34,11 +34,6 @@ extension NeRVArchitecture {
       [5, 5, 4, 2, 2], [5, 5, 2, 2, 2], [5, 4, 2, 2, 2], [5, 3, 2, 2, 2], [5, 2, 2, 2, 2], [3, 3, 2, 2, 2], [4, 2, 2, 2, 2], [3, 2, 2, 2, 2],
       [5, 2, 2, 2], [2, 2, 2, 2, 2], [3, 2, 2, 2], [5, 2, 2], [2, 2, 2, 2], [3, 2, 2], [2, 2, 2], [2, 2], [2],
     ]
-    func cost(_ strides: [Int]) -> Double {
-      let total = strides.reduce(1, *)
-      let places = ((width + total - 1) / total) * ((height + total - 1) / total)
-      return Double(places * total * total) / Double(width * height) + 0.05 * abs(log2(Double(places) / 144))
-    }
-    return choices.min { cost($0) < cost($1) }!
+    return strides(of: choices, width: width, height: height) { 0.05 * abs(log2(Double($0) / 144)) }
   }
 }

@@ -70,7 +70,7 @@ package final class Convolution: Operation {
 
   package func forward(_ pass: Pass) {
     let kernels = pass.kernels.pointee
-    nc_convolve_pack(weights.value, x.channels, middle.channels, side, false, packed)
+    kernels.convolve_pack(weights.value, x.channels, middle.channels, side, false, packed)
     let out = isPlain ? y : middle
     bands.forEach(threads: pass.threads) { _, _, rows in
       // A few rows at a time, so that what the convolution wrote is still near when it is shuffled.
@@ -102,7 +102,7 @@ package final class Convolution: Operation {
     sums.add(to: bias, from: weights.count)
     guard let gx = x.gradient else { return }
     let adds = pass.accumulates(0)
-    nc_convolve_pack(weights.value, x.channels, middle.channels, side, true, adjoint)
+    kernels.convolve_pack(weights.value, x.channels, middle.channels, side, true, adjoint)
     bands.forEach(threads: pass.threads) { _, _, rows in
       kernels.convolve(
         adjoint, nil, middle.channels, x.channels, side, middle.value, middle.planeStride, gx, x.planeStride, x.width, x.pitch,
@@ -148,10 +148,11 @@ package final class DepthwiseConvolution: Operation {
   package var parameters: [Parameter] { [weights, bias] }
 
   package func forward(_ pass: Pass) {
+    let kernels = pass.kernels.pointee
     parallelFor(x.channels, threads: pass.threads) { c in
-      nc_convolve_pack(weights.value + c * side * side, 1, 1, side, false, packed + 2 * c * stride)
+      kernels.convolve_pack(weights.value + c * side * side, 1, 1, side, false, packed + 2 * c * stride)
       let at = c * x.planeStride
-      pass.kernels.pointee.convolve(
+      kernels.convolve(
         packed + 2 * c * stride, bias.value + c, 1, 1, side, x.value + at, 0, y.value + at, 0, x.width, x.pitch, 0, x.height, false)
     }
   }
@@ -168,7 +169,7 @@ package final class DepthwiseConvolution: Operation {
         1, 1, side, x.value + at, 0, gradient.value + at, 0, x.width, x.pitch, 0, x.height, sums[c], sums[c] + side * side)
       guard let gx = x.gradient else { return }
       let adjoint = packed + (2 * c + 1) * stride
-      nc_convolve_pack(weights.value + c * side * side, 1, 1, side, true, adjoint)
+      kernels.convolve_pack(weights.value + c * side * side, 1, 1, side, true, adjoint)
       kernels.convolve(adjoint, nil, 1, 1, side, gradient.value + at, 0, gx + at, 0, x.width, x.pitch, 0, x.height, adds)
     }
     for c in 0..<x.channels {

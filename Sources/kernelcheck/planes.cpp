@@ -140,8 +140,8 @@ void CheckSize(const nc_planes* k, size_t height, size_t width, Tally& tally) {
       Compare(k, "convolve", height, width, sums * 4, tally, [&](const nc_planes* p) {
         std::vector<float> packed(nc_convolve_packed_count(inputs, outputs, side)),
             adjoint(nc_convolve_packed_count(outputs, inputs, side));
-        nc_convolve_pack(weights.data(), inputs, outputs, side, false, packed.data());
-        nc_convolve_pack(weights.data(), inputs, outputs, side, true, adjoint.data());
+        p->convolve_pack(weights.data(), inputs, outputs, side, false, packed.data());
+        p->convolve_pack(weights.data(), inputs, outputs, side, true, adjoint.data());
         Planes y(outputs, height, width), gx(inputs, height, width);
         p->convolve(packed.data(), offsets.data(), inputs, outputs, side, x.at, x.stride, y.at, y.stride, width, x.pitch, 0,
                     height, false);

@@ -34,9 +34,9 @@ typedef struct {
 // Largest half-length of an upsampling or symmetric filter's free numbers, and most channels of a 3x3 convolution.
 enum { NC_MAX_TAPS = 8, NC_MAX_SYMMETRIC = 5, NC_MAX_CONV3 = 16 };
 
-// Output channels in a block of nc_convolve_pack; the widest kernel that rows above and below a plane have room for; the
+// Most output channels that `convolve` makes at a time; the widest kernel that rows above and below a plane have room for; the
 // largest factor of a shuffle.
-enum { NC_CONVOLVE_BLOCK = 8, NC_MAX_CONVOLVE = 9, NC_MAX_SHUFFLE = 5 };
+enum { NC_CONVOLVE_OUTPUTS = 12, NC_MAX_CONVOLVE = 9, NC_MAX_SHUFFLE = 5 };
 
 enum {
   NC_ACTIVATION_NONE = 0,
@@ -103,10 +103,13 @@ typedef struct nc_planes {
 
   // y[o] = bias[o] (NULL: 0) + sum over i, dy, dx of w[o][i][dy][dx] x[i][row + dy - k / 2][column + dx - k / 2], zero padding,
   // odd k up to NC_MAX_CONVOLVE; or y += that. x and y have one pitch; the 4 rows above and below each plane of x are zero.
-  // `packed` is from nc_convolve_pack. With the adjoint's weights and the gradient of y for x this gives the gradient of x.
+  // `packed` is of the same table's `convolve_pack`. With the adjoint's weights and the gradient of y for x this gives the gradient of x.
   void (*convolve)(const float* packed, const float* bias, size_t inputs, size_t outputs, size_t k, const float* x,
                    size_t x_plane, float* y, size_t y_plane, size_t width, size_t pitch, size_t row_begin,
                    size_t row_end, bool accumulate);
+  // Weights [outputs][inputs][k][k] for it; `adjoint`: of the convolution from the outputs back to the inputs. `packed` has
+  // nc_convolve_packed_count floats, of the convolution that is packed.
+  void (*convolve_pack)(const float* w, size_t inputs, size_t outputs, size_t k, bool adjoint, float* packed);
   // gw [outputs][inputs][k][k] += , gb [outputs] += the part of rows [row_begin, row_end) of g, the gradient of y, which
   // has zeros to the right of its columns.
   void (*convolve_weights)(size_t inputs, size_t outputs, size_t k, const float* x, size_t x_plane, const float* g,
@@ -156,12 +159,7 @@ typedef struct nc_planes {
 // The table for a level, or NULL where this CPU (or build) lacks it. The scalar one is the same code with one lane.
 const nc_planes* nc_planes_at(int32_t level);
 
-// Weights [outputs][inputs][k][k] for `convolve`, in blocks of output channels that are as even as can be; `adjoint`: of the
-// convolution from the outputs back to the inputs.
 size_t nc_convolve_packed_count(size_t inputs, size_t outputs, size_t k);
-void nc_convolve_pack(const float* w, size_t inputs, size_t outputs, size_t k, bool adjoint, float* packed);
-// The first channel of a block.
-size_t nc_convolve_first(size_t outputs, size_t block);
 
 #ifdef __cplusplus
 }

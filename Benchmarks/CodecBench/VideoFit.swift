@@ -8,13 +8,13 @@ import VideoCodec
 /// One fit to a clip, with all that a measurement beside the authors' code wants to know; `Benchmarks/hnerv.sh` runs it.
 struct VideoFit: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "video-fit", abstract: "Fits HNeRV or NeRV to a clip, and tells its PSNR as floats and in integers, its bytes and CPU time, as JSON.",
+    commandName: "video-fit", abstract: "Fits HNeRV, NeRV or NIRVANA to a clip, and tells its PSNR as floats and in integers, its bytes and CPU time, as JSON.",
     discussion: "Fits as nccodec does, or with --published as the authors do. What an epoch comes to goes to standard error.")
 
   @Argument(help: "A clip.") var clip: String
   @Option(help: "Pixels of the middle that are fitted, WIDTHxHEIGHT.") var crop: String?
   @Option(help: "The first so many frames.") var frames: Int?
-  @Option(help: "hnerv or nerv.") var codec = "hnerv"
+  @Option(help: "hnerv, nerv or nirvana.") var codec = "hnerv"
   @Option(help: "Numbers of network and embeddings.") var parameters = 350_000
   @Option(help: "How often each frame is seen.") var epochs = 30
   @Flag(help: "The authors' setting: Adam at 1e-3, two frames an iteration, nothing rounded.") var published = false
@@ -47,25 +47,29 @@ struct VideoFit: ParsableCommand {
     if published { (settings.method, settings.batch, settings.roundedShare) = (.published(rate: 1e-3), 2, 0) }
     if let rounded { settings.roundedShare = rounded }
     if let lambda { settings.cost = .lambda(lambda) }
-    let fit = NeRVFit(architecture, frames: frames.count, settings: settings) { frames[$0].load(into: $1) }
+    let fit = architecture.fit(frames: frames.count, settings: settings) { frames[$0].load(into: $1) }
+    let mark = max(1, fit.iterations / epochs)
     let started = FitSpeed.processSeconds
     while !fit.isDone {
       fit.step(threads: threads)
-      guard fit.iteration % fit.iterationsPerEpoch == 0 else { continue }
+      guard fit.iteration % mark == 0 || fit.isDone else { continue }
       let bits = fit.bits.map { String(format: ", %.3f bits a weight", $0 / Double(architecture.parameterCount)) } ?? ""
-      let line = String(format: "epoch %d: PSNR %.3f dB", fit.epoch, fit.psnr) + bits + String(format: ", %.0f CPU s\n", FitSpeed.processSeconds - started)
+      let line = String(format: "iteration %d: PSNR %.3f dB", fit.iteration, fit.psnr) + bits + String(format: ", %.0f CPU s\n", FitSpeed.processSeconds - started)
       FileHandle.standardError.write(Data(line.utf8))
     }
     let seconds = FitSpeed.processSeconds - started
-    var floats = 0.0
-    fit.forEachFrame(threads: threads) { _, frame in floats += frame.psnr(pixels: width * height) }
+    var floats = fit.psnr * Double(frames.count)
+    if let fit = fit as? NeRVFit {
+      floats = 0
+      fit.forEachFrame(threads: threads) { _, frame in floats += frame.psnr(pixels: width * height) }
+    }
     let segment = fit.segment(threads: threads)
     let bytes = try SegmentWriter.bytes(of: segment)
     if let out { try Data(bytes).write(to: URL(fileURLWithPath: out)) }
-    let decoder = try NeRVFrameDecoder(segment.network), inputs = NeRVInputs(segment)
+    let decoder = try NetworkSegments.open(bytes[...], SegmentShape(frames: frames.count, width: width, height: height, maxMemory: .max))
     var integers = 0.0
     for (i, frame) in frames.enumerated() {
-      let samples = try decoder.frames(inputs.of(i..<i + 1), threads: threads)[0]
+      let samples = try decoder.samples(of: i..<i + 1, threads: threads)[0]
       integers += try psnr(frame, VideoFrame(width: width, height: height, samples: samples, time: frame.time, duration: frame.duration))
     }
     let count = Double(frames.count)

@@ -71,7 +71,7 @@ class Pass {
     const size_t rows = network_->rows, columns = network_->columns;
     for (size_t row = begin; row < end; row++) {
       Convolve(last, row, columns);
-      for (size_t c = 0; c < 3; c++)
+      for (size_t c = 0; c < size_t(network_->stages[last].outputs); c++)
         kernels_->finish(network_->samples, scratch_ + layout_.p + c * layout_.p_pitch[last], columns,
                          frame + (c * rows + row) * columns);
     }

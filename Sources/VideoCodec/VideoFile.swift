@@ -12,6 +12,8 @@ public struct VideoFile: Sendable {
     public let byteCount: Int
     /// Of these, the network's weights, and the embeddings; 0 of what is not there.
     public let weightBytes, embeddingBytes: Int
+    /// Frames of a group, each of which has weights of its own; nil where all have one network.
+    public let groupFrames: Int?
   }
 
   public let format: VideoFormat
@@ -59,7 +61,7 @@ public struct VideoFile: Sendable {
       segments.append(
         Segment(
           frames: segment.first..<segment.end, byteCount: segment.data.count, weightBytes: syntax?.weights.count ?? 0,
-          embeddingBytes: syntax?.embeddings.count ?? 0))
+          embeddingBytes: syntax?.embeddings.count ?? 0, groupFrames: syntax?.network.groupFrames.map { Int($0) }))
       end = last.time + last.duration
     }
     (videoBytes, soundBytes) = (parts.videoBytes, parts.soundBytes)

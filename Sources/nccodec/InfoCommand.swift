@@ -94,8 +94,8 @@ struct InfoCommand: ParsableCommand {
       add("    video", "\(video.videoBytes) bytes")
       for (number, segment) in video.segments.enumerated() {
         let parts = segment.embeddingBytes > 0 ? "weights \(segment.weightBytes), embeddings \(segment.embeddingBytes)" : "weights \(segment.weightBytes)"
-        lines.append(
-          "      segment \(number): frames \(segment.frames.lowerBound) to \(segment.frames.upperBound - 1), \(segment.byteCount) bytes (\(parts))")
+        let frames = "frames \(segment.frames.lowerBound) to \(segment.frames.upperBound - 1)" + (segment.groupFrames.map { " in groups of \($0)" } ?? "")
+        lines.append("      segment \(number): \(frames), \(segment.byteCount) bytes (\(parts))")
       }
       for (number, bytes) in video.soundBytes.enumerated() { add("    sound \(number)", "\(bytes) bytes") }
     }
@@ -166,6 +166,7 @@ struct InfoCommand: ParsableCommand {
         .object([
           ("first", .integer(segment.frames.lowerBound)), ("frames", .integer(segment.frames.count)), ("bytes", .integer(segment.byteCount)),
           ("weightBytes", .integer(segment.weightBytes)), ("embeddingBytes", .integer(segment.embeddingBytes)),
+          ("groupFrames", segment.groupFrames.map { .integer($0) } ?? .null),
         ])
       })),
       ("soundTracks", .list(zip(video.soundTracks, video.soundBytes).map { track, bytes in

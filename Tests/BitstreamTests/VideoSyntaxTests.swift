@@ -112,6 +112,19 @@ import Testing
       other[place] = bad
       #expect(code(other) == .malformed, "\(bad) at \(place)")
     }
+    // Groups in the stem's place.
+    (network.stem, network.channels, network.groupFrames) = (nil, 12, 4)
+    let groups = [12, 9, 16, 0b1001, 0, 4] + stages
+    #expect(try network.serialised() == groups)
+    #expect(try NetworkSyntax.parse(groups[...], into: NetworkSyntax(), named: "network") == network)
+    for count in groups.indices { #expect(code(Array(groups[..<count])) == .malformed) }
+    for (place, bad) in [(0, UInt8(6)), (3, 0b11001), (3, 0b1011), (4, 1), (5, 0), (5, 9)] {
+      var other = groups
+      other[place] = bad
+      #expect(code(other) == .malformed, "\(bad) at \(place)")
+    }
+    #expect(code([12, 9, 16, 0b1101, 0] + stemBytes + [4] + stages) == .malformed)
+    #expect(code([0xA0, 1, 9, 16, 9, 0, 4] + stages) == nil && code([0xA4, 1, 9, 16, 9, 0, 4] + stages) == .malformed)
     // Channels of embeddings are fewer.
     #expect(code([64, 9, 16, 1, 0] + stages) == nil && code([65, 9, 16, 1, 0] + stages) == .malformed)
     #expect(code([0x80, 4, 9, 16, 5, 0] + stemBytes + stages) == nil && code([0x81, 4, 9, 16, 5, 0] + stemBytes + stages) == .malformed)

@@ -166,13 +166,19 @@ struct VideoTests {
     let nerv = try run(["info", "n.ncb"], in: folder).text
     #expect(nerv.contains("8 (nerv), 1 segment") && nerv.contains(" bytes (weights ") && !nerv.contains("embeddings"))
     _ = try run(["decode", "n.ncb", "n.mkv"], in: folder)
+    // Of groups.
+    _ = try run(["encode", "--codec", "nirvana"] + Self.quick + [Movie.film, "g.ncb"], in: folder)
+    let groups = try run(["info", "g.ncb"], in: folder).text
+    #expect(groups.contains("8 (nirvana), 1 segment") && groups.contains("in groups of 8") && !groups.contains("embeddings"))
+    #expect(try run(["verify", "g.ncb"], in: folder).text.contains("2 frames decoded"))
+    _ = try run(["decode", "--frames", "1:2", "g.ncb", "g.mkv"], in: folder)
     // The sound alone, where that is asked for.
     #expect(try run(["encode", "--codec", "mdct", Movie.film, "s.ncb"], in: folder).errors.contains("only its sound is coded"))
     #expect(try run(["encode", "--force", "--kbps", "48", Movie.film, "s.ncb"], in: folder).text.contains(" kbps"))
   }
 
   @Test(arguments: [
-    (["encode", "--codec", "nirvana", "film.mp4", "o.ncb"], ["no codec nirvana", "hnerv"]),
+    (["encode", "--codec", "nervpp", "film.mp4", "o.ncb"], ["no codec nervpp", "hnerv"]),
     (["encode", "--codec", "hnerv", "stereo.wav", "o.ncb"], ["has sound (pcm_s16le) and no video", "mdct"]),
     (["encode", "--codec", "hnerv", "cover.mp3", "o.ncb"], ["no video but a cover", "mdct"]),
     (["encode", "--codec", "hnerv", "make.py", "o.ncb"], ["make.py: "]), (["encode", "--epochs", "3", "stereo.wav", "o.ncb"], ["has sound", "no video"]),

@@ -1,9 +1,10 @@
 /// A network of codec 8, and the formats of its numbers:
 ///
-///     embedding    varint channels 1...64, or 1...512 with a stem, varint height, varint width, each 1...4096
-///     activation   1 byte: bits 0...1 activation, 0 GELU, 1 swish; bit 2 whether there is a stem; others reserved
-///     shift        1 byte, 0...12: of embeddings; 0 with a stem
+///     embedding    varint channels 1...64, or 1...512 with a stem, 4...160 with groups; varint height, varint width, each 1...4096
+///     activation   1 byte: bits 0...1 activation, 0 GELU, 1 swish; bit 2 whether there is a stem, bit 3 whether there are groups; others reserved
+///     shift        1 byte, 0...12: of embeddings; 0 where there are none
 ///     stem         StemSyntax, if there is one
+///     group        1 byte, 1...8 frames, if there are groups
 ///     stages       list of 2...16 StageSyntax
 // bitstream-spec 14.3
 package struct NetworkSyntax: BitstreamStructure, Equatable, Sendable {
@@ -21,6 +22,8 @@ package struct NetworkSyntax: BitstreamStructure, Equatable, Sendable {
   package var embeddingShift: UInt8 = 0
   /// What makes the first stage's input of a frame's number; nil where embeddings are it.
   package var stem: StemSyntax?
+  /// Frames of a group, 1...8; nil where there are no groups.
+  package var groupFrames: UInt8?
   package var stages: [StageSyntax] = []
 
   package init() {}
@@ -32,19 +35,32 @@ package struct NetworkSyntax: BitstreamStructure, Equatable, Sendable {
     try visitor.varint("embedding channels", &channels, in: 1...512)
     try visitor.varint("embedding height", &height, in: 1...4096)
     try visitor.varint("embedding width", &width, in: 1...4096)
-    var hasStem = stem != nil
+    var (hasStem, hasGroups) = (stem != nil, groupFrames != nil)
     try visitor.packed("activation") { kind in
       kind.enumeration("activation", &activation, bits: 2)
       kind.flag("stem", &hasStem)
+      kind.flag("groups", &hasGroups)
     }
     try visitor.unsigned("embedding shift", &embeddingShift, in: 0...12)
     if hasStem {
       var some = stem ?? StemSyntax()
       try visitor.structure("stem", &some)
       stem = some
-      try visitor.require(embeddingShift == 0, "embedding shift", "there are no embeddings")
     } else {
       stem = nil
+    }
+    if hasGroups {
+      var frames = groupFrames ?? 1
+      try visitor.unsigned("frames of a group", &frames, in: 1...8)
+      groupFrames = frames
+      try visitor.require(!hasStem, "groups", "there is a stem")
+      try visitor.require(channels % 4 == 0 && channels <= 160, "embedding channels", "waves of places are 4 for each of 1 to 40 levels")
+    } else {
+      groupFrames = nil
+    }
+    if hasStem || hasGroups {
+      try visitor.require(embeddingShift == 0, "embedding shift", "there are no embeddings")
+    } else {
       try visitor.require(channels <= 64, "embedding channels", "embeddings have at most 64")
     }
     try visitor.list("stages", &stages, limit: 16, minimumBytes: StageSyntax.minimumByteCount, blank: StageSyntax())

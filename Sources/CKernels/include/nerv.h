@@ -62,11 +62,11 @@ const nc_nerv* nc_nerv_at(int32_t level, bool dot);
 size_t nc_nerv_packed_count(size_t rows, size_t inputs, size_t side);
 void nc_nerv_pack(const int16_t* w, size_t rows, size_t inputs, size_t side, int16_t* packed);
 
-// A network: the last stage has three outputs and factor 1. Pointers live as long as the struct is used.
+// A network: the last stage has factor 1, and three outputs for each frame that a pass makes. Pointers live as long as the struct is used.
 typedef struct {
   int32_t count;              // stages, 1...NC_NERV_MAX_STAGES
   int32_t height, width;      // of an embedding [inputs of stage 0][height][width]
-  int32_t rows, columns;      // of a frame, at most those that the last stage makes
+  int32_t rows, columns;      // of a frame: at most those that the last stage makes
   const nc_nerv_stage* stages;
   const uint16_t* activation; // [NC_NERV_ACTIVATIONS + 1], by magnitude
   const uint8_t* samples;     // [NC_NERV_SAMPLES + 3]
@@ -74,7 +74,7 @@ typedef struct {
 
 // Bytes of scratch memory for the function below. It is zero before the first use and may be used again with the same network.
 size_t nc_nerv_scratch(const nc_nerv_network* network);
-// Rows [begin, end) of a frame [3][rows][columns]. `scratch` is aligned to 64 bytes.
+// Rows [begin, end) of a pass's frames, [outputs of the last stage][rows][columns]. `scratch` is aligned to 64 bytes.
 void nc_nerv_band(const nc_nerv* kernels, const nc_nerv_network* network, const int16_t* embedding, size_t begin, size_t end,
                   uint8_t* frame, void* scratch);
 

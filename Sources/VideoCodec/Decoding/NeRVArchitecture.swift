@@ -1,4 +1,5 @@
-/// Layers of a network that makes frames, of their numbers as in NeRV (Chen et al. 2021), or of small embeddings as in HNeRV (Chen et al. 2023).
+/// Layers of a network that makes frames: of their numbers as in NeRV (Chen et al. 2021), of small embeddings as in HNeRV (Chen et al. 2023), or
+/// whole groups of frames, of the places of patches, as in NIRVANA (Maiya et al. 2023).
 package struct NeRVArchitecture: Sendable, Equatable {
   /// Of all stages but the last, which makes samples: (1 + tanh x) / 2.
   package enum Activation: UInt8, Sendable, CaseIterable {
@@ -8,7 +9,7 @@ package struct NeRVArchitecture: Sendable, Equatable {
     case swish = 1
   }
 
-  /// What a frame's embedding is, or what the stem makes in its place: [channels, height, width].
+  /// What a frame's embedding is, or what the stem or the places' waves are in its stead: [channels, height, width].
   package struct Embedding: Sendable, Equatable {
     package var channels, height, width: Int
 
@@ -48,15 +49,25 @@ package struct NeRVArchitecture: Sendable, Equatable {
   package let width, height: Int
   package let embedding: Embedding
   package let activation: Activation
-  /// Nil where embeddings are coded.
+  /// Nil where embeddings are coded, or none.
   package let stem: Stem?
-  /// The last makes three channels, without a shuffle.
+  /// Frames of a group, 1...8, each of which has weights of its own and is made in one pass; nil where one network makes frames one by one.
+  package let groupFrames: Int?
+  /// The last makes three channels of each frame of a pass, without a shuffle.
   package let stages: [Stage]
 
-  package init(width: Int, height: Int, embedding: Embedding, activation: Activation = .gelu, stem: Stem? = nil, stages: [Stage]) {
+  package init(
+    width: Int, height: Int, embedding: Embedding, activation: Activation = .gelu, stem: Stem? = nil, groupFrames: Int? = nil, stages: [Stage]
+  ) {
     (self.width, self.height, self.embedding, self.activation) = (width, height, embedding, activation)
-    (self.stem, self.stages) = (stem, stages)
+    (self.stem, self.groupFrames, self.stages) = (stem, groupFrames, stages)
   }
+
+  /// Frames of a pass.
+  package var passFrames: Int { groupFrames ?? 1 }
+
+  /// Sets of weights for so many frames.
+  package func groups(frames: Int) -> Int { groupFrames.map { (frames + $0 - 1) / $0 } ?? 1 }
 
   /// The stem's two layers, if there is one, as stages on a single place. The second makes [channels][height][width] of the first stage.
   package var stemLayers: [Stage] {
@@ -71,10 +82,12 @@ package struct NeRVArchitecture: Sendable, Equatable {
 
   package var parameterCount: Int { layers.reduce(0) { $0 + $1.weightCount + $1.biasCount } }
 
-  /// Numbers of so many frames' embeddings in a file: none with a stem.
-  package func embeddingCount(frames: Int) -> Int { stem == nil ? frames * embedding.count : 0 }
+  /// Numbers of so many frames' embeddings in a file: none with a stem, and none of groups.
+  package func embeddingCount(frames: Int) -> Int { hasEmbeddings ? frames * embedding.count : 0 }
 
-  /// Multiply-adds for a frame.
+  package var hasEmbeddings: Bool { stem == nil && groupFrames == nil }
+
+  /// Multiply-adds of a pass.
   package var multiplications: Int {
     var (h, w, sum) = (embedding.height, embedding.width, stemLayers.reduce(0) { $0 + $1.weightCount })
     for stage in stages {

@@ -1,7 +1,11 @@
 import Coding
 
 extension NeRVArchitecture {
-  /// Multiplications for a frame are at most this times its pixels, or times 4096 for smaller ones.
+  /// Most frames of a group.
+  package static let maximumGroupFrames = 8
+  /// Most weights and biases of all groups together.
+  package static let maximumGroupedParameters = 1 << 26
+  /// Multiplications of a pass are at most this times its pixels, or times 4096 for smaller ones.
   private static let maximumMultiplications = 1 << 18
 
   /// What the stages multiply sides by.
@@ -17,6 +21,11 @@ extension NeRVArchitecture {
     if let stem {
       guard (1...NeRVStem.maximumLevels).contains(stem.levels), channels.contains(stem.hidden) else { throw Self.damage("its stem") }
     }
+    if let groupFrames {
+      guard (1...Self.maximumGroupFrames).contains(groupFrames), stem == nil, embedding.channels % 4 == 0,
+        embedding.channels <= 4 * NeRVStem.maximumLevels, max(embedding.width, embedding.height) <= NeRVStem.maximumCount
+      else { throw Self.damage("its groups") }
+    }
     var inputs = embedding.channels
     for (i, stage) in stages.enumerated() {
       guard stage.inputs == inputs, channels.contains(stage.outputs), [1, 3, 5, 7].contains(stage.side), (1...8).contains(stage.factor) else {
@@ -24,7 +33,7 @@ extension NeRVArchitecture {
       }
       inputs = stage.outputs
     }
-    guard inputs == 3, stages[stages.count - 1].factor == 1 else { throw Self.damage("the shape of the last stage") }
+    guard inputs == 3 * passFrames, stages[stages.count - 1].factor == 1 else { throw Self.damage("the shape of the last stage") }
     // No row or column of an embedding is there for nothing.
     var factor = 1
     for stage in stages {

@@ -27,8 +27,10 @@ package final class NeRVFrameDecoder: @unchecked Sendable {
   package let architecture: NeRVArchitecture
   /// Samples of a frame: red, green, blue, [3, height, width].
   package var frameCount: Int { 3 * architecture.height * architecture.width }
+  /// Samples of a pass: [3, height, width] of each of its frames.
+  private var passCount: Int { architecture.passFrames * frameCount }
 
-  /// Frames that one call of the kernels' driver is spread over at most.
+  /// Passes that one call of the kernels' driver is spread over at most.
   private static let together = 32
   /// Rows of a band at least, as some of the rows above and below it are computed again.
   private static let bandRows = 16
@@ -112,7 +114,8 @@ package final class NeRVFrameDecoder: @unchecked Sendable {
     return shape
   }
 
-  /// The frames of embeddings [frames, channels, height, width], each [3, height, width]. Each thread makes whole frames, or bands of them where
+  /// The frames of embeddings [frames, channels, height, width], each [3, height, width]; of a group, all its frames one after the other,
+  /// [frames of a group, 3, height, width]. Each thread makes whole frames, or bands of them where
   /// there are fewer frames than threads; best are as many frames as threads, or many times as many.
   ///
   /// Throws `CodecError` (malformed) where an embedding is outside of `NeRVLayer.inputRange`.
@@ -138,9 +141,9 @@ package final class NeRVFrameDecoder: @unchecked Sendable {
     _ frames: inout [[UInt8]], _ count: Int, _ memory: [UnsafeMutablePointer<UInt8>], of embeddings: UnsafePointer<Int16>, _ threads: Int
   ) {
     if memory.count == count { return decode(embeddings, into: memory, threads) }
-    let frame = [UInt8](unsafeUninitializedCapacity: frameCount) { out, initialised in
+    let frame = [UInt8](unsafeUninitializedCapacity: passCount) { out, initialised in
       fill(&frames, count, memory + [out.baseAddress!], of: embeddings, threads)
-      initialised = frameCount
+      initialised = passCount
     }
     frames.append(frame)
   }

@@ -47,10 +47,18 @@ package struct NeRVNetwork: Sendable, Equatable {
 
 /// What a segment of a video is made from.
 package struct NeRVSegment: Sendable, Equatable {
-  package var network: NeRVNetwork
+  /// By group, of one architecture and of the same formats; a single one where there are no groups.
+  package var networks: [NeRVNetwork]
   package var frameCount: Int
-  /// [frame][channel][row][column], each in `NeRVLayer.inputRange` once shifted by the network's `embeddingShift`. None of a network with a stem.
+  /// [frame][channel][row][column], each in `NeRVLayer.inputRange` once shifted by the network's `embeddingShift`. None of a network with a stem, or of groups.
   package var embeddings: [Int16]
 
-  package init(network: NeRVNetwork, frames: Int, embeddings: [Int16]) { (self.network, frameCount, self.embeddings) = (network, frames, embeddings) }
+  package init(network: NeRVNetwork, frames: Int, embeddings: [Int16]) { self.init(networks: [network], frames: frames, embeddings: embeddings) }
+
+  package init(networks: [NeRVNetwork], frames: Int, embeddings: [Int16] = []) {
+    (self.networks, frameCount, self.embeddings) = (networks, frames, embeddings)
+  }
+
+  /// The first one.
+  package var network: NeRVNetwork { networks[0] }
 }

@@ -2,6 +2,8 @@
 // bitstream-spec 14.5
 package struct NeRVStem: Sendable {
   package static let maximumLevels = 40
+  /// Most frames, or rows or columns of places, that waves tell apart.
+  package static let maximumCount = 4096
   /// Waves are in 2^-waveFraction.
   package static let waveFraction = 12
 

@@ -16,21 +16,34 @@ package enum SegmentReader {
       var fields = FieldReader(data, named: "segment", shortage: .malformed)
       let header = try fields.read(SegmentSyntax())
       let architecture = try architecture(header.network, width: width, height: height)
-      let embeddings = architecture.embeddingCount(frames: frames)
-      // Of weights while they are read, of embeddings, and of what makes frames; no more numbers than weights come out of a stem.
-      let memory = 4 * architecture.parameterCount + 2 * embeddings + NeRVFrameDecoder.memory(architecture, threads: 1)
+      let embeddings = architecture.embeddingCount(frames: frames), groups = architecture.groups(frames: frames)
+      // Of weights while they are read, and of all groups' (more is kept of them from group to group); of embeddings, and of what makes frames; no more
+      // numbers than weights come out of a stem.
+      let memory =
+        (groups > 1 ? 2 * groups + 16 : 4) * architecture.parameterCount + 2 * embeddings + NeRVFrameDecoder.memory(architecture, threads: 1)
+        + (architecture.groupFrames == nil ? 0 : 3 * architecture.passFrames * width * height + 2 * architecture.embedding.count)
+      guard groups * architecture.parameterCount <= NeRVArchitecture.maximumGroupedParameters else {
+        throw CodecError.damagedVideo("its groups have \(groups * architecture.parameterCount) weights")
+      }
       guard architecture.parameterCount <= maximumWeights, memory <= maxMemory else {
         throw CodecError(.limitExceeded, "a segment's network takes \(memory) bytes, more than the \(maxMemory) that the limits allow.")
       }
-      let weights = ModelledBitReader(Array(header.weights))
-      var layers: [NeRVLayer] = []
-      for (i, (stage, format)) in zip(architecture.layers, header.network.formats).enumerated() {
-        layers.append(try layer(stage, number: i, format, weights))
+      let weights = ModelledBitReader(Array(header.weights)), coder = GroupNumbers(architecture)
+      let shift = Int(header.network.embeddingShift)
+      var networks: [NeRVNetwork] = []
+      for _ in 0..<groups {
+        var coded = CodedNumbers(architecture)
+        try coder.visit(&coded, weights)
+        let layers = try zip(architecture.layers, header.network.formats).enumerated().map { i, layer in
+          try self.layer(layer.0, number: i, layer.1, coded.weights[i], coded.biases[i])
+        }
+        networks.append(NeRVNetwork(architecture, layers: layers, embeddingShift: shift))
+        // Of those behind the first, which makes frames at once and is seen to there.
+        if groups > 1 { try networks[networks.count - 1].validate() }
       }
       try weights.finish()
-      let shift = Int(header.network.embeddingShift), network = NeRVNetwork(architecture, layers: layers, embeddingShift: shift)
       var numbers = [Int16](repeating: 0, count: embeddings)
-      if architecture.stem != nil {
+      if !architecture.hasEmbeddings {
         guard header.embeddings.isEmpty else { throw CodecError.damagedVideo("something follows the weights of a network without embeddings") }
       } else {
         let rest = ModelledBitReader(Array(header.embeddings))
@@ -40,7 +53,7 @@ package enum SegmentReader {
       guard numbers.allSatisfy({ NeRVLayer.inputRange.contains(Int($0) << shift) }) else {
         throw CodecError.damagedVideo("an embedding is beyond its range")
       }
-      return NeRVSegment(network: network, frames: frames, embeddings: numbers)
+      return NeRVSegment(networks: networks, frames: frames, embeddings: numbers)
     } catch let error as CodecError {
       throw error
     } catch let error as BitstreamError {
@@ -61,15 +74,16 @@ package enum SegmentReader {
     }
     let architecture = NeRVArchitecture(
       width: width, height: height, embedding: embedding, activation: syntax.activation == .gelu ? .gelu : .swish,
-      stem: syntax.stem.map { .init(levels: Int($0.levels), hidden: Int($0.hidden)) }, stages: stages)
+      stem: syntax.stem.map { .init(levels: Int($0.levels), hidden: Int($0.hidden)) }, groupFrames: syntax.groupFrames.map { Int($0) }, stages: stages)
     // Before anything is counted, which could overflow for other shapes.
     try architecture.validate()
     return architecture
   }
 
-  private static func layer(_ stage: NeRVArchitecture.Stage, number: Int, _ syntax: FormatSyntax, _ bits: ModelledBitReader) throws -> NeRVLayer {
-    var weights = [Int16](repeating: 0, count: stage.weightCount)
-    try SegmentNumbers.visitWeights(&weights, of: stage, bits)
+  private static func layer(
+    _ stage: NeRVArchitecture.Stage, number: Int, _ syntax: FormatSyntax, _ codedWeights: [Int16], _ codedBiases: [Int16]
+  ) throws -> NeRVLayer {
+    var (weights, biases) = (codedWeights, codedBiases)
     var initial = InitialWeights(stage: number)
     let (shift, amplitude) = (Int(syntax.centreShift), Int(syntax.amplitude))
     for i in weights.indices {
@@ -78,8 +92,6 @@ package enum SegmentReader {
       }
       weights[i] = weight
     }
-    var biases = [Int16](repeating: 0, count: stage.biasCount)
-    try SegmentNumbers.visitBiases(&biases, bits)
     for i in biases.indices {
       guard let bias = Int16(exactly: Int(biases[i]) << Int(syntax.biasShift)) else { throw CodecError.damagedVideo("a bias is beyond its range") }
       biases[i] = bias

@@ -5,7 +5,7 @@ import Glibc
 import Media
 
 extension NetworkSegments {
-  /// What this build fits: HNeRV and NeRV.
+  /// What this build fits: HNeRV, NeRV and NIRVANA.
   package static let fits = SegmentFits(
     start: { frames, settings in try FittedSegment(frames, settings) },
     resume: { frames, settings, state in
@@ -17,7 +17,7 @@ extension NetworkSegments {
 
 /// A network that is fitted to frames in memory.
 private final class FittedSegment: SegmentFitting {
-  let fit: NeRVFit
+  let fit: any NetworkFit
 
   init(_ frames: [VideoFrame], _ settings: SegmentSettings) throws(CodecError) {
     let (width, height) = (frames[0].width, frames[0].height)
@@ -30,10 +30,16 @@ private final class FittedSegment: SegmentFitting {
       throw CodecError(
         .invalidOption, "a network of \(architecture.parameterCount) weights is more than the \(SegmentReader.maximumWeights) of a file. Ask for less.")
     }
+    let all = architecture.groups(frames: frames.count) * architecture.parameterCount
+    guard all <= NeRVArchitecture.maximumGroupedParameters else {
+      throw CodecError(
+        .invalidOption,
+        "groups of \(all) weights together are more than the \(NeRVArchitecture.maximumGroupedParameters) of a segment. Ask for less, or for shorter ones.")
+    }
     var nerv = NeRVSettings()
     nerv.epochs = settings.epochs
     if case .bitsPerPixel(let bits) = settings.rate { nerv.cost = .bits(bits * Double(width * height * frames.count)) }
-    fit = NeRVFit(architecture, frames: frames.count, settings: nerv) { number, target in frames[number].load(into: target) }
+    fit = architecture.fit(frames: frames.count, settings: nerv) { number, target in frames[number].load(into: target) }
   }
 
   var iteration: Int { fit.iteration }
@@ -60,8 +66,15 @@ extension NeRVArchitecture {
     switch codec {
     case .hnerv: hnerv(width: width, height: height, frames: frames, parameters: parameters)
     case .nerv: nerv(width: width, height: height, parameters: parameters)
-    case .nervpp, .nirvana: nil
+    case .nirvana: nirvana(width: width, height: height, parameters: parameters)
+    case .nervpp: nil
     }
+  }
+
+  /// A fit of so many frames; `load` puts one's samples, 0...1, into a variable [3, h, w] that may be larger than it.
+  package func fit(frames: Int, settings: NeRVSettings, load: @escaping (Int, Variable) -> Void) -> any NetworkFit {
+    groupFrames == nil
+      ? NeRVFit(self, frames: frames, settings: settings, load: load) : NIRVANAFit(self, frames: frames, settings: settings, load: load)
   }
 }
 
@@ -75,7 +88,9 @@ extension SegmentSettings {
     // Twice as many bits each 14 steps, and fewer a pixel the more there are: 0.002, 0.024 and 0.28 for qualities 0, 50 and 100 at 1280x640.
     case .quality(let quality): bitsPerPixel = 0.002 * exp2(quality / 14) * (819_200 / Double(pixels)).squareRoot()
     }
-    return Int(min(Double(SegmentReader.maximumWeights), max(1, bitsPerPixel * Double(pixels * frames) / NeRVFit.balancedBits)))
+    let numbers = bitsPerPixel * Double(pixels * frames) / NeRVFit.balancedBits
+    let own = codec == .nirvana ? NIRVANAFit.firstShare(groups: (frames - 1) / NeRVArchitecture.nirvanaGroup + 1) : 1
+    return Int(min(Double(SegmentReader.maximumWeights), max(1, own * numbers)))
   }
 }
 

@@ -34,7 +34,7 @@ package struct NeRVSettings: Sendable, Equatable {
 }
 
 /// Fits a network to the frames of a segment. The result does not depend on threads.
-package final class NeRVFit {
+package final class NeRVFit: NetworkFit {
   package let settings: NeRVSettings
   package let graph: NeRVGraph
   package let frameCount: Int
@@ -44,7 +44,7 @@ package final class NeRVFit {
   package var psnr: Double { lastPSNR ?? (seen > 0 ? sum / Double(seen) : 0) }
 
   private let load: (Int, Variable) -> Void
-  package let iterationsPerEpoch: Int
+  private let iterationsPerEpoch: Int
   package let iterations: Int
   private let optimiser: NeRVOptimiser
   private var order: [Int] = []
@@ -62,36 +62,20 @@ package final class NeRVFit {
     iterationsPerEpoch = (frames + graph.frames.count - 1) / graph.frames.count
     iterations = settings.epochs * iterationsPerEpoch
     optimiser = NeRVOptimiser(graph, settings, iterations: iterations)
-    if settings.method == .orthogonal { beginAtMean() }
+    // Of some frames.
+    if settings.method == .orthogonal { graph.beginAtMean(of: stride(from: 0, to: frames, by: max(1, frames / 4)), load) }
   }
 
-  /// Of some frames, in the output's biases.
-  private func beginAtMean() {
-    let target = graph.frames[0].target, (width, height) = (graph.architecture.width, graph.architecture.height)
-    var (sums, count) = ([0.0, 0, 0], 0)
-    for frame in stride(from: 0, to: frameCount, by: max(1, frameCount / 4)) {
-      load(frame, target)
-      for channel in 0..<3 {
-        for y in 0..<height {
-          let row = target.value + target.offset(channel: channel, row: y)
-          sums[channel] += Double((0..<width).reduce(Float(0)) { $0 + row[$1] })
-        }
-      }
-      count += width * height
-    }
-    graph.decoder.begin(mean: sums.map { $0 / Double(count) })
-  }
-
-  package var isDone: Bool { iteration >= iterations }
-  package var epoch: Int { iteration / iterationsPerEpoch }
   package var rounds: Bool { graph.decoder.weights[0].rounding.isOn }
 
   /// Estimate of what weights and embeddings take; nil before they are rounded.
   package var bits: Double? {
     guard rounds else { return nil }
-    let embeddings = graph.frames.reduce(0) { $0 + ($1.rounding?.bits ?? 0) } / Double(graph.frames.count)
-    return graph.decoder.bits * coding + embeddings * Double(frameCount)
+    return runBits.weights * coding + runBits.embedding * Double(frameCount)
   }
+
+  /// Estimates by the last iteration: of all weights, and of a frame's embedding.
+  private var runBits = (weights: 0.0, embedding: 0.0)
 
   /// What a bit costs at present.
   package private(set) var lambda = 0.0
@@ -104,6 +88,7 @@ package final class NeRVFit {
     if !rounds, Double(iteration) >= Double(iterations) * (1 - settings.roundedShare), settings.roundedShare > 0 { beginRounding(threads: threads) }
     if rounds { followRate() }
     graph.tape.run(threads: threads, iteration: iteration)
+    runBits = (graph.decoder.bits, graph.frames.reduce(0) { $0 + ($1.rounding?.bits ?? 0) } / Double(graph.frames.count))
     optimiser.step(iteration, rounded: rounds ? roundedPart : nil, threads: threads)
     for frame in graph.frames { sum += frame.psnr(pixels: graph.pixels) }
     seen += batch
@@ -145,11 +130,15 @@ package final class NeRVFit {
     if case .lambda(let lambda) = settings.cost {
       self.lambda = lambda
     } else if let wantedBits {
-      // At the end, when the error will be some eighth of what it is, a percent of the bits shall be worth as much as one of the error.
-      let squares = psnr > 0 ? pow(10, -psnr / 10) : 0.01
-      lambda = squares / 8 / (max(1, wantedBits) / Double(graph.pixels * frameCount))
+      lambda = Self.firstLambda(psnr: psnr, bits: wantedBits, pixels: graph.pixels * frameCount)
     }
     graph.setCost(lambda, frames: frameCount)
+  }
+
+  /// At the end, when the error will be some eighth of what it is, a percent of the bits shall be worth as much as one of the error.
+  static func firstLambda(psnr: Double, bits: Double, pixels: Int) -> Double {
+    let squares = psnr > 0 ? pow(10, -psnr / 10) : 0.01
+    return squares / 8 / (max(1, bits) / Double(pixels))
   }
 
   /// Moves the cost of bits towards where the wanted number of them results, once steps had time to follow the first one. Bits fall on by themselves while
@@ -157,12 +146,15 @@ package final class NeRVFit {
   private func followRate() {
     guard let wanted = wantedBits, roundedPart > 0.25, let bits, bits > 0 else { return }
     let gain = 12 / (Double(iterations) * settings.roundedShare)
-    lambda = max(1e-8, min(100, lambda * exp(gain * max(-1, min(1, log(bits / (wanted * (1.3 - 0.3 * roundedPart))))))))
+    lambda = max(1e-8, min(100, lambda * exp(gain * Self.costFactor(bits: bits, wanted: wanted, part: roundedPart))))
     graph.setCost(lambda, frames: frameCount)
   }
 
+  /// Logarithm of a factor for the cost of bits, -1...1, once this part of the iterations with rounding is done.
+  static func costFactor(bits: Double, wanted: Double, part: Double) -> Double { max(-1, min(1, log(bits / (wanted * (1.3 - 0.3 * part))))) }
+
   /// Of the network as it is now.
-  private var networkBytes: Int { SegmentWriter.bytes(changes: graph.decoder.changes, biases: graph.decoder.biasSteps, of: graph.architecture) }
+  private var networkBytes: Int { SegmentWriter.bytes(of: graph.decoder.numbers, graph.architecture) }
 
   private func shuffle() {
     order = Array(0..<frameCount)
@@ -173,44 +165,28 @@ package final class NeRVFit {
 
   /// All that a fit of the same frames and settings needs to go on; the inverse is `restore(_:)`.
   package var state: [UInt8] {
-    let words: [UInt64] = [
-      UInt64(iteration), random.state, UInt64(seen), rounds ? 1 : 0, sum.bitPattern, (lastPSNR ?? -1).bitPattern, coding.bitPattern, lambda.bitPattern,
-    ]
-    let floats: [Float] = parameters.flatMap(\.elements) + optimiser.state
-    var bytes: [UInt8] = []
-    func append<Number: FixedWidthInteger>(_ numbers: [Number]) {
-      for number in numbers { withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) } }
-    }
-    append(words)
-    append(order.map { UInt32($0) })
-    append(floats.map(\.bitPattern))
-    return bytes
+    var state = FitStateWriter()
+    state.append(
+      [
+        UInt64(iteration), random.state, UInt64(seen), rounds ? 1 : 0, sum.bitPattern, (lastPSNR ?? -1).bitPattern, coding.bitPattern, lambda.bitPattern,
+        runBits.weights.bitPattern, runBits.embedding.bitPattern,
+      ] as [UInt64])
+    state.append(order.map { UInt32($0) })
+    state.append(parameters.flatMap(\.elements) + optimiser.state)
+    return state.bytes
   }
 
   /// Goes on from a state. False for one of other frames or settings; the fit is of no use then.
   package func restore(_ state: ArraySlice<UInt8>) -> Bool {
-    var at = state.startIndex
-    func word(_ bytes: Int) -> UInt64? {
-      guard state.endIndex - at >= bytes else { return nil }
-      defer { at += bytes }
-      return (0..<bytes).reduce(0) { $0 | UInt64(state[at + $1]) << (8 * UInt64($1)) }
-    }
-    let words = (0..<8).compactMap { _ in word(8) }
-    guard words.count == 8, words[0] <= UInt64(iterations), words[2] <= UInt64(frameCount + settings.batch) else { return false }
-    let entries = words[0] == 0 ? 0 : frameCount
-    order = (0..<entries).compactMap { _ in word(4).map { Int($0) } }
-    guard order.allSatisfy({ $0 < frameCount }), order.count == entries else { return false }
-    var floats: [Float] = []
-    while let bits = word(4) { floats.append(Float(bitPattern: UInt32(bits))) }
-    var rest = floats[...]
-    for parameter in parameters {
-      guard rest.count >= parameter.count else { return false }
-      parameter.load(Array(rest.prefix(parameter.count)))
-      rest = rest.dropFirst(parameter.count)
-    }
-    guard optimiser.restore(rest) else { return false }
+    var state = FitStateReader(state)
+    guard let words = state.numbers(10, of: UInt64.self), words[0] <= UInt64(iterations), words[2] <= UInt64(frameCount + settings.batch),
+      let places = state.numbers(words[0] == 0 ? 0 : frameCount, of: UInt32.self), places.allSatisfy({ $0 < frameCount }), state.load(parameters),
+      let rest = state.floats(), optimiser.restore(rest[...])
+    else { return false }
+    order = places.map { Int($0) }
     (iteration, random, seen) = (Int(words[0]), SplitMix64(seed: words[1]), Int(words[2]))
     (sum, coding, lambda) = (Double(bitPattern: words[4]), Double(bitPattern: words[6]), Double(bitPattern: words[7]))
+    runBits = (Double(bitPattern: words[8]), Double(bitPattern: words[9]))
     lastPSNR = Double(bitPattern: words[5]) >= 0 ? Double(bitPattern: words[5]) : nil
     if words[3] == 1 { graph.isRounding(cost: lambda, frames: frameCount) }
     return true

@@ -6,68 +6,106 @@ extension NeRVFit {
   // bitstream-spec 14.4
   package func segment(threads: Int) -> NeRVSegment {
     if !rounds { roundFinely(threads: threads) }
-    let layers = graph.architecture.layers, hasStem = graph.architecture.stem != nil
-    var maxima = [Float](repeating: 0, count: layers.count)
+    let architecture = graph.architecture, hasStem = architecture.stem != nil
+    var maxima = LayerMaxima(architecture)
     let embeddingStep = exp2f(graph.embeddingStep.value[0])
     var embeddings: [Int16] = []
     forEachFrame(threads: threads) { _, frame in
-      for (i, made) in frame.layers.enumerated() { maxima[i] = max(maxima[i], made.greatestMagnitude) }
+      maxima.include(frame)
       if !hasStem { embeddings += frame.stageInput.elements.map { Int16(max(-8191, min(8191, ($0 / embeddingStep).rounded()))) } }
     }
     let largest = embeddings.reduce(1) { max($0, abs(Int($1))) }
     let embeddingShift = hasStem ? 0 : (0...12).last { largest << $0 <= NeRVLayer.inputRange.upperBound } ?? 0
     // What a unit of a layer's inputs stands for.
-    var unit = hasStem ? exp2(-Double(NeRVStem.waveFraction)) : Double(embeddingStep) * exp2(-Double(embeddingShift))
-    let changes = graph.decoder.changes
-    var made: [NeRVLayer] = []
-    for (i, layer) in layers.enumerated() {
-      let isLast = i == layers.count - 1
-      // A quarter more than was seen, as integers need not be quite the same.
-      let fraction = isLast ? 4 : (4...10).last { 1.25 * maxima[i] * exp2f(Float($0)) <= 8191 } ?? 4
-      made.append(self.layer(i, layer, changes, unit: unit, fraction: fraction, isLast: isLast))
-      unit = exp2(-Double(fraction))
-    }
-    let network = NeRVNetwork(graph.architecture, layers: made, embeddingShift: embeddingShift)
+    let unit = hasStem ? exp2(-Double(NeRVStem.waveFraction)) : Double(embeddingStep) * exp2(-Double(embeddingShift))
+    var network = graph.decoder.networks(architecture, of: [graph.decoder.numbers], maxima, unit: unit)[0]
+    network.embeddingShift = embeddingShift
     return NeRVSegment(network: network, frames: frameCount, embeddings: embeddings)
   }
 
   private func roundFinely(threads: Int) {
     graph.tape.forward(threads: threads, iteration: iteration)
-    graph.beginRounding(frames: frameCount)
-    for step in graph.decoder.steps + [graph.embeddingStep] { step.value[0] -= 4 }
+    graph.roundFinely(frames: frameCount)
+  }
+}
+
+extension NeRVGraph {
+  /// Of what was not rounded in its fit, after a pass over it.
+  func roundFinely(frames count: Int) {
+    beginRounding(frames: count)
+    for step in decoder.steps + [embeddingStep] { step.value[0] -= 4 }
+  }
+}
+
+/// The largest magnitude of what each layer has made.
+struct LayerMaxima {
+  var values: [Float]
+
+  init(_ architecture: NeRVArchitecture) { values = [Float](repeating: 0, count: architecture.layers.count) }
+
+  mutating func include(_ frame: NeRVGraph.Frame) {
+    for (i, made) in frame.layers.enumerated() { values[i] = max(values[i], made.greatestMagnitude) }
+  }
+}
+
+extension NeRVParameters {
+  /// Networks in integers, of one format all of them, with the numbers of each. `unit` is what 1 stands for in the first layer's inputs.
+  // bitstream-spec 14.4
+  func networks(_ architecture: NeRVArchitecture, of numbers: [CodedNumbers], _ maxima: LayerMaxima, unit: Double) -> [NeRVNetwork] {
+    var (unit, made): (Double, [[NeRVLayer]]) = (unit, numbers.map { _ in [] })
+    let layers = architecture.layers
+    for (i, layer) in layers.enumerated() {
+      let isLast = i == layers.count - 1
+      // A quarter more than was seen, as integers need not be quite the same.
+      let fraction = isLast ? 4 : (4...10).last { 1.25 * maxima.values[i] * exp2f(Float($0)) <= 8191 } ?? 4
+      for (group, layer) in self.layers(i, layer, numbers, unit: unit, fraction: fraction, isLast: isLast).enumerated() { made[group].append(layer) }
+      unit = exp2(-Double(fraction))
+    }
+    return made.map { NeRVNetwork(architecture, layers: $0) }
   }
 
-  private func layer(_ i: Int, _ stage: NeRVArchitecture.Stage, _ changes: [[Int16]], unit: Double, fraction: Int, isLast: Bool) -> NeRVLayer {
-    var step = Double(graph.decoder.weights[i].rounding.step), changes = changes[i]
+  /// A layer by group.
+  private func layers(
+    _ i: Int, _ stage: NeRVArchitecture.Stage, _ numbers: [CodedNumbers], unit: Double, fraction: Int, isLast: Bool
+  ) -> [NeRVLayer] {
+    var step = Double(weights[i].rounding.step), changes = numbers.map { $0.weights[i] }
     let columns = stage.weightCount / stage.biasCount
-    var weights: [Int16] = [], amplitude = 0, centreShift = 4
+    var all: [[Int16]] = [], amplitude = 0, centreShift = 4
     // Weights in as small parts of the step as the sums have room for.
     while true {
-      let wanted = (NeRVParameters.bound(stage) * exp2(Double(centreShift)) / step).rounded()
+      let wanted = (Self.bound(stage) * exp2(Double(centreShift)) / step).rounded()
       amplitude = Int(min(32767, wanted))
-      var initial = InitialWeights(stage: i)
-      let wide = changes.map { Int($0) << centreShift + initial.next(amplitude: amplitude) }
-      let sums = (0..<stage.biasCount).map { row in wide[row * columns..<(row + 1) * columns].reduce(0) { $0 + abs($1) } }
-      if wanted <= 32767, sums.max()! <= NeRVLayer.maximumRowSum, wide.allSatisfy({ abs($0) <= 32767 }) {
-        weights = wide.map { Int16($0) }
-        break
-      }
+      all = wanted > 32767 ? [] : changes.compactMap { Self.weights($0, i, shift: centreShift, amplitude: amplitude, columns: columns) }
+      if all.count == changes.count { break }
       if centreShift > 0 {
         centreShift -= 1
       } else {
         // A fit that has hardly begun has steps that are too fine for the sums.
         step *= 2
-        changes = changes.map { ($0 + $0.signum()) / 2 }
+        changes = changes.map { $0.map { ($0 + $0.signum()) / 2 } }
       }
     }
     let (multiplier, shift) = Self.multiplier(exp2(Double(NeRVLayer.sumFraction)) * step * exp2(-Double(centreShift)) * unit)
-    let biasShift = NeRVLayer.sumFraction - NeRVParameters.biasFraction(isLast: isLast)
-    let biases = graph.decoder.biases[i].used.elements.map {
-      Int16(max(-32768, min(32767, $0 * exp2f(Float(NeRVLayer.sumFraction - biasShift)))).rounded()) << Int16(biasShift)
+    let biasShift = NeRVLayer.sumFraction - Self.biasFraction(isLast: isLast)
+    return zip(all, numbers).map { weights, numbers in
+      NeRVLayer(
+        weights: weights, biases: numbers.biases[i].map { $0 << Int16(biasShift) }, shift: shift, multiplier: multiplier, fraction: fraction,
+        centreShift: centreShift, amplitude: amplitude, biasShift: biasShift)
     }
-    return NeRVLayer(
-      weights: weights, biases: biases, shift: shift, multiplier: multiplier, fraction: fraction, centreShift: centreShift,
-      amplitude: amplitude, biasShift: biasShift)
+  }
+
+  /// Of changes; nil where a weight or a row is beyond its bounds.
+  private static func weights(_ changes: [Int16], _ stage: Int, shift: Int, amplitude: Int, columns: Int) -> [Int16]? {
+    var initial = InitialWeights(stage: stage)
+    var (weights, sum): ([Int16], Int) = ([], 0)
+    weights.reserveCapacity(changes.count)
+    for (i, change) in changes.enumerated() {
+      let wide = Int(change) << shift + initial.next(amplitude: amplitude)
+      sum = i % columns == 0 ? abs(wide) : sum + abs(wide)
+      guard abs(wide) <= 32767, sum <= NeRVLayer.maximumRowSum else { return nil }
+      weights.append(Int16(wide))
+    }
+    return weights
   }
 
   /// `factor` as m / 2^15 / 2^shift, with the largest m.

@@ -15,9 +15,12 @@ final class NeRVOptimiser {
   private let adam = Adam()
   private let muon = Muon(beta: 0.9)
   private let steps = Adam()
+  private let rate: Float
+  private let learnsSteps: Bool
 
-  init(_ graph: NeRVGraph, _ settings: NeRVSettings, iterations: Int) {
-    (self.settings, self.iterations) = (settings, iterations)
+  /// `rate` multiplies all rates but that of the steps of rounding, which stay as they are unless `learnsSteps`.
+  init(_ graph: NeRVGraph, _ settings: NeRVSettings, iterations: Int, rate: Float = 1, learnsSteps: Bool = true) {
+    (self.settings, self.iterations, self.rate, self.learnsSteps) = (settings, iterations, rate, learnsSteps)
     for (weights, biases) in zip(graph.decoder.weights, graph.decoder.biases) {
       add(weights.trained, rate: Self.decoderRate * weights.initialNorm)
       adam.add(biases.trained)
@@ -34,14 +37,14 @@ final class NeRVOptimiser {
 
   /// After iteration `number`; `rounded` is the share of those with rounding that are done, nil before the first.
   func step(_ number: Int, rounded: Double?, threads: Int) {
-    let schedule = schedule(Double(number) / Double(iterations))
+    let schedule = Double(self.rate) * schedule(Double(number) / Double(iterations))
     switch settings.method {
     case .published(let rate): adam.step(rate: Float(rate * schedule), threads: threads)
     case .orthogonal:
       adam.step(rate: Float(Self.vectorRate * schedule), threads: threads)
       muon.step(rate: Float(schedule), threads: threads)
     }
-    guard let rounded else { return }
+    guard let rounded, learnsSteps else { return }
     let roundings = Double(iterations) * settings.roundedShare
     steps.step(rate: Float(Self.octaves / roundings * (1 + cos(.pi * rounded))), threads: threads)
   }

@@ -6,6 +6,8 @@ package struct NeRVParameters {
   /// A matrix or a list of biases: what the network computes with is what is trained, rounded, and of weights their initial values besides.
   package struct Rounded {
     package let trained, used: Parameter
+    /// What the network would compute with if all that is trained were 0.
+    package let centre: Parameter
     package let rounding: LearnedRounding
     /// Weights begin between plus and minus this; biases at 0.
     package let bound: Double
@@ -28,13 +30,14 @@ package struct NeRVParameters {
       let bound = Self.bound(stage)
       let (rows, columns, scale) = (stage.biasCount, stage.inputs * stage.side * stage.side, Float(bound) * 0x1p-23)
       let centre = Parameter("centres\(i)", rows: rows, columns: columns, values: (0..<stage.weightCount).map { _ in scale * Float(initial.next()) })
-      func rounded(_ name: String, _ centre: Parameter?, _ rows: Int, _ columns: Int, groups: Int) -> Rounded {
+      func rounded(_ name: String, _ centre: Parameter, bound: Double, groups: Int) -> Rounded {
+        let (rows, columns) = (centre.rows, centre.columns)
         let trained = Parameter(name, rows: rows, columns: columns), used = Parameter("rounded \(name)", rows: rows, columns: columns)
         let rounding = tape.append(LearnedRounding(trained, into: used, centre: centre, groups: groups))
-        return Rounded(trained: trained, used: used, rounding: rounding, bound: centre == nil ? 0 : bound)
+        return Rounded(trained: trained, used: used, centre: centre, rounding: rounding, bound: bound)
       }
-      weights.append(rounded("weights\(i)", centre, rows, columns, groups: stage.outputs))
-      let bias = rounded("bias\(i)", nil, 1, rows, groups: 1)
+      weights.append(rounded("weights\(i)", centre, bound: bound, groups: stage.outputs))
+      let bias = rounded("bias\(i)", Parameter("centres of bias\(i)", rows: 1, columns: rows), bound: 0, groups: 1)
       bias.rounding.logStep.value[0] = -Float(Self.biasFraction(isLast: i == layers.count - 1))
       biases.append(bias)
     }
@@ -45,30 +48,42 @@ package struct NeRVParameters {
   package var steps: [Parameter] { weights.map(\.rounding.logStep) }
 
   /// Estimate of all weights' bits, once they are rounded.
-  package var bits: Double { weights.reduce(0) { $0 + $1.rounding.bits } }
+  package var bits: Double { bits(withBiases: false) }
 
-  /// By layer: what is trained of the weights, in steps.
-  package var changes: [[Int16]] {
-    weights.map { part in
-      let inverse = 1 / part.rounding.step
-      return (0..<part.trained.count).map { Int16(max(-16383, min(16383, (part.trained.value[$0] * inverse).rounded(.toNearestOrEven)))) }
+  func bits(withBiases: Bool) -> Double { (weights + (withBiases ? biases : [])).reduce(0) { $0 + $1.rounding.bits } }
+
+  /// What is trained, in steps.
+  package var numbers: CodedNumbers {
+    CodedNumbers(weights: weights.map { $0.steps(limit: 16383) }, biases: biases.map { $0.steps(limit: 8191) })
+  }
+
+  /// Goes on from a group's numbers: those become what is known, and what is trained their change.
+  func begin(after numbers: CodedNumbers) {
+    for (i, part) in weights.enumerated() {
+      var initial = InitialWeights(stage: i)
+      let (scale, step) = (Float(part.bound) * 0x1p-23, part.rounding.step)
+      for k in 0..<part.centre.count { part.centre.value[k] = scale * Float(initial.next()) + step * Float(numbers.weights[i][k]) }
     }
+    for (i, part) in biases.enumerated() { for k in 0..<part.centre.count { part.centre.value[k] = part.rounding.step * Float(numbers.biases[i][k]) } }
+    for parameter in trained { parameter.value.update(repeating: 0, count: parameter.count) }
   }
 
-  /// By layer: biases in their steps.
-  var biasSteps: [[Int16]] {
-    biases.map { part in part.trained.elements.map { Int16(max(-8191, min(8191, ($0 / part.rounding.step).rounded(.toNearestOrEven)))) } }
-  }
-
-  /// The last stage's biases, by which frames of a network that is not fitted yet have this mean of each channel, in 0...1.
+  /// Sets the last stage's biases, by which frames of a network that is not fitted yet have this mean of each channel, in 0...1.
   func begin(mean: [Double]) {
     let biases = self.biases[self.biases.count - 1].trained
-    for channel in 0..<3 { biases.value[channel] = Float(atanh(max(-0.9, min(0.9, 2 * mean[channel] - 1)))) }
+    for channel in 0..<biases.count { biases.value[channel] = Float(atanh(max(-0.9, min(0.9, 2 * mean[channel % 3] - 1)))) }
   }
 
   /// Steps that are a fraction of the weights' mean change.
   func beginRounding() {
     for part in weights { part.rounding.logStep.value[0] = log2f(part.trained.meanMagnitude / 4) }
+  }
+}
+
+extension NeRVParameters.Rounded {
+  fileprivate func steps(limit: Float) -> [Int16] {
+    let inverse = 1 / rounding.step
+    return (0..<trained.count).map { Int16(max(-limit, min(limit, (trained.value[$0] * inverse).rounded(.toNearestOrEven)))) }
   }
 }
 

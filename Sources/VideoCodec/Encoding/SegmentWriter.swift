@@ -5,15 +5,15 @@ import EntropyCoding
 // bitstream-spec 14.3
 package enum SegmentWriter {
   /// What all but the embeddings takes, about: weights and biases, and what says their formats.
-  package static func bytes(changes: [[Int16]], biases: [[Int16]], of architecture: NeRVArchitecture) -> Int {
+  package static func bytes(of numbers: CodedNumbers, _ architecture: NeRVArchitecture) -> Int {
+    var numbers = numbers
     let writer = ModelledBitWriter()
-    for (i, stage) in architecture.layers.enumerated() {
-      var (changes, biases) = (changes[i], biases[i])
-      try! SegmentNumbers.visitWeights(&changes, of: stage, writer)
-      try! SegmentNumbers.visitBiases(&biases, writer)
-    }
-    return writer.finish().count + 10 + 8 * architecture.layers.count
+    try! GroupNumbers(architecture).visit(&numbers, writer)
+    return writer.finish().count + headerBytes(architecture)
   }
+
+  /// What says the formats of numbers takes, about.
+  static func headerBytes(_ architecture: NeRVArchitecture) -> Int { 10 + 8 * architecture.layers.count }
 
   /// Throws `BitstreamError` (invalidValue) for a network that the syntax has no room for.
   package static func bytes(of segment: NeRVSegment) throws(BitstreamError) -> [UInt8] {
@@ -23,19 +23,17 @@ package enum SegmentWriter {
     syntax.network.width = UInt32(architecture.embedding.width)
     syntax.network.activation = architecture.activation == .gelu ? .gelu : .swish
     syntax.network.embeddingShift = UInt8(network.embeddingShift)
-    let weights = ModelledBitWriter()
-    var formats: [FormatSyntax] = []
-    for (i, (stage, layer)) in zip(architecture.layers, network.layers).enumerated() {
+    let weights = ModelledBitWriter(), coder = GroupNumbers(architecture)
+    // Writing throws nothing.
+    for network in segment.networks {
+      var coded = network.coded
+      try! coder.visit(&coded, weights)
+    }
+    let formats = network.layers.map { layer in
       var format = FormatSyntax()
       (format.shift, format.multiplier, format.fraction) = (UInt8(layer.shift), UInt16(layer.multiplier), layer.fraction)
       (format.centreShift, format.amplitude, format.biasShift) = (UInt8(layer.centreShift), UInt32(layer.amplitude), UInt8(layer.biasShift))
-      formats.append(format)
-      var initial = InitialWeights(stage: i)
-      var changes = layer.weights.map { Int16((Int($0) - initial.next(amplitude: layer.amplitude)) >> layer.centreShift) }
-      var biases = layer.biases.map { $0 >> Int16(layer.biasShift) }
-      // Writing throws nothing.
-      try! SegmentNumbers.visitWeights(&changes, of: stage, weights)
-      try! SegmentNumbers.visitBiases(&biases, weights)
+      return format
     }
     syntax.weights = weights.finish()[...]
     for (stage, format) in zip(architecture.stages, formats.suffix(architecture.stages.count)) {
@@ -47,12 +45,24 @@ package enum SegmentWriter {
       var part = StemSyntax()
       (part.levels, part.hidden, part.first, part.second) = (UInt8(stem.levels), UInt32(stem.hidden), formats[0], formats[1])
       syntax.network.stem = part
-      return try syntax.serialised()
     }
+    syntax.network.groupFrames = architecture.groupFrames.map { UInt8($0) }
+    if !architecture.hasEmbeddings { return try syntax.serialised() }
     let rest = ModelledBitWriter()
     var embeddings = segment.embeddings
     try! SegmentNumbers.visitEmbeddings(&embeddings, architecture.embedding, rest)
     syntax.embeddings = rest.finish()[...]
     return try syntax.serialised()
+  }
+}
+
+extension NeRVNetwork {
+  /// What a file has of the weights and biases.
+  fileprivate var coded: CodedNumbers {
+    CodedNumbers(
+      weights: layers.enumerated().map { i, layer in
+        var initial = InitialWeights(stage: i)
+        return layer.weights.map { Int16((Int($0) - initial.next(amplitude: layer.amplitude)) >> layer.centreShift) }
+      }, biases: layers.map { layer in layer.biases.map { $0 >> Int16(layer.biasShift) } })
   }
 }

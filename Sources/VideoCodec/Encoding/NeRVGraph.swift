@@ -8,8 +8,9 @@ package final class NeRVGraph {
     package let target: Variable
     /// Of HNeRV, as its encoder makes it; of NeRV the frame's waves, which `setNumber` puts there.
     package let source: Variable
-    /// Of HNeRV: makes `stageInput` of the source.
+    /// Of HNeRV: makes `stageInput` of the source, and codes it as the difference to `reference`.
     package let rounding: LearnedRounding?
+    let reference: Variable?
     /// What the first stage takes: the rounded embedding, or what the stem makes.
     package let stageInput: Variable
     /// What `NeRVArchitecture.layers` make, the stem's second a single place; the last one is the frame.
@@ -32,27 +33,29 @@ package final class NeRVGraph {
 
   package var pixels: Int { architecture.width * architecture.height }
 
-  /// Of HNeRV, or of NeRV where the architecture has a stem.
-  package init(_ architecture: NeRVArchitecture, batch: Int, seed: UInt64) {
+  /// Of HNeRV, with an encoder so wide, or of NeRV where the architecture has a stem.
+  package init(_ architecture: NeRVArchitecture, batch: Int, encoderWidth: Int, seed: UInt64) {
     self.architecture = architecture
     decoder = NeRVParameters(architecture, appendingTo: tape)
     let encoder =
       architecture.stem == nil
-      ? HNeRVEncoderNetwork(channels: architecture.embedding.channels, strides: architecture.stages.map(\.factor).filter { $0 > 1 }, seed: seed) : nil
+      ? HNeRVEncoderNetwork(
+        channels: architecture.embedding.channels, strides: architecture.stages.map(\.factor).filter { $0 > 1 }, width: encoderWidth, seed: seed) : nil
     encoderParameters = encoder?.parameters ?? []
     let scale = architecture.factor, shape = architecture.embedding
     var frames: [Frame] = []
     for _ in 0..<batch {
       let target = Variable("frame", channels: 3, height: shape.height * scale, width: shape.width * scale, hasGradient: false)
       let input = Variable("stage input", channels: shape.channels, height: shape.height, width: shape.width)
-      let source: Variable, rounding: LearnedRounding?
+      let source: Variable, rounding: LearnedRounding?, reference: Variable?
       var layers: [Variable] = []
       if let encoder {
         source = encoder.append(to: tape, target)
-        rounding = tape.append(LearnedRounding(source, into: input, logStep: embeddingStep))
+        reference = Variable("frame before", channels: shape.channels, height: shape.height, width: shape.width, hasGradient: false)
+        rounding = tape.append(LearnedRounding(source, into: input, reference: reference, logStep: embeddingStep))
       } else {
         source = Variable("waves", channels: architecture.layers[0].inputs, height: 1, width: 1, hasGradient: false)
-        rounding = nil
+        (rounding, reference) = (nil, nil)
         layers = Self.append(architecture.stemLayers, to: tape, on: source, architecture, decoder)
         tape.append(Reshape(layers[1], into: input))
       }
@@ -61,7 +64,7 @@ package final class NeRVGraph {
         SquaredError(
           layers[layers.count - 1], target: target, height: architecture.height, width: architecture.width,
           weight: 1 / Double(3 * architecture.width * architecture.height * batch)))
-      frames.append(Frame(target: target, source: source, rounding: rounding, stageInput: input, layers: layers, error: error))
+      frames.append(Frame(target: target, source: source, rounding: rounding, reference: reference, stageInput: input, layers: layers, error: error))
     }
     self.frames = frames
   }

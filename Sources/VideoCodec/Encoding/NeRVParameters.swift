@@ -60,6 +60,9 @@ package struct NeRVParameters {
     biases.map { part in part.trained.elements.map { Int16(max(-8191, min(8191, ($0 / part.rounding.step).rounded(.toNearestOrEven)))) } }
   }
 
+  /// A number of an embedding, in steps, as it is coded.
+  static func embedding(_ steps: Float) -> Int16 { Int16(max(-8191, min(8191, steps.rounded()))) }
+
   /// The last stage's biases, by which frames of a network that is not fitted yet have this mean of each channel, in 0...1.
   func begin(mean: [Double]) {
     let biases = self.biases[self.biases.count - 1].trained

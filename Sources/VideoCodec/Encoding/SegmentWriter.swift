@@ -4,14 +4,16 @@ import EntropyCoding
 /// Writes a segment's network, and its embeddings if it has any. The inverse is `SegmentReader`.
 // bitstream-spec 14.3
 package enum SegmentWriter {
-  /// What all but the embeddings takes, about: weights and biases, and what says their formats.
-  package static func bytes(changes: [[Int16]], biases: [[Int16]], of architecture: NeRVArchitecture) -> Int {
+  /// What all takes, about: weights and biases, what says their formats, and embeddings.
+  package static func bytes(changes: [[Int16]], biases: [[Int16]], embeddings: [Int16], of architecture: NeRVArchitecture) -> Int {
     let writer = ModelledBitWriter()
     for (i, stage) in architecture.layers.enumerated() {
       var (changes, biases) = (changes[i], biases[i])
       try! SegmentNumbers.visitWeights(&changes, of: stage, writer)
       try! SegmentNumbers.visitBiases(&biases, writer)
     }
+    var embeddings = embeddings
+    if !embeddings.isEmpty { try! SegmentNumbers.visitEmbeddings(&embeddings, architecture.embedding, writer) }
     return writer.finish().count + 10 + 8 * architecture.layers.count
   }
 

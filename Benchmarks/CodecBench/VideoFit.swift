@@ -16,6 +16,7 @@ struct VideoFit: ParsableCommand {
   @Option(help: "The first so many frames.") var frames: Int?
   @Option(help: "hnerv, nerv or nirvana.") var codec = "hnerv"
   @Option(help: "Numbers of network and embeddings.") var parameters = 350_000
+  @Flag(help: "HNeRV with kernels of 3 x 3 in its last stages.") var cheapBlocks = false
   @Option(help: "How often each frame is seen.") var epochs = 30
   @Flag(help: "The authors' setting: Adam at 1e-3, two frames an iteration, nothing rounded.") var published = false
   @Option(help: "The share of the epochs in which all is rounded; by default as nccodec does.") var rounded: Double?
@@ -39,7 +40,7 @@ struct VideoFit: ParsableCommand {
     let (width, height) = (source.format.width, source.format.height)
     guard
       let architecture = VideoEncoder.Codec(rawValue: codec).flatMap({
-        NeRVArchitecture.of($0, width: width, height: height, frames: frames.count, parameters: parameters)
+        NeRVArchitecture.of($0, width: width, height: height, frames: frames.count, parameters: parameters, cheapBlocks: cheapBlocks)
       })
     else { throw ValidationError("there is no codec \(codec)") }
     var settings = NeRVSettings()

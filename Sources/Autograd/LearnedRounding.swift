@@ -11,6 +11,8 @@ package final class LearnedRounding: Operation {
     let gx, gy: UnsafeMutablePointer<Float>?
     /// What is added to y, and known without bits.
     let centre: UnsafePointer<Float>?
+    /// What x is coded as the difference to.
+    var reference: UnsafePointer<Float>?
     let count: Int
   }
 
@@ -45,17 +47,19 @@ package final class LearnedRounding: Operation {
     (targets, parameters, owners) = ([], [x, y, logStep], [x, y] + (centre.map { [$0] } ?? []))
   }
 
-  /// A group is a channel. `y` is shaped as `x`.
-  package init(_ x: Variable, into y: Variable, logStep: Parameter) {
-    precondition(y.hasShape(of: x), "rounding keeps the shape")
+  /// A group is a channel. `y` is shaped as `x`, and so is `reference`: bits are those of the differences to its values, which are taken as given.
+  package init(_ x: Variable, into y: Variable, reference: Variable? = nil, logStep: Parameter) {
+    precondition(y.hasShape(of: x) && reference?.hasShape(of: x) ?? true, "rounding keeps the shape")
     self.logStep = logStep
     groups = (0..<x.channels).map { c in
       (0..<x.height).map { row in
         let (at, to) = (x.offset(channel: c, row: row), y.offset(channel: c, row: row))
-        return Span(x: x.value + at, y: y.value + to, gx: x.gradient.map { $0 + at }, gy: y.gradient.map { $0 + to }, centre: nil, count: x.width)
+        return Span(
+          x: x.value + at, y: y.value + to, gx: x.gradient.map { $0 + at }, gy: y.gradient.map { $0 + to }, centre: nil,
+          reference: reference.map { UnsafePointer($0.value + $0.offset(channel: c, row: row)) }, count: x.width)
       }
     }
-    (targets, parameters, owners) = ([x], [logStep], [x, y])
+    (targets, parameters, owners) = ([x], [logStep], [x, y] + (reference.map { [$0] } ?? []))
   }
 
   package func forward(_ pass: Pass) {
@@ -94,7 +98,8 @@ package final class LearnedRounding: Operation {
           let x = span.x[i]
           sum += gy[i] * (span.y[i] - (span.centre?[i] ?? 0) - x)
           // Smooth about zero, so that numbers come to rest.
-          let g = gy[i] + pull * x / (x.magnitude + step / 4)
+          let change = x - (span.reference?[i] ?? 0)
+          let g = gy[i] + pull * change / (change.magnitude + step / 4)
           gx[i] = adds ? gx[i] + g : g
         }
         slope += Double(sum)
@@ -114,7 +119,7 @@ package final class LearnedRounding: Operation {
     var (sum, count) = (0.0, 0)
     for span in group {
       var part: Float = 0
-      for i in 0..<span.count { part += span.x[i].magnitude }
+      for i in 0..<span.count { part += (span.x[i] - (span.reference?[i] ?? 0)).magnitude }
       sum += Double(part)
       count += span.count
     }

@@ -90,6 +90,10 @@ struct Convolve {
     }
     size_t c = s.begin;
     for (; c + kSpan<O> * n <= s.end; c += kSpan<O> * n) Tile<O, kSpan<O>>(s, w, bias, y, c);
+    // At the row's end alone, as stretches are whole vectors of any span but there.
+    if constexpr (kSpan<O> > 1) {
+      if (c + n < s.end) Tile<O, 2>(s, w, bias, y, c), c += 2 * n;
+    }
     for (; c < s.end; c += n) Tile<O, 1>(s, w, bias, y, c);
   }
 

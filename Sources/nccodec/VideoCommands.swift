@@ -7,6 +7,9 @@ struct VideoEncodeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Weights and embeddings of each segment's network, such as 0.35M or 350000. Video only.", valueName: "n"))
   var params: String?
 
+  @Flag(name: .customLong("cheap-blocks"), help: "Smaller kernels in HNeRV's last stages, for faster decoding and somewhat larger files. Video only.")
+  var cheapBlocks = false
+
   @Option(help: ArgumentHelp("How often each frame is fitted. Video only. (default: by --effort)", valueName: "n"))
   var epochs: Int?
 
@@ -52,7 +55,7 @@ struct VideoEncodeOptions: ParsableArguments {
   /// Those that were given.
   var given: [String] {
     [
-      ("params", params != nil), ("epochs", epochs != nil), ("start", start != nil), ("duration", duration != nil), ("scale", scale != nil),
+      ("params", params != nil), ("cheap-blocks", cheapBlocks), ("epochs", epochs != nil), ("start", start != nil), ("duration", duration != nil), ("scale", scale != nil),
       ("rate", rate != nil), ("audio", audio != nil), ("segment-frames", segmentFrames != nil), ("resume", resume != nil),
     ].filter(\.1).map(\.0)
   }

@@ -63,6 +63,7 @@ extension EncodeCommand {
     }
     options.effort = effort ?? options.effort
     (options.epochs, options.threads, options.segmentFrames) = (video.epochs, threads, video.segmentFrames)
+    options.cheapBlocks = video.cheapBlocks
     return options
   }
 

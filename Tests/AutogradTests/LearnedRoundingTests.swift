@@ -55,6 +55,24 @@ import Testing
     }
   }
 
+  /// Bits and their pull are of the differences to a reference, and what is rounded is not.
+  @Test func bitsOfDifferences() {
+    let values: [Float] = [4.3, 5.2, -2.6], before: [Float] = [3, 7, -2]
+    let tape = Tape(), step = Parameter("step", rows: 1, columns: 1)
+    func variable(_ values: [Float], hasGradient: Bool = true) -> Variable {
+      let variable = Variable("x", channels: 1, height: 1, width: 3, hasGradient: hasGradient)
+      variable.load(values)
+      return variable
+    }
+    let x = variable(values), y = variable([0, 0, 0]), differences = variable(zip(values, before).map { $0 - $1 })
+    let rounding = tape.append(LearnedRounding(x, into: y, reference: variable(before, hasGradient: false), logStep: step))
+    let plain = tape.append(LearnedRounding(differences, into: variable([0, 0, 0]), logStep: step))
+    for one in [rounding, plain] { (one.isOn, one.weight) = (true, 0.5) }
+    tape.run(threads: 1, iteration: 0)
+    #expect(y.elements == [4, 5, -3] && rounding.bits == plain.bits && rounding.bits > 1)
+    #expect(x.gradientElements == differences.gradientElements && x.gradientElements.map { $0 > 0 } == [true, false, false])
+  }
+
   /// A variable's gradient passes as it is; the step's is what rounding did, weighted.
   @Test func gradientsPass() {
     let x = Variable("x", channels: 2, height: 1, width: 3), y = Variable("y", channels: 2, height: 1, width: 3)

@@ -165,6 +165,8 @@ enum Help {
       --json                  Report as JSON.
       --params <n>            Weights and embeddings of each segment's network,
                               such as 0.35M or 350000. Video only.
+      --cheap-blocks          Smaller kernels in HNeRV's last stages, for faster
+                              decoding and somewhat larger files. Video only.
       --epochs <n>            How often each frame is fitted. Video only. (default:
                               by --effort)
       --start <time>          Begin at that time, such as 90, 1:30 or 0:01:30.5.

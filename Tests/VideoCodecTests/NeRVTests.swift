@@ -102,6 +102,22 @@ struct NeRVTests {
     }
   }
 
+  /// Bits that were asked for, by embeddings and all.
+  @Test(arguments: [(VideoEncoder.Codec.hnerv, 12_000.0), (.hnerv, 24_000), (.nerv, 16_000)]) func ratesAreReached(codec: VideoEncoder.Codec, bits: Double) throws {
+    let fit = Self.fit(epochs: 60, frames: 12, rounded: 0.8, cost: .bits(bits), codec)
+    while !fit.isDone { fit.step(threads: 2) }
+    let made = Double(8 * (try SegmentWriter.bytes(of: fit.segment(threads: 2)).count))
+    #expect(abs(made / bits - 1) < 0.08, "\(made) bits")
+  }
+
+  /// Kernels of the last stages that scale are 3 x 3, and multiplications about half.
+  @Test func cheapBlocksAreCheap() {
+    let whole = NeRVArchitecture.hnerv(width: 1280, height: 640, frames: 132, parameters: 350_000)
+    let cheap = NeRVArchitecture.hnerv(width: 1280, height: 640, frames: 132, parameters: 350_000, cheapBlocks: true)
+    #expect(cheap.stages.map(\.side) == [1, 1, 3, 5, 3, 3, 3])
+    #expect(abs(cheap.parameterCount - whole.parameterCount) < 20_000 && abs(Double(cheap.multiplications) / Double(whole.multiplications) - 0.5) < 0.02)
+  }
+
   /// Of frames' numbers alone, in integers.
   @Test func nervFits() throws {
     let fit = Self.fit(epochs: 100, frames: 6, cost: .lambda(1e-4), .nerv)

@@ -24,7 +24,7 @@ private final class FittedSegment: SegmentFitting {
     guard
       let architecture = NeRVArchitecture.of(
         settings.codec, width: width, height: height, frames: frames.count,
-        parameters: settings.parameters(pixels: width * height, frames: frames.count))
+        parameters: settings.parameters(pixels: width * height, frames: frames.count), cheapBlocks: settings.cheapBlocks)
     else { throw CodecError(.unsupported, "this build does not fit videos by \(settings.codec.rawValue) yet.") }
     guard architecture.parameterCount <= SegmentReader.maximumWeights else {
       throw CodecError(
@@ -62,9 +62,11 @@ private final class FittedSegment: SegmentFitting {
 
 extension NeRVArchitecture {
   /// About `parameters` numbers, embeddings of all frames included; nil for a codec that is not there.
-  package static func of(_ codec: VideoEncoder.Codec, width: Int, height: Int, frames: Int, parameters: Int) -> NeRVArchitecture? {
+  package static func of(
+    _ codec: VideoEncoder.Codec, width: Int, height: Int, frames: Int, parameters: Int, cheapBlocks: Bool = false
+  ) -> NeRVArchitecture? {
     switch codec {
-    case .hnerv: hnerv(width: width, height: height, frames: frames, parameters: parameters)
+    case .hnerv: hnerv(width: width, height: height, frames: frames, parameters: parameters, cheapBlocks: cheapBlocks)
     case .nerv: nerv(width: width, height: height, parameters: parameters)
     case .nirvana: nirvana(width: width, height: height, parameters: parameters)
     case .nervpp: nil

@@ -1,13 +1,14 @@
 import Glibc
 
 extension NeRVArchitecture {
-  /// HNeRV (Chen et al. 2023, 3.2 and 4.1): about `parameters` numbers, embeddings of all frames included; of 640x1280 as published.
-  package static func hnerv(width: Int, height: Int, frames: Int, parameters: Int) -> NeRVArchitecture {
+  /// HNeRV (Chen et al. 2023, 3.2 and 4.1): about `parameters` numbers, embeddings of all frames included; of 640x1280 as published. With
+  /// `cheapBlocks`, the last two stages that scale, where most of the multiplications are, have kernels of 3 x 3 instead of 5 x 5.
+  package static func hnerv(width: Int, height: Int, frames: Int, parameters: Int, cheapBlocks: Bool = false) -> NeRVArchitecture {
     let reduction = 1.2, narrowest = 12
     let strides = strides(width: width, height: height), total = strides.reduce(1, *)
     let (rows, columns) = ((height + total - 1) / total, (width + total - 1) / total)
     let embedding = Embedding(channels: max(2, min(16, 128 / (rows * columns))), height: rows, width: columns)
-    let sides = strides.indices.map { min(1 + 2 * $0, 5) }
+    let sides = strides.indices.map { min(1 + 2 * $0, cheapBlocks && $0 >= strides.count - 2 ? 3 : 5) }
     let budget = Double(parameters) - Double(embedding.count * frames)
     // Weights are a x^2 + b x for x channels in the beginning, if no stage is at its narrowest.
     var a = 0.0

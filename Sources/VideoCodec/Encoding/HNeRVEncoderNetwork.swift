@@ -4,7 +4,6 @@ import Tensors
 /// HNeRV's encoder, which makes a frame's embedding while a video is fitted and is not kept: in each stage cells become channels, then one
 /// ConvNeXt block (Liu et al. 2022).
 struct HNeRVEncoderNetwork {
-  private static let width = 64
   private static let side = 7
   private static let expansion = 4
 
@@ -20,7 +19,8 @@ struct HNeRVEncoderNetwork {
   private let stages: [Stage]
   let parameters: [Parameter]
 
-  init(channels: Int, strides: [Int], seed: UInt64) {
+  /// `width`: channels of all stages but the last; 64 in the authors' code.
+  init(channels: Int, strides: [Int], width: Int, seed: UInt64) {
     var random = SplitMix64(seed: seed)
     var parameters: [Parameter] = []
     func keep(_ parameter: Parameter) -> Parameter {
@@ -39,7 +39,7 @@ struct HNeRVEncoderNetwork {
     }
     var stages: [Stage] = []
     for (i, factor) in strides.enumerated() {
-      let inputs = i == 0 ? 3 : Self.width, outputs = i == strides.count - 1 ? channels : Self.width
+      let inputs = i == 0 ? 3 : width, outputs = i == strides.count - 1 ? channels : width
       stages.append(
         Stage(
           factor: factor, inputs: inputs, outputs: outputs, norm: norm(i == 0 ? outputs : inputs),

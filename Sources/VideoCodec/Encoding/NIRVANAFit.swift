@@ -43,7 +43,7 @@ package final class NIRVANAFit: NetworkFit {
   package init(_ architecture: NeRVArchitecture, frames: Int, settings: NeRVSettings, load: @escaping (Int, Variable) -> Void) {
     precondition(frames > 0 && settings.epochs > 0, "there is something to fit")
     (self.settings, self.load, frameCount) = (settings, load, frames)
-    graph = NeRVGraph(architecture, batch: architecture.passFrames, seed: settings.seed)
+    graph = NeRVGraph(architecture, batch: architecture.passFrames, encoderWidth: settings.method.encoderWidth, seed: settings.seed)
     groupCount = architecture.groups(frames: frames)
     firstIterations = Self.firstEpochs * settings.epochs
     iterations = firstIterations + (groupCount - 1) * settings.epochs
@@ -175,9 +175,9 @@ package final class NIRVANAFit: NetworkFit {
   }
 
   private func followRate(_ part: Double) {
-    guard let wantedBits, part > 0.25, runBits > 0 else { return }
-    let factor = NeRVFit.costFactor(bits: runBits * coding, wanted: bitShare * wantedBits, part: part)
-    lambda = max(1e-8, min(100, lambda * exp(12 / (Double(firstIterations) * settings.roundedShare) * factor)))
+    guard let wantedBits, part > 0.1, runBits > 0 else { return }
+    let iterations = Double(firstIterations) * settings.roundedShare
+    lambda = NeRVFit.cost(after: lambda, bits: runBits * coding, wanted: bitShare * wantedBits, part: part, iterations: iterations)
     graph.setCost(lambda, frames: chargedFrames)
   }
 

@@ -9,8 +9,9 @@ package final class NeRVGraph {
     package let target: Variable
     /// Of HNeRV, as its encoder makes it; of NeRV the frame's waves, which `setNumber` puts there; of groups those of the places.
     package let source: Variable
-    /// Of HNeRV: makes `stageInput` of the source.
+    /// Of HNeRV: makes `stageInput` of the source, and codes it as the difference to `reference`.
     package let rounding: LearnedRounding?
+    let reference: Variable?
     /// What the first stage takes: the rounded embedding, what the stem makes, or the places' waves.
     package let stageInput: Variable
     /// What `NeRVArchitecture.layers` make, the stem's second a single place; the last one is the frame, or all of a group.
@@ -37,13 +38,14 @@ package final class NeRVGraph {
 
   package var pixels: Int { architecture.width * architecture.height }
 
-  /// Of HNeRV, of NeRV where the architecture has a stem, or of a group, which is the batch.
-  package init(_ architecture: NeRVArchitecture, batch: Int, seed: UInt64) {
+  /// Of HNeRV, with an encoder so wide, of NeRV where the architecture has a stem, or of a group, which is the batch.
+  package init(_ architecture: NeRVArchitecture, batch: Int, encoderWidth: Int, seed: UInt64) {
     self.architecture = architecture
     decoder = NeRVParameters(architecture, appendingTo: tape)
     let encoder =
       architecture.hasEmbeddings
-      ? HNeRVEncoderNetwork(channels: architecture.embedding.channels, strides: architecture.stages.map(\.factor).filter { $0 > 1 }, seed: seed) : nil
+      ? HNeRVEncoderNetwork(
+        channels: architecture.embedding.channels, strides: architecture.stages.map(\.factor).filter { $0 > 1 }, width: encoderWidth, seed: seed) : nil
     encoderParameters = encoder?.parameters ?? []
     let scale = architecture.factor, shape = architecture.embedding
     if architecture.groupFrames != nil {
@@ -55,14 +57,15 @@ package final class NeRVGraph {
     for _ in 0..<batch {
       let target = Variable("frame", channels: 3, height: shape.height * scale, width: shape.width * scale, hasGradient: false)
       let input = Variable("stage input", channels: shape.channels, height: shape.height, width: shape.width)
-      let source: Variable, rounding: LearnedRounding?
+      let source: Variable, rounding: LearnedRounding?, reference: Variable?
       var layers: [Variable] = []
       if let encoder {
         source = encoder.append(to: tape, target)
-        rounding = tape.append(LearnedRounding(source, into: input, logStep: embeddingStep))
+        reference = Variable("frame before", channels: shape.channels, height: shape.height, width: shape.width, hasGradient: false)
+        rounding = tape.append(LearnedRounding(source, into: input, reference: reference, logStep: embeddingStep))
       } else {
         source = Variable("waves", channels: architecture.layers[0].inputs, height: 1, width: 1, hasGradient: false)
-        rounding = nil
+        (rounding, reference) = (nil, nil)
         layers = Self.append(architecture.stemLayers, to: tape, on: source, architecture, decoder)
         tape.append(Reshape(layers[1], into: input))
       }
@@ -72,7 +75,9 @@ package final class NeRVGraph {
           layers[layers.count - 1], target: target, height: architecture.height, width: architecture.width,
           weight: 1 / Double(3 * architecture.width * architecture.height * batch)))
       frames.append(
-        Frame(target: target, source: source, rounding: rounding, stageInput: input, layers: layers, error: error, output: layers[layers.count - 1]))
+        Frame(
+          target: target, source: source, rounding: rounding, reference: reference, stageInput: input, layers: layers, error: error,
+          output: layers[layers.count - 1]))
     }
     self.frames = frames
   }
@@ -87,7 +92,7 @@ package final class NeRVGraph {
       let target = Variable("frame", channels: 3, height: output.height, width: output.width, hasGradient: false)
       let own = output.view(3 * i..<3 * i + 3)
       let error = tape.append(SquaredError(own, target: target, height: architecture.height, width: architecture.width, weight: 0))
-      return Frame(target: target, source: waves, rounding: nil, stageInput: waves, layers: layers, error: error, output: own)
+      return Frame(target: target, source: waves, rounding: nil, reference: nil, stageInput: waves, layers: layers, error: error, output: own)
     }
   }
 

@@ -12,7 +12,7 @@ extension NeRVFit {
     var embeddings: [Int16] = []
     forEachFrame(threads: threads) { _, frame in
       maxima.include(frame)
-      if !hasStem { embeddings += frame.stageInput.elements.map { Int16(max(-8191, min(8191, ($0 / embeddingStep).rounded()))) } }
+      if !hasStem { embeddings += frame.stageInput.elements.map { NeRVParameters.embedding($0 / embeddingStep) } }
     }
     let largest = embeddings.reduce(1) { max($0, abs(Int($1))) }
     let embeddingShift = hasStem ? 0 : (0...12).last { largest << $0 <= NeRVLayer.inputRange.upperBound } ?? 0

@@ -68,6 +68,9 @@ package struct NeRVParameters {
     for parameter in trained { parameter.value.update(repeating: 0, count: parameter.count) }
   }
 
+  /// A number of an embedding, in steps, as it is coded.
+  static func embedding(_ steps: Float) -> Int16 { Int16(max(-8191, min(8191, steps.rounded()))) }
+
   /// Sets the last stage's biases, by which frames of a network that is not fitted yet have this mean of each channel, in 0...1.
   func begin(mean: [Double]) {
     let biases = self.biases[self.biases.count - 1].trained

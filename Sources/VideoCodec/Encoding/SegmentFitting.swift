@@ -23,9 +23,10 @@ package struct SegmentSettings: Sendable, Equatable {
   package var rate: VideoEncoder.Rate
   /// How often each frame is fitted.
   package var epochs: Int
+  package var cheapBlocks: Bool
 
-  package init(codec: VideoEncoder.Codec, rate: VideoEncoder.Rate, epochs: Int) {
-    (self.codec, self.rate, self.epochs) = (codec, rate, epochs)
+  package init(codec: VideoEncoder.Codec, rate: VideoEncoder.Rate, epochs: Int, cheapBlocks: Bool = false) {
+    (self.codec, self.rate, self.epochs, self.cheapBlocks) = (codec, rate, epochs, cheapBlocks)
   }
 }
 

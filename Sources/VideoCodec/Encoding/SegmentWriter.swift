@@ -4,11 +4,12 @@ import EntropyCoding
 /// Writes a segment's network, and its embeddings if it has any. The inverse is `SegmentReader`.
 // bitstream-spec 14.3
 package enum SegmentWriter {
-  /// What all but the embeddings takes, about: weights and biases, and what says their formats.
-  package static func bytes(of numbers: CodedNumbers, _ architecture: NeRVArchitecture) -> Int {
-    var numbers = numbers
+  /// What all takes, about: weights and biases, what says their formats, and embeddings.
+  package static func bytes(of numbers: CodedNumbers, embeddings: [Int16] = [], _ architecture: NeRVArchitecture) -> Int {
+    var (numbers, embeddings) = (numbers, embeddings)
     let writer = ModelledBitWriter()
     try! GroupNumbers(architecture).visit(&numbers, writer)
+    if !embeddings.isEmpty { try! SegmentNumbers.visitEmbeddings(&embeddings, architecture.embedding, writer) }
     return writer.finish().count + headerBytes(architecture)
   }
 

@@ -51,7 +51,7 @@ final class SegmentedEncoding {
       case .bitsPerPixel(let bits): "\(bits) bits per pixel"
       case .parameters(let count): "\(count) parameters"
       }
-    return "\(options.codec.rawValue), \(format.width)x\(format.height), \(rate), \(options.epochs.map { "\($0) epochs" } ?? "effort \(options.effort)"), segments of \(segmentFrames)"
+    return "\(options.codec.rawValue), \(format.width)x\(format.height), \(rate), \(options.epochs.map { "\($0) epochs" } ?? "effort \(options.effort)"), segments of \(segmentFrames)\(options.cheapBlocks ? ", cheap blocks" : "")"
   }
 
   func append(_ frame: VideoFrame) throws {
@@ -121,7 +121,7 @@ final class SegmentedEncoding {
     .invalidOption, "the checkpoint is of other frames. Give the video that it was made of, or another file.")
 
   private func fit(_ frames: [VideoFrame], _ sum: UInt32, isLast: Bool) throws -> [UInt8] {
-    let settings = SegmentSettings(codec: options.codec, rate: options.rate, epochs: options.epochs(frames: frames.count))
+    let settings = SegmentSettings(codec: options.codec, rate: options.rate, epochs: options.epochs(frames: frames.count), cheapBlocks: options.cheapBlocks)
     let fit: any SegmentFitting
     if let saved = resumed {
       guard saved.sum == sum else { throw Self.foreignCheckpoint }

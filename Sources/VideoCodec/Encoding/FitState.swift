@@ -35,6 +35,8 @@ struct FitStateReader {
     return true
   }
 
+  mutating func floats(_ count: Int) -> [Float]? { numbers(count, of: UInt32.self)?.map(Float.init(bitPattern:)) }
+
   /// All that is left.
-  mutating func floats() -> [Float]? { rest.count % 4 == 0 ? numbers(rest.count / 4, of: UInt32.self)?.map(Float.init(bitPattern:)) : nil }
+  mutating func floats() -> [Float]? { rest.count % 4 == 0 ? floats(rest.count / 4) : nil }
 }

@@ -55,7 +55,8 @@ struct VideoFit: ParsableCommand {
       fit.step(threads: threads)
       guard fit.iteration % mark == 0 || fit.isDone else { continue }
       let bits = fit.bits.map { String(format: ", %.3f bits a weight", $0 / Double(architecture.parameterCount)) } ?? ""
-      let line = String(format: "iteration %d: PSNR %.3f dB", fit.iteration, fit.psnr) + bits + String(format: ", %.0f CPU s\n", FitSpeed.processSeconds - started)
+      let time = String(format: ", %.0f CPU s\n", FitSpeed.processSeconds - started)
+      let line = String(format: "iteration %d: PSNR %.3f dB", fit.iteration, fit.psnr) + bits + time
       FileHandle.standardError.write(Data(line.utf8))
     }
     let seconds = FitSpeed.processSeconds - started

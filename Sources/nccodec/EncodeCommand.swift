@@ -55,9 +55,9 @@ struct EncodeCommand: ParsableCommand {
       Video is read from whatever libavformat knows (MP4, MKV, WebM, MOV, AVI, Y4M, raw H.264, ...) and from numbered pictures \
       such as frames/%04d.png, in memory that does not grow with its length, and coded by hnerv: a small network is fitted to \
       each segment of up to 256 frames, which takes minutes to hours; decoding is fast, and any frame is found without the \
-      others. With --codec nerv, the network makes frames of their numbers alone; with --codec nirvana, each eight frames have a network that \
-      begins as the one before has ended, of which what changed is kept. --quality 0 to 100, --bpp or --params say how small the file is, --epochs or --effort (1 to 9) how long is \
-      fitted. Times, rate, rotation and colours are kept; its sound is copied bit by bit (--audio none leaves it out). \
+      others. With --codec nerv, the network makes frames of their numbers alone; with --codec nirvana, each eight frames have a \
+      network that begins as the one before has ended, of which what changed is kept. --quality 0 to 100, --bpp or --params say how small the \
+      file is, --epochs or --effort (1 to 9) how long is fitted. Times, rate, rotation and colours are kept; its sound is copied bit by bit (--audio none leaves it out). \
       More than 8 bits a sample are rounded to 8. With --resume, an encoding that ended before its end is gone on with by the \
       same command. With --codec mdct or tokens, the sound alone is coded.
 

@@ -251,7 +251,7 @@ struct VideoBenchTests {
 
   @Test func namesAndSettings() throws {
     #expect(VideoBenchCodecs.standard.contains("hnerv") && VideoBenchCodecs.standard.suffix(3) == ["x264", "x265", "svtav1"])
-    #expect(throws: BenchError("'vp9' is no codec of video: there are hnerv, nerv, x264, x265, svtav1")) {
+    #expect(throws: BenchError("'vp9' is no codec of video: there are hnerv, nerv, nirvana, x264, x265, svtav1")) {
       try VideoBenchCodecs.check("vp9")
     }
     for codec in VideoEncoder.Codec.allCases {

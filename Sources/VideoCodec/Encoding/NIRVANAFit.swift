@@ -175,9 +175,9 @@ package final class NIRVANAFit: NetworkFit {
   }
 
   private func followRate(_ part: Double) {
-    guard let wantedBits, part > 0.1, runBits > 0 else { return }
-    let iterations = Double(firstIterations) * settings.roundedShare
-    lambda = NeRVFit.cost(after: lambda, bits: runBits * coding, wanted: bitShare * wantedBits, part: part, iterations: iterations)
+    guard let wantedBits, part > 0.25, runBits > 0 else { return }
+    let gain = 12 / (Double(firstIterations) * settings.roundedShare)
+    lambda = NeRVFit.cost(after: lambda, bits: runBits * coding, wanted: bitShare * wantedBits, part: part, gain: gain)
     graph.setCost(lambda, frames: chargedFrames)
   }
 

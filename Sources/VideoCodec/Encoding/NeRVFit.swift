@@ -159,14 +159,14 @@ package final class NeRVFit: NetworkFit {
   /// rates do, and late ones hardly move at all: more than is wanted is aimed at before the last fifth.
   private func followRate() {
     guard let wanted = wantedBits, roundedPart > 0.1, let bits, bits > 0 else { return }
-    lambda = Self.cost(after: lambda, bits: bits, wanted: wanted, part: roundedPart, iterations: Double(iterations) * settings.roundedShare)
+    lambda = Self.cost(after: lambda, bits: bits, wanted: wanted, part: roundedPart / 0.8, gain: 40 / (Double(iterations) * settings.roundedShare))
     graph.setCost(lambda, frames: frameCount)
   }
 
-  /// The next cost of bits, once this part of so many iterations with rounding is done.
-  static func cost(after lambda: Double, bits: Double, wanted: Double, part: Double, iterations: Double) -> Double {
-    let excess = max(-1, min(1, log(bits / (wanted * (1.3 - 0.3 * min(1, part / 0.8))))))
-    return max(1e-8, min(100, lambda * exp(40 / iterations * excess)))
+  /// The next cost of bits, once this part of the iterations is done in which their number is to come down to what is wanted.
+  static func cost(after lambda: Double, bits: Double, wanted: Double, part: Double, gain: Double) -> Double {
+    let excess = max(-1, min(1, log(bits / (wanted * (1.3 - 0.3 * min(1, part))))))
+    return max(1e-8, min(100, lambda * exp(gain * excess)))
   }
 
   /// Of the network as it is now, and embeddings as they were seen last.

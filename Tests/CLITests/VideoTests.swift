@@ -238,7 +238,7 @@ struct VideoTests {
     #expect(outcome.status == 2 && outcome.output.isEmpty && outcome.errorLines.count == 1 && folder.names.isEmpty, "\(outcome.errors)")
   }
 
-  private static let long = ["--epochs", "100", "--params", "3000"]
+  private static let long = ["--epochs", "600", "--params", "3000"]
   private static let endless = ["--epochs", "9999", "--params", "3000"]
 
   /// Sends a signal when a fit goes on.
@@ -286,7 +286,7 @@ struct VideoTests {
     let shown = terminal.output(containing: " left", within: 20)
     process.terminate()
     process.waitUntilExit()
-    #expect(shown.contains(/\rsegment [12]\/2, epoch [0-9]+\/100, [0-9.]+ dB, (about [0-9]+ bytes, )?[0-9].* left/), "\(shown)")
+    #expect(shown.contains(/\rsegment [12]\/2, epoch [0-9]+\/600, [0-9.]+ dB, (about [0-9]+ bytes, )?[0-9].* left/), "\(shown)")
   }
 
   @Test func theBestSoFarIsKept() throws {

@@ -60,10 +60,11 @@ struct VideoFit: ParsableCommand {
       FileHandle.standardError.write(Data(line.utf8))
     }
     let seconds = FitSpeed.processSeconds - started
-    var floats = fit.psnr * Double(frames.count)
+    var floats = 0.0
     if let fit = fit as? NeRVFit {
-      floats = 0
       fit.forEachFrame(threads: threads) { _, frame in floats += frame.psnr(pixels: width * height) }
+    } else {
+      floats = fit.psnr * Double(frames.count)
     }
     let segment = fit.segment(threads: threads)
     let bytes = try SegmentWriter.bytes(of: segment)

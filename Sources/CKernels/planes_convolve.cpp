@@ -131,7 +131,7 @@ struct Convolve {
       const size_t fit = kCopied / (inputs * k) / (8 * n) * (8 * n);
       columns = fit < 8 * n ? 8 * n : fit;
     }
-    float* copy = copies ? PlaneScratch(inputs * k * (columns + 2 * margin + n)) : nullptr;
+    float* copy = copies ? PlaneScratch(inputs * k * (columns + 2 * margin)) : nullptr;
     for (size_t row = row_begin; row < row_end; row++) {
       const float* seen = x + row * pitch - reach * pitch;
       for (size_t c = 0; c < width; c += columns) {

@@ -55,8 +55,8 @@ struct VideoEncodeOptions: ParsableArguments {
   /// Those that were given.
   var given: [String] {
     [
-      ("params", params != nil), ("cheap-blocks", cheapBlocks), ("epochs", epochs != nil), ("start", start != nil), ("duration", duration != nil), ("scale", scale != nil),
-      ("rate", rate != nil), ("audio", audio != nil), ("segment-frames", segmentFrames != nil), ("resume", resume != nil),
+      ("params", params != nil), ("cheap-blocks", cheapBlocks), ("epochs", epochs != nil), ("start", start != nil), ("duration", duration != nil),
+      ("scale", scale != nil), ("rate", rate != nil), ("audio", audio != nil), ("segment-frames", segmentFrames != nil), ("resume", resume != nil),
     ].filter(\.1).map(\.0)
   }
 

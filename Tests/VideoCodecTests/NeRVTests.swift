@@ -103,7 +103,8 @@ struct NeRVTests {
   }
 
   /// Bits that were asked for, by embeddings and all.
-  @Test(arguments: [(VideoEncoder.Codec.hnerv, 12_000.0), (.hnerv, 24_000), (.nerv, 16_000)]) func ratesAreReached(codec: VideoEncoder.Codec, bits: Double) throws {
+  @Test(arguments: [(VideoEncoder.Codec.hnerv, 12_000.0), (.hnerv, 24_000), (.nerv, 16_000)])
+  func ratesAreReached(codec: VideoEncoder.Codec, bits: Double) throws {
     let fit = Self.fit(epochs: 60, frames: 12, rounded: 0.8, cost: .bits(bits), codec)
     while !fit.isDone { fit.step(threads: 2) }
     let made = Double(8 * (try SegmentWriter.bytes(of: fit.segment(threads: 2)).count))

@@ -153,6 +153,7 @@ import VideoCodec
     #expect(code(clip.frames, { $0.effort = 0 }) == .invalidOption && code(clip.frames, { $0.epochs = 0 }) == .invalidOption)
     #expect(code(clip.frames, { $0.rate = .quality(101) }) == .invalidOption && code(clip.frames, { $0.rate = .bitsPerPixel(0) }) == .invalidOption)
     #expect(code(clip.frames, { $0.rate = .parameters(0) }) == .invalidOption && code(clip.frames, { $0.segmentFrames = 4097 }) == .invalidOption)
+    #expect(code(clip.frames, { ($0.codec, $0.cheapBlocks) = (.nerv, true) }) == .invalidOption)
     // What the output says is told as it is.
     struct Full: Error {}
     #expect(throws: Full.self) {

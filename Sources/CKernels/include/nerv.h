@@ -66,7 +66,7 @@ void nc_nerv_pack(const int16_t* w, size_t rows, size_t inputs, size_t side, int
 typedef struct {
   int32_t count;              // stages, 1...NC_NERV_MAX_STAGES
   int32_t height, width;      // of an embedding [inputs of stage 0][height][width]
-  int32_t rows, columns;      // of a frame: at most those that the last stage makes
+  int32_t rows, columns;      // of a frame, at most those that the last stage makes
   const nc_nerv_stage* stages;
   const uint16_t* activation; // [NC_NERV_ACTIVATIONS + 1], by magnitude
   const uint8_t* samples;     // [NC_NERV_SAMPLES + 3]

@@ -5,7 +5,7 @@ import Coding
 package enum NetworkSegments {
   package static let open: SegmentOpener = { data, shape in
     let segment = try SegmentReader.segment(data, frames: shape.frames, width: shape.width, height: shape.height, maxMemory: shape.maxMemory)
-    return segment.network.architecture.groupFrames == nil ? try NetworkSegment(segment) : try GroupedSegment(segment)
+    return segment.network.architecture.groupFrames == nil ? try NetworkSegment(segment) : GroupedSegment(segment)
   }
 }
 
@@ -27,20 +27,14 @@ private final class NetworkSegment: SegmentDecoding {
 private final class GroupedSegment: SegmentDecoding {
   private let segment: NeRVSegment
   private let waves: [Int16]
-  private let group: Int
-  private let frameCount: Int
-  private var made: (group: Int, samples: [UInt8])
+  private var made: (group: Int, samples: [UInt8]) = (-1, [])
 
-  init(_ segment: NeRVSegment) throws(CodecError) {
-    self.segment = segment
-    let decoder = try NeRVFrameDecoder(segment.network)
-    (waves, group, frameCount) = (NeRVInputs(segment).of(0..<1), decoder.architecture.passFrames, decoder.frameCount)
-    made = (-1, [])
-  }
+  init(_ segment: NeRVSegment) { (self.segment, waves) = (segment, NeRVInputs(segment).of(0..<1)) }
 
   func samples(of frames: Range<Int>, threads: Int) throws -> [[UInt8]] {
-    try frames.map { frame in
-      let (number, place) = frame.quotientAndRemainder(dividingBy: group)
+    let architecture = segment.network.architecture, frameCount = 3 * architecture.height * architecture.width
+    return try frames.map { frame in
+      let (number, place) = frame.quotientAndRemainder(dividingBy: architecture.passFrames)
       if made.group != number { made = (number, try NeRVFrameDecoder(segment.networks[number]).frames(waves, threads: threads)[0]) }
       return Array(made.samples[place * frameCount..<(place + 1) * frameCount])
     }

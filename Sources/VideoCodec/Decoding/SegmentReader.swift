@@ -38,8 +38,8 @@ package enum SegmentReader {
           try self.layer(layer.0, number: i, layer.1, coded.weights[i], coded.biases[i])
         }
         networks.append(NeRVNetwork(architecture, layers: layers, embeddingShift: shift))
-        // Of those behind the first, which makes frames at once and is seen to there.
-        if groups > 1 { try networks[networks.count - 1].validate() }
+        // What has no groups is checked where it is made ready for frames.
+        if architecture.groupFrames != nil { try networks[networks.count - 1].validate() }
       }
       try weights.finish()
       var numbers = [Int16](repeating: 0, count: embeddings)

@@ -118,7 +118,7 @@ package final class NIRVANAFit: NetworkFit {
   private var chargedFrames: Int { done.isEmpty ? min(frameCount, Self.sharingGroups * graph.frames.count) : frames(of: done.count).count }
 
   private func endGroup(threads: Int) {
-    if !rounds { roundFinely(threads: threads) }
+    if !rounds { graph.roundFinely(frames: chargedFrames, threads: threads, iteration: iteration) }
     graph.tape.forward(threads: threads, iteration: iteration)
     let (numbers, estimate, before) = (currentNumbers, graph.decoder.bits(withBiases: !done.isEmpty), meter.bits)
     maxima.include(graph.frames[0])
@@ -144,19 +144,8 @@ package final class NIRVANAFit: NetworkFit {
   /// Of the group that goes on.
   private var currentNumbers: CodedNumbers { done.last.map { $0.changed(by: graph.decoder.numbers) } ?? graph.decoder.numbers }
 
-  private func roundFinely(threads: Int) {
-    graph.tape.forward(threads: threads, iteration: iteration)
-    graph.roundFinely(frames: chargedFrames)
-  }
-
   /// Bits that all is to have.
-  private var wantedBits: Double? {
-    switch settings.cost {
-    case .lambda: nil
-    case .balanced: NeRVFit.balancedBits * Double(graph.architecture.parameterCount) / bitShare
-    case .bits(let bits): bits
-    }
-  }
+  private var wantedBits: Double? { settings.cost.wantedBits(numbers: Double(graph.architecture.parameterCount) / bitShare) }
 
   /// The share of a segment's bits that its first group is given, if nothing else is known.
   static func firstShare(groups: Int) -> Double { 1 / (1 + Double(groups - 1) / firstWeight) }
@@ -188,7 +177,7 @@ package final class NIRVANAFit: NetworkFit {
     if numbers.count < groupCount {
       if iteration > begin(of: done.count) || done.isEmpty {
         if iteration == 0 { prepareGroup() }
-        if !rounds { roundFinely(threads: threads) }
+        if !rounds { graph.roundFinely(frames: chargedFrames, threads: threads, iteration: iteration) }
         graph.setRounding(true)
         graph.tape.forward(threads: threads, iteration: iteration)
         maxima.include(graph.frames[0])
@@ -219,13 +208,11 @@ package final class NIRVANAFit: NetworkFit {
     guard iteration >= begin(of: groups), groups == groupCount || iteration < begin(of: groups) + iterations(of: groups) else { return false }
     for _ in 0..<groups {
       var numbers = CodedNumbers(graph.architecture)
-      for i in numbers.weights.indices {
-        guard let read = state.numbers(numbers.weights[i].count, of: Int16.self) else { return false }
-        numbers.weights[i] = read
-      }
-      for i in numbers.biases.indices {
-        guard let read = state.numbers(numbers.biases[i].count, of: Int16.self) else { return false }
-        numbers.biases[i] = read
+      for part in [\CodedNumbers.weights, \.biases] {
+        for i in numbers[keyPath: part].indices {
+          guard let read = state.numbers(numbers[keyPath: part][i].count, of: Int16.self) else { return false }
+          numbers[keyPath: part][i] = read
+        }
       }
       count(numbers)
     }

@@ -11,6 +11,15 @@ package struct NeRVSettings: Sendable, Equatable {
     case balanced
     /// What leads to so many bits.
     case bits(Double)
+
+    /// Bits that all is to have, if it has so many numbers; nil where bits have a price instead.
+    func wantedBits(numbers: Double) -> Double? {
+      switch self {
+      case .lambda: nil
+      case .balanced: NeRVFit.balancedBits * numbers
+      case .bits(let bits): bits
+      }
+    }
   }
 
   package enum Method: Sendable, Equatable {
@@ -124,11 +133,7 @@ package final class NeRVFit: NetworkFit {
 
   /// Bits that all is to have.
   private var wantedBits: Double? {
-    switch settings.cost {
-    case .lambda: nil
-    case .balanced: Self.balancedBits * Double(graph.architecture.parameterCount + graph.architecture.embeddingCount(frames: frameCount))
-    case .bits(let bits): bits
-    }
+    settings.cost.wantedBits(numbers: Double(graph.architecture.parameterCount + graph.architecture.embeddingCount(frames: frameCount)))
   }
 
   /// Share of the iterations with rounding that are done.

@@ -86,7 +86,7 @@ package final class NeRVGraph {
   private static func group(_ architecture: NeRVArchitecture, _ tape: Tape, _ parameters: NeRVParameters) -> [Frame] {
     let shape = architecture.embedding, count = architecture.passFrames
     let waves = Variable("waves of places", channels: shape.channels, height: shape.height, width: shape.width, hasGradient: false)
-    waves.load(NeRVInputs.places(shape).map { Float($0) * exp2f(-Float(NeRVStem.waveFraction)) })
+    waves.load(waves: NeRVInputs.places(shape))
     let layers = append(architecture.stages, to: tape, on: waves, architecture, parameters), output = layers[layers.count - 1]
     return (0..<count).map { i in
       let target = Variable("frame", channels: 3, height: output.height, width: output.width, hasGradient: false)
@@ -123,7 +123,7 @@ package final class NeRVGraph {
   /// Says which frame of `count` one is, where a stem wants to know.
   func setNumber(_ number: Int, of count: Int, in frame: Frame) {
     guard let stem = architecture.stem else { return }
-    frame.source.load(NeRVStem.waves(frame: number, of: count, levels: stem.levels).map { Float($0) * exp2f(-Float(NeRVStem.waveFraction)) })
+    frame.source.load(waves: NeRVStem.waves(frame: number, of: count, levels: stem.levels))
   }
 
   /// Sets the output's biases to the mean colour of these frames, which `load` puts into variables.
@@ -169,4 +169,9 @@ package final class NeRVGraph {
     for part in decoder.weights + (chargesBiases ? decoder.biases : []) { part.rounding.weight = lambda / Double(pixels * count) }
     for frame in frames { frame.rounding?.weight = lambda / Double(pixels * frames.count) }
   }
+}
+
+extension Variable {
+  /// In 2^-`NeRVStem.waveFraction`.
+  fileprivate func load(waves: [Int16]) { load(waves.map { Float($0) * exp2f(-Float(NeRVStem.waveFraction)) }) }
 }

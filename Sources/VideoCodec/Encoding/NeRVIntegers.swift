@@ -5,7 +5,7 @@ extension NeRVFit {
   /// The segment in integers. Where nothing is rounded yet, all is first rounded finely.
   // bitstream-spec 14.4
   package func segment(threads: Int) -> NeRVSegment {
-    if !rounds { roundFinely(threads: threads) }
+    if !rounds { graph.roundFinely(frames: frameCount, threads: threads, iteration: iteration) }
     let architecture = graph.architecture, hasStem = architecture.stem != nil
     var maxima = LayerMaxima(architecture)
     let embeddingStep = exp2f(graph.embeddingStep.value[0])
@@ -22,16 +22,12 @@ extension NeRVFit {
     network.embeddingShift = embeddingShift
     return NeRVSegment(network: network, frames: frameCount, embeddings: embeddings)
   }
-
-  private func roundFinely(threads: Int) {
-    graph.tape.forward(threads: threads, iteration: iteration)
-    graph.roundFinely(frames: frameCount)
-  }
 }
 
 extension NeRVGraph {
-  /// Of what was not rounded in its fit, after a pass over it.
-  func roundFinely(frames count: Int) {
+  /// Rounds what was not rounded in its fit.
+  func roundFinely(frames count: Int, threads: Int, iteration: Int) {
+    tape.forward(threads: threads, iteration: iteration)
     beginRounding(frames: count)
     for step in decoder.steps + [embeddingStep] { step.value[0] -= 4 }
   }

@@ -8,13 +8,13 @@ import VideoCodec
 /// One fit to a clip, with all that a measurement beside the authors' code wants to know; `Benchmarks/hnerv.sh` runs it.
 struct VideoFit: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "video-fit", abstract: "Fits HNeRV, NeRV or NIRVANA to a clip, and tells its PSNR as floats and in integers, its bytes and CPU time, as JSON.",
+    commandName: "video-fit", abstract: "Fits HNeRV, NeRV, NeRV++ or NIRVANA to a clip, and tells its PSNR as floats and in integers, its bytes and CPU time, as JSON.",
     discussion: "Fits as nccodec does, or with --published as the authors do. What an epoch comes to goes to standard error.")
 
   @Argument(help: "A clip.") var clip: String
   @Option(help: "Pixels of the middle that are fitted, WIDTHxHEIGHT.") var crop: String?
   @Option(help: "The first so many frames.") var frames: Int?
-  @Option(help: "hnerv, nerv or nirvana.") var codec = "hnerv"
+  @Option(help: "hnerv, nerv, nervpp or nirvana.") var codec = "hnerv"
   @Option(help: "Numbers of network and embeddings.") var parameters = 350_000
   @Flag(help: "HNeRV with kernels of 3 x 3 in its last stages.") var cheapBlocks = false
   @Option(help: "How often each frame is seen.") var epochs = 30
@@ -38,11 +38,9 @@ struct VideoFit: ParsableCommand {
     while let frame = try left.next() { all.append(frame) }
     let frames = all
     let (width, height) = (source.format.width, source.format.height)
-    guard
-      let architecture = VideoEncoder.Codec(rawValue: codec).flatMap({
-        NeRVArchitecture.of($0, width: width, height: height, frames: frames.count, parameters: parameters, cheapBlocks: cheapBlocks)
-      })
-    else { throw ValidationError("there is no codec \(codec)") }
+    guard let codec = VideoEncoder.Codec(rawValue: codec) else { throw ValidationError("there is no codec \(codec)") }
+    let architecture = NeRVArchitecture.of(
+      codec, width: width, height: height, frames: frames.count, parameters: parameters, cheapBlocks: cheapBlocks)
     var settings = NeRVSettings()
     settings.epochs = epochs
     if published { (settings.method, settings.batch, settings.roundedShare) = (.published(rate: 1e-3), 2, 0) }

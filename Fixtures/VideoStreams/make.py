@@ -24,6 +24,8 @@ STREAMS = [
     ("best-48x64-4frames-quality100", 48, 64, 4, ["--epochs", "20", "--quality", "100"]),
     ("nerv-33x17-7frames-segments3", 33, 17, 7, ["--codec", "nerv", "--epochs", "20", "--params", "4000", "--segment-frames", "3"]),
     ("nerv-160x90-6frames", 160, 90, 6, ["--codec", "nerv", "--epochs", "10", "--params", "20000"]),
+    ("nervpp-33x17-7frames-segments3", 33, 17, 7, ["--codec", "nervpp", "--epochs", "20", "--params", "4000", "--segment-frames", "3"]),
+    ("nervpp-160x90-6frames", 160, 90, 6, ["--codec", "nervpp", "--epochs", "10", "--params", "20000"]),
     ("nirvana-33x17-20frames", 33, 17, 20, ["--codec", "nirvana", "--epochs", "60", "--params", "4000"]),
     ("nirvana-160x90-12frames", 160, 90, 12, ["--codec", "nirvana", "--epochs", "60", "--params", "20000"]),
 ]

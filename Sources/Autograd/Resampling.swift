@@ -96,3 +96,87 @@ package final class NearestStack: Operation {
     }
   }
 }
+
+/// Enlarges every plane by a whole factor, between its elements in proportion, and beyond the outermost ones as they are: half-pixel
+/// centres, as PyTorch's `interpolate` with `bilinear` and without `align_corners`.
+package final class BilinearUpsample: Operation {
+  package let x: Variable
+  package let y: Variable
+  private let factor: Int
+  private let forwardBands: RowBands
+  private let backwardBands: RowBands
+
+  /// Which two rows or columns of x one of y lies between, and how far from the first to the second.
+  private struct Place {
+    let first, second: Int
+    let weight: Float
+
+    init(_ at: Int, factor: Int, count: Int) {
+      let (cell, part) = at.quotientAndRemainder(dividingBy: factor)
+      let past = 2 * part + 1 - factor
+      first = past < 0 ? max(cell - 1, 0) : cell
+      second = past < 0 ? cell : min(cell + 1, count - 1)
+      weight = Float(past < 0 ? past + 2 * factor : past) / Float(2 * factor)
+    }
+  }
+  private let columns: [Place]
+
+  /// - Parameter y: [x.channels, x.height * f, x.width * f]
+  package init(_ x: Variable, into y: Variable) {
+    factor = y.height / x.height
+    precondition(y.channels == x.channels && y.height == factor * x.height && y.width == factor * x.width, "y is x, times a factor")
+    (self.x, self.y) = (x, y)
+    columns = (0..<y.width).map { [factor] in Place($0, factor: factor, count: x.width) }
+    forwardBands = RowBands(y, elements: 32768)
+    backwardBands = RowBands(x, elements: 8192)
+  }
+
+  package var targets: [Variable] { x.gradient == nil ? [] : [x] }
+
+  package func forward(_ pass: Pass) {
+    forwardBands.forEach(threads: pass.threads) { _, c, rows in
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: x.width) { blend in
+        for row in rows {
+          let place = Place(row, factor: factor, count: x.height)
+          let a = x.value + x.offset(channel: c, row: place.first), b = x.value + x.offset(channel: c, row: place.second)
+          for i in 0..<x.width { blend[i] = a[i] + (b[i] - a[i]) * place.weight }
+          let to = y.value + y.offset(channel: c, row: row)
+          columns.withUnsafeBufferPointer { columns in
+            for (i, place) in columns.enumerated() {
+              let a = blend[place.first]
+              to[i] = a + (blend[place.second] - a) * place.weight
+            }
+          }
+        }
+      }
+    }
+  }
+
+  package func backward(_ pass: Pass) {
+    guard let gx = x.gradient, let gy = y.gradient else { return }
+    let adds = pass.accumulates(0)
+    backwardBands.forEach(threads: pass.threads) { _, c, rows in
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: y.width) { blend in
+        for row in rows {
+          // Rows of y that this one is a part of.
+          blend.update(repeating: 0)
+          for at in max(0, (row - 1) * factor)..<min(y.height, (row + 2) * factor) {
+            let place = Place(at, factor: factor, count: x.height)
+            let weight = (place.first == row ? 1 - place.weight : 0) + (place.second == row ? place.weight : 0)
+            if weight == 0 { continue }
+            let from = gy + y.offset(channel: c, row: at)
+            for i in 0..<y.width { blend[i] += weight * from[i] }
+          }
+          let to = gx + x.offset(channel: c, row: row)
+          if !adds { to.update(repeating: 0, count: x.width) }
+          columns.withUnsafeBufferPointer { columns in
+            for (i, place) in columns.enumerated() {
+              to[place.first] += (1 - place.weight) * blend[i]
+              to[place.second] += place.weight * blend[i]
+            }
+          }
+        }
+      }
+    }
+  }
+}

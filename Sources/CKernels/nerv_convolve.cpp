@@ -233,4 +233,18 @@ void nc_nerv_pack(const int16_t* w, size_t rows, size_t inputs, size_t side, int
     first = end;
   }
 }
+
+// Two channels at a time, each a row of weights whose other input is 0.
+size_t nc_nerv_packed_depthwise_count(size_t channels, size_t side) { return (channels + 1) / 2 * nc_nerv_packed_count(2, 2, side); }
+
+void nc_nerv_pack_depthwise(const int16_t* w, size_t channels, size_t side, int16_t* packed) {
+  const size_t taps = side * side;
+  int16_t pair[4 * NC_NERV_MAX_SIDE * NC_NERV_MAX_SIDE];
+  for (size_t c = 0; c < channels; c += 2, packed += nc_nerv_packed_count(2, 2, side)) {
+    std::memset(pair, 0, sizeof(pair));
+    std::memcpy(pair, w + c * taps, taps * sizeof(int16_t));
+    if (c + 1 < channels) std::memcpy(pair + 3 * taps, w + (c + 1) * taps, taps * sizeof(int16_t));
+    nc_nerv_pack(pair, 2, 2, side, packed);
+  }
+}
 #endif

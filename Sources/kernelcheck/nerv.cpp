@@ -34,8 +34,12 @@ struct Stage {
     fraction = int32_t(random.In(4, 10));
   }
 
-  nc_nerv_stage View() const {
-    return {int32_t(inputs), int32_t(outputs), int32_t(side), int32_t(factor), shift, multiplier, fraction, packed.data(), biases.data()};
+  nc_nerv_stage View(bool linear = false) const {
+    nc_nerv_stage view = {};
+    view.inputs = int32_t(inputs), view.outputs = int32_t(outputs), view.side = int32_t(side), view.factor = int32_t(factor);
+    view.linear = linear, view.shift = shift, view.multiplier = multiplier, view.fraction = fraction;
+    view.weights = packed.data(), view.biases = biases.data();
+    return view;
   }
 };
 
@@ -75,28 +79,51 @@ void CheckConvolve(const nc_nerv* k, const Stage& s, size_t width, Random& rando
   tally.Same("nerv convolution " + Name(k, s, width), got.data(), want.data(), 2 * want.size());
 }
 
-void CheckSpread(const nc_nerv* k, const Stage& s, size_t width, Random& random, Data data, Tally& tally) {
+void CheckSpread(const nc_nerv* k, const Stage& s, size_t width, bool linear, Random& random, Data data, Tally& tally) {
   const size_t pitch = (width + NC_NERV_GROUP - 1) / NC_NERV_GROUP * NC_NERV_GROUP, pairs = (s.outputs + 1) / 2;
   const auto p = RandomInts(random, s.rows * pitch, data);
   std::vector<uint16_t> table(NC_NERV_ACTIVATIONS + 1);
   for (auto& t : table) t = uint16_t(random.In(0, 600));
   const size_t stride = 2 * s.factor * pitch, columns = s.factor * width;
-  const nc_nerv_stage view = s.View();
+  const nc_nerv_stage view = s.View(linear);
   for (size_t dy = 0; dy < s.factor; dy++) {
     std::vector<int16_t> out(pairs * stride, 77), want(pairs * 2 * columns), got;
     k->spread(&view, table.data(), p.data(), pitch, width, dy, out.data(), stride);
     for (size_t c = 0; c < s.outputs; c++)
       for (size_t x = 0; x < columns; x++) {
         const int64_t v = p[((c * s.factor + dy) * s.factor + x % s.factor) * pitch + x / s.factor];
-        const int64_t g = std::max<int64_t>(v, 0) - table[std::min<int64_t>(v < 0 ? -v : v, 32767)];
+        const int64_t g = linear ? v : std::max<int64_t>(v, 0) - table[std::min<int64_t>(v < 0 ? -v : v, 32767)];
         const int32_t drop = 10 - s.fraction;
         want[c / 2 * 2 * columns + 2 * x + c % 2] =
             static_cast<int16_t>(std::clamp<int64_t>((g + (1 << drop >> 1)) >> drop, -8192, 8191));
       }
     for (size_t pair = 0; pair < pairs; pair++)
       got.insert(got.end(), out.begin() + pair * stride, out.begin() + pair * stride + 2 * columns);
-    tally.Same("nerv activation " + Name(k, s, width), got.data(), want.data(), 2 * want.size());
+    tally.Same((linear ? "nerv rounding " : "nerv activation ") + Name(k, s, width), got.data(), want.data(), 2 * want.size());
   }
+}
+
+void CheckAdd(const nc_nerv* k, size_t width, size_t factor, Random& random, Tally& tally) {
+  const size_t room = (width + NC_NERV_GROUP - 1) / NC_NERV_GROUP * NC_NERV_GROUP;
+  std::vector<int16_t> above(2 * room), below(2 * room), out(2 * room * factor), scratch(2 * (room + 2 * NC_NERV_GROUP));
+  for (auto* row : {&above, &below, &out})
+    for (auto& v : *row) v = int16_t(random.In(0, 3) ? random.In(-8192, 8191) : random.In(0, 1) ? -8192 : 8191);
+  const int32_t weight = factor == 1 ? 0 : int32_t(random.In(0, 32767));
+  auto between = [](int64_t a, int64_t b, int64_t w) { return a + ((((b - a) * w) + 16384) >> 15); };
+  std::vector<int16_t> want(2 * width * factor);
+  for (size_t x = 0; x < width * factor; x++)
+    for (size_t i = 0; i < 2; i++) {
+      const int64_t place = 2 * int64_t(x) + 1 - int64_t(factor), unit = 2 * int64_t(factor), last = int64_t(width) - 1;
+      const int64_t cell = place < 0 ? -1 : place / unit, share = (place - cell * unit) * 32768 / unit;
+      auto at = [&](int64_t column) {
+        const size_t index = 2 * size_t(std::clamp<int64_t>(column, 0, last)) + i;
+        return between(above[index], below[index], weight);
+      };
+      want[2 * x + i] = int16_t(std::clamp<int64_t>(out[2 * x + i] + between(at(cell), at(cell + 1), share), -8192, 8191));
+    }
+  k->add(above.data(), below.data(), weight, width, factor, out.data(), scratch.data());
+  tally.Same("nerv sum" + std::string(k->dot ? " dot" : "") + " x" + std::to_string(factor) + ", " + std::to_string(width), out.data(), want.data(),
+             2 * want.size());
 }
 
 void CheckFinish(const nc_nerv* k, size_t width, Random& random, Tally& tally) {
@@ -125,11 +152,13 @@ void CheckNerv(int32_t level, bool quick, Tally& tally) {
                 Random random(work + factor * 31 + in);
                 const Stage stage(random, in, out, side, factor, data);
                 CheckConvolve(k, stage, width, random, data, tally);
-                if (side == 1) CheckSpread(k, stage, width, random, data, tally);
+                if (side == 1)
+                  for (bool linear : {false, true}) CheckSpread(k, stage, width, linear, random, data, tally);
               }
     for (size_t width : {1, 7, 16, 17, 250}) {
       Random random(width);
       CheckFinish(k, width, random, tally);
+      for (size_t factor = 1; factor <= 8; factor++) CheckAdd(k, width, factor, random, tally);
     }
   }
 }

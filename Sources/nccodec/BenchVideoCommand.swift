@@ -9,7 +9,7 @@ struct BenchVideoCommand: ParsableCommand {
     abstract: "Measure codecs of video: rate, quality and time on your own clips.",
     discussion: """
       Every codec gets the same frames, R'G'B' of 8 bits: those that --start, --duration and --frames leave, scaled by --scale, \
-      of which --crop keeps the middle. Ours are hnerv, nerv and nirvana, fitted on all cores. Others run through libavcodec, on one thread: x264 \
+      of which --crop keeps the middle. Ours are hnerv, nerv, nervpp and nirvana, fitted on all cores. Others run through libavcodec, on one thread: x264 \
       and x265 (preset medium), svtav1 (preset 8), with --points rate factors each (crf 46 to 18, 46 to 20, 63 to 25); one that \
       this libavcodec lacks is named as missing.
 

@@ -55,7 +55,7 @@ struct EncodeCommand: ParsableCommand {
       Video is read from whatever libavformat knows (MP4, MKV, WebM, MOV, AVI, Y4M, raw H.264, ...) and from numbered pictures \
       such as frames/%04d.png, in memory that does not grow with its length, and coded by hnerv: a small network is fitted to \
       each segment of up to 256 frames, which takes minutes to hours; decoding is fast, and any frame is found without the \
-      others. With --codec nerv, the network makes frames of their numbers alone; with --codec nirvana, each eight frames have a \
+      others. With --codec nerv or nervpp, the network makes frames of their numbers alone; with --codec nirvana, each eight frames have a \
       network that begins as the one before has ended, of which what changed is kept. --quality 0 to 100, --bpp or --params say how small the \
       file is, --epochs or --effort (1 to 9) how long is fitted. Times, rate, rotation and colours are kept; its sound is copied bit by bit (--audio none leaves it out). \
       More than 8 bits a sample are rounded to 8. With --resume, an encoding that ended before its end is gone on with by the \
@@ -93,7 +93,7 @@ struct EncodeCommand: ParsableCommand {
         cat photo.png | nccodec encode - - > photo.ncb
         nccodec encode film.mp4 film.ncb
         nccodec encode --epochs 30 --params 0.35M --resume fit film.mp4 film.ncb
-        nccodec encode --codec nerv --bpp 0.1 film.mp4 film.ncb
+        nccodec encode --codec nervpp --bpp 0.1 film.mp4 film.ncb
         nccodec encode --codec nirvana --epochs 100 film.mp4 film.ncb
         nccodec encode --start 1:30 --duration 10 --scale 640x360 film.mkv part.ncb
         nccodec encode --rate 30 --effort 5 frames/%04d.png film.ncb
@@ -231,10 +231,6 @@ struct EncodeCommand: ParsableCommand {
     let source = Console.name(input, input: true)
     let target = Console.name(output, input: false)
     try Console.refuseTerminal(output, suffix: "ncb")
-    if let codec = codec?.videoCodec, !codec.isAvailable {
-      let there = VideoEncoder.Codec.allCases.filter(\.isAvailable).map(\.rawValue).joined(separator: ", ")
-      throw Failure("there is no codec \(codec.rawValue) for video yet. Give --codec \(there).")
-    }
     if keepBest || video.resume != nil { Interrupt.letFirstPass() }
     let progress = ProgressLine(quiet: quiet, stage: "reading")
     defer { progress.end() }

@@ -144,6 +144,31 @@ struct ForwardTests {
     }
   }
 
+  /// As PyTorch's `interpolate(..., mode="bilinear")`: at half-pixel centres, the edges going on.
+  @Test(arguments: [2, 3, 4, 5]) func bilinearLiesBetween(factor: Int) {
+    for (height, width) in sizes where height * width < 600 {
+      var stream = Stream(4)
+      let x = Variable("x", channels: 2, height: height, width: width)
+      let y = Variable("y", channels: 2, height: factor * height, width: factor * width)
+      x.load(stream.array(x.count))
+      let tape = Tape()
+      tape.append(BilinearUpsample(x, into: y))
+      tape.forward(threads: 2, iteration: 0)
+      func at(_ c: Int, _ row: Double, _ column: Double) -> Double {
+        func nearest(_ v: Double, _ count: Int) -> Int { min(max(Int(v), 0), count - 1) }
+        let (r, s) = (row.rounded(.down), column.rounded(.down))
+        return [(r, 1 - row + r), (r + 1, row - r)].reduce(0) { sum, a in
+          [(s, 1 - column + s), (s + 1, column - s)].reduce(sum) { $0 + a.1 * $1.1 * Double(x[c, nearest(a.0, height), nearest($1.0, width)]) }
+        }
+      }
+      for i in 0..<y.count {
+        let (c, r, s) = (i / y.width / y.height, i / y.width % y.height, i % y.width)
+        let expected = at(c, (Double(r) + 0.5) / Double(factor) - 0.5, (Double(s) + 0.5) / Double(factor) - 0.5)
+        #expect(abs(Double(y[c, r, s]) - expected) < 1e-5)
+      }
+    }
+  }
+
   /// Near integers' midpoints softround climbs, at integers it is flat; both as the formula says.
   @Test func softRoundIsItsFormula() {
     let x = Variable("x", channels: 1, height: 1, width: 400)

@@ -171,6 +171,22 @@ struct GradientTests {
     }
   }
 
+  @Test(arguments: [1, 2, 3, 5]) func bilinear(factor: Int) {
+    for (k, (height, width)) in sizes.enumerated() where height * width < 600 {
+      var stream = Stream(UInt64(k))
+      let tape = Tape()
+      let x = Variable("x", channels: 2, height: height, width: width)
+      let y = Variable("y", channels: 2, height: factor * height, width: factor * width)
+      x.load(stream.array(x.count))
+      tape.append(BilinearUpsample(x, into: y))
+      // x twice, so that both writers of its gradient are tried.
+      tape.append(Probe(x, seed: 4))
+      tape.append(Probe(y, seed: 5))
+      checkGradients(tape, variables: [x], parameters: [], step: 0.1, tolerance: 2e-4)
+      #expect(marginsAreZero(y))
+    }
+  }
+
   @Test func squaredError() {
     for (k, (height, width)) in sizes.enumerated() {
       var stream = Stream(UInt64(k))

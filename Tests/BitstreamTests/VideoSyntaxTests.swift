@@ -112,6 +112,18 @@ import Testing
       other[place] = bad
       #expect(code(other) == .malformed, "\(bad) at \(place)")
     }
+    // Stages that add, that are depthwise, that have no activation.
+    (network.stages[0].sums, network.stages[0].isDepthwise, network.stages[1].isLinear) = ([2, 15], true, true)
+    let adding = [26, 9, 16, 0b101, 0] + stemBytes + [2, 3, 0b101_100_01, 0xF2, 1, 1, 0, 0, 0, 1, 0b010_000_00, 0, 1, 0, 0, 0]
+    #expect(try network.serialised() == adding)
+    #expect(try NetworkSyntax.parse(adding[...], into: NetworkSyntax(), named: "network") == network)
+    for count in adding.indices { #expect(code(Array(adding[..<count])) == .malformed) }
+    var none = adding
+    none[5 + stemBytes.count + 3] = 0xF0
+    #expect(code(none) == .malformed)
+    (network.stages[0].sums, network.stages[0].isDepthwise, network.stages[1].isLinear) = ([7], false, false)
+    #expect(try NetworkSyntax.parse(try network.serialised()[...], into: NetworkSyntax(), named: "network") == network)
+    network.stages[0].sums = []
     // Groups in the stem's place.
     (network.stem, network.channels, network.groupFrames) = (nil, 12, 4)
     let groups = [12, 9, 16, 0b1001, 0, 4] + stages

@@ -69,7 +69,7 @@ private func code(_ bytes: [UInt8], _ options: VideoDecoder.Options = .init()) -
   }
 
   /// Behind right checksums: refused, or frames.
-  @Test(arguments: [VideoEncoder.Codec.hnerv, .nerv]) func damagedSegmentsEnd(codec: VideoEncoder.Codec) throws {
+  @Test(arguments: [VideoEncoder.Codec.hnerv, .nerv, .nervpp]) func damagedSegmentsEnd(codec: VideoEncoder.Codec) throws {
     let good = try Container(reading: Self.encoded(codec))
     var (refused, accepted) = (0, 0)
     var options = VideoDecoder.Options()

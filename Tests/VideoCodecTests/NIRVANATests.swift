@@ -172,7 +172,7 @@ struct NIRVANATests {
   }
 
   private static func fit(epochs: Int = 10, frames: Int = 13, _ cost: NeRVSettings.Cost = .balanced) -> NIRVANAFit {
-    let architecture = NeRVArchitecture.of(.nirvana, width: 70, height: 50, frames: frames, parameters: 8_000)!
+    let architecture = NeRVArchitecture.of(.nirvana, width: 70, height: 50, frames: frames, parameters: 8_000)
     var settings = NeRVSettings()
     (settings.epochs, settings.roundedShare, settings.cost) = (epochs, 0.6, cost)
     return NIRVANAFit(architecture, frames: frames, settings: settings) { frame($0, into: $1) }

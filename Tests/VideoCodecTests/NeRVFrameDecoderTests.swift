@@ -35,7 +35,30 @@ struct NeRVFrameDecoderTests {
     architecture(333, 20, channels: 3, [(25, 3, 1), (3, 3, 3), (3, 5, 1)], .swish),
   ]
 
-  @Test(arguments: architectures) func everyLevelIsTheReference(architecture: NeRVArchitecture) throws {
+  /// With depthwise and linear stages and with sums: of rows that are still there, of rows that have to be made first, over all factors.
+  static let summing = [
+    NeRVArchitecture.nervpp(width: 70, height: 41, parameters: 9_000), .nervpp(width: 90, height: 130, parameters: 12_000),
+    summing(59, 83, factors: (4, 2), sides: (1, 1, 7), sums: ([1], [2, 1])), summing(61, 40, factors: (1, 1), sides: (7, 5, 3), sums: ([1], [2])),
+    summing(70, 200, factors: (3, 1), sides: (5, 3, 1), sums: ([1], [2, 2])), summing(70, 31, factors: (2, 3), sides: (1, 3, 1), sums: ([], [2])),
+    summing(41, 70, factors: (5, 1), sides: (3, 7, 1), sums: ([1], [1])), summing(17, 80, factors: (7, 1), sides: (1, 7, 3), sums: ([1], [2])),
+  ]
+
+  private static func summing(
+    _ width: Int, _ height: Int, factors: (Int, Int), sides: (Int, Int, Int), sums: ([Int], [Int])
+  ) -> NeRVArchitecture {
+    typealias Stage = NeRVArchitecture.Stage
+    let factor = factors.0 * factors.1
+    return NeRVArchitecture(
+      width: width, height: height, embedding: .init(channels: 2, height: (height + factor - 1) / factor, width: (width + factor - 1) / factor),
+      activation: .swish,
+      stages: [
+        Stage(inputs: 2, outputs: 5, side: 3, factor: 1, isLinear: true), Stage(inputs: 5, outputs: 5, side: sides.0, factor: factors.0),
+        Stage(inputs: 5, outputs: 5, side: sides.1, factor: 1, isDepthwise: true, isLinear: factors.0 > 3, sums: sums.0),
+        Stage(inputs: 5, outputs: 5, side: sides.2, factor: factors.1, isLinear: true, sums: sums.1), Stage(inputs: 5, outputs: 3, side: 3, factor: 1),
+      ])
+  }
+
+  @Test(arguments: architectures + summing) func everyLevelIsTheReference(architecture: NeRVArchitecture) throws {
     for extreme in [false, true] {
       let network = NeRVNetwork.random(architecture, seed: 5, extreme: extreme)
       let embedding = network.embeddings(frames: 1, seed: 6, extreme: extreme)
@@ -54,8 +77,8 @@ struct NeRVFrameDecoderTests {
     #expect(Set(frame).count > 100)
   }
 
-  @Test(arguments: [1, 2, 3, 7]) func threadsMakeNoDifference(threads: Int) throws {
-    let network = NeRVNetwork.random(Self.architectures[7], seed: 8, extreme: false)
+  @Test(arguments: [1, 2, 3, 7], [architectures[7]] + summing) func threadsMakeNoDifference(threads: Int, architecture: NeRVArchitecture) throws {
+    let network = NeRVNetwork.random(architecture, seed: 8, extreme: false)
     let decoder = try NeRVFrameDecoder(network)
     let one = network.architecture.embedding.count
     for frames in [0, 1, 2, 5, 37] {
@@ -63,7 +86,7 @@ struct NeRVFrameDecoderTests {
       let expected = try (0..<frames).map { try decoder.frames(embeddings[$0 * one..<($0 + 1) * one])[0] }
       #expect(try decoder.frames(embeddings, threads: threads) == expected)
     }
-    #expect(decoder.frameCount == 3 * 150 * 70)
+    #expect(decoder.frameCount == 3 * architecture.width * architecture.height)
   }
 
   /// One object for callers on several threads.
@@ -150,7 +173,7 @@ struct NeRVFrameDecoderTests {
     refused(9, 9, [(0, 3, 2), (3, 3, 1)])
     refused(9, 9, channels: 513, [(4, 3, 2), (3, 3, 1)])
     refused(9, 9, channels: 0, [(4, 3, 2), (3, 3, 1)])
-    refused(9, 9, Stages(repeating: (3, 1, 1), count: 17))
+    refused(9, 9, Stages(repeating: (3, 1, 1), count: 65))
     refused(9, 9, Stages(repeating: (3, 1, 8), count: 6) + [(3, 1, 1)])
     refused(0, 9, [(3, 1, 1)])
     refused(65537, 9, [(3, 1, 1)])
@@ -165,13 +188,39 @@ struct NeRVFrameDecoderTests {
     }
   }
 
+  @Test func sumsOutOfBoundsAreRefused() throws {
+    func refused(_ why: String, _ change: (inout [NeRVArchitecture.Stage]) -> Void) {
+      let good = Self.summing[2]
+      var stages = good.stages
+      change(&stages)
+      let bad = NeRVArchitecture(width: good.width, height: good.height, embedding: good.embedding, activation: .swish, stages: stages)
+      #expect(throws: CodecError(.malformed, ""), "\(why)") { try bad.validate() }
+    }
+    for good in Self.summing { try good.validate() }
+    refused("of itself") { $0[3].sums = [0] }
+    refused("of the first stage") { $0[3].sums = [3] }
+    refused("of none") { $0[3].sums = [4] }
+    refused("three") { $0[3].sums = [1, 1, 1] }
+    refused("of other channels") { ($0[2].sums, $0[1].inputs, $0[0].outputs) = ([1], 4, 4) }
+    refused("enlarged by more than 8") { ($0[2].sums, $0[1].factor) = ([], 5) }
+    refused("of the last stage") { ($0[3].outputs, $0[3].sums, $0[4].inputs, $0[4].sums) = (3, [], 3, [1]) }
+    refused("a last stage without its activation") { $0[4].isLinear = true }
+    refused("depthwise with other channels") { ($0[3].sums, $0[3].isDepthwise, $0[3].factor, $0[3].outputs, $0[4].inputs) = ([], true, 1, 4, 4) }
+    refused("depthwise with a shuffle") { ($0[3].sums, $0[3].isDepthwise) = ([], true) }
+    var network = NeRVNetwork.random(Self.summing[2], seed: 1, extreme: false)
+    try network.validate()
+    network.layers[2].fraction = network.layers[2].fraction == 7 ? 8 : 7
+    #expect(throws: CodecError(.malformed, "")) { try network.validate() }
+  }
+
   /// A file may say of its network what it likes; cells of this one would not fit 64 bits.
   @Test func shapesOfFilesAreRefusedBeforeTheyAreCounted() throws {
     var syntax = SegmentSyntax()
-    for i in 0..<16 {
+    for i in 0..<64 {
       var stage = StageSyntax()
       stage.factor = 5
-      stage.outputs = i == 15 ? 3 : 512
+      stage.sums = i > 1 ? [1, i > 15 ? 15 : i - 1] : []
+      stage.outputs = i == 63 ? 3 : 512
       syntax.network.stages.append(stage)
     }
     let bytes = try syntax.serialised()

@@ -21,10 +21,27 @@ enum NeRVReference {
 
   static func sample(_ p: Int) -> Int { roundHalfUp(255 * (1 + tanh(Double(p) / 1024)) / 2) }
 
-  private static func activate(_ p: Int, _ layer: NeRVLayer, _ activation: NeRVArchitecture.Activation) -> Int {
-    let g = max(p, 0) - shortfall(activation, min(abs(p), 32767))
+  /// Without an activation where there is none.
+  private static func activate(_ p: Int, _ layer: NeRVLayer, _ activation: NeRVArchitecture.Activation?) -> Int {
+    let g = activation.map { max(p, 0) - shortfall($0, min(abs(p), 32767)) } ?? p
     let drop = 10 - layer.fraction
-    return min(max((g + ((1 << drop) >> 1)) >> drop, -8192), 8191)
+    return limited((g + ((1 << drop) >> 1)) >> drop)
+  }
+
+  private static func limited(_ v: Int) -> Int { min(max(v, -8192), 8191) }
+
+  /// Bilinear, first along columns.
+  private static func enlarged(_ x: Plane, by factor: Int) -> Plane {
+    func between(_ a: Int, _ b: Int, _ weight: Int) -> Int { a + (((b - a) * weight + 1 << 14) >> 15) }
+    func line<T>(_ count: Int, _ at: (Int) -> T, _ between: (T, T, Int) -> T) -> [T] {
+      (0..<count * factor).map { i in
+        let place = Double(2 * i + 1) / Double(2 * factor) - 0.5, cell = Int(place.rounded(.down))
+        let weight = Int(32768 * (2 * i + 1 - factor - 2 * factor * cell) / (2 * factor))
+        return between(at(min(max(cell, 0), count - 1)), at(min(max(cell + 1, 0), count - 1)), weight)
+      }
+    }
+    let rows = line(x.count, { x[$0] }) { a, b, weight in zip(a, b).map { between($0, $1, weight) } }
+    return rows.map { row in line(row.count, { row[$0] }, between) }
   }
 
   /// What a stem makes of a frame's number, [channels][height][width].
@@ -58,7 +75,9 @@ enum NeRVReference {
     var x: [Plane] = (0..<e.channels).map { c in
       (0..<e.height).map { y in (0..<e.width).map { Int(embedding[(c * e.height + y) * e.width + $0]) } }
     }
+    var inputs: [[Plane]] = []
     for (i, (stage, layer)) in zip(a.stages, network.layers.suffix(a.stages.count)).enumerated() {
+      inputs.append(x)
       let (f, k) = (stage.factor, stage.side)
       let (height, width) = (x[0].count, x[0][0].count)
       var made = [Plane](repeating: Plane(repeating: [Int](repeating: 0, count: f * width), count: f * height), count: stage.outputs)
@@ -66,22 +85,29 @@ enum NeRVReference {
         for y in 0..<height {
           for column in 0..<width {
             var sum = 0
-            for c in 0..<stage.inputs {
+            for (number, c) in (stage.isDepthwise ? [row] : Array(0..<stage.inputs)).enumerated() {
               for dy in 0..<k {
                 let from = y + dy - k / 2
                 guard from >= 0, from < height else { continue }
                 for dx in 0..<k {
                   let at = column + dx - k / 2
                   guard at >= 0, at < width else { continue }
-                  sum += Int(layer.weights[((row * stage.inputs + c) * k + dy) * k + dx]) * x[c][from][at]
+                  sum += Int(layer.weights[((row * stage.rowInputs + number) * k + dy) * k + dx]) * x[c][from][at]
                 }
               }
             }
             precondition(Int32(exactly: sum) != nil, "a sum leaves int32")
             let v = sat16((sum + ((1 << layer.shift) >> 1)) >> layer.shift)
             let p = sat16(((v * Int(layer.multiplier) + 1 << 14) >> 15) + Int(layer.biases[row]))
-            made[row / (f * f)][f * y + row / f % f][f * column + row % f] = i == a.stages.count - 1 ? p : activate(p, layer, a.activation)
+            made[row / (f * f)][f * y + row / f % f][f * column + row % f] =
+              i == a.stages.count - 1 ? p : activate(p, layer, stage.isLinear ? nil : a.activation)
           }
+        }
+      }
+      for back in stage.sums {
+        for (c, plane) in inputs[i - back].enumerated() {
+          let more = enlarged(plane, by: a.enlargement(of: back, at: i))
+          made[c] = zip(made[c], more).map { zip($0, $1).map { limited($0 + $1) } }
         }
       }
       x = made
@@ -98,8 +124,15 @@ extension NeRVNetwork {
     var random = SplitMix64(seed: seed)
     func within(_ range: ClosedRange<Int>) -> Int { range.lowerBound + Int((random.nextSigned() + 1) / 2 * 0.999 * Float(range.count)) }
     var drop = 0
-    let layers = architecture.layers.map { stage in
-      let terms = stage.inputs * stage.side * stage.side
+    // What is added is in the unit of what it is added to.
+    var fractions = architecture.layers.map { _ in within(extreme ? 4...10 : 7...10) }
+    let stem = architecture.stemLayers.count
+    for (i, stage) in architecture.stages.enumerated() {
+      let linked = stage.sums.map { stem + i - $0 - 1 }.flatMap { source in fractions.indices.filter { fractions[$0] == fractions[source] } }
+      for other in linked { fractions[other] = fractions[stem + i] }
+    }
+    let layers = zip(architecture.layers, fractions).map { stage, fraction in
+      let terms = stage.columns
       let largest = min(63, NeRVLayer.maximumRowSum / terms)
       var weights: [Int16] = []
       for _ in 0..<stage.biasCount {
@@ -120,7 +153,7 @@ extension NeRVNetwork {
       let layer = NeRVLayer(
         weights: weights, biases: (0..<stage.biasCount).map { _ in Int16(extreme ? within(-32768...32767) : within(-800...800)) },
         shift: extreme ? within(0...24) : max(0, Int(log2(0.6 * Double(largest) * Double(terms).squareRoot())) - drop),
-        multiplier: Int16(extreme ? within(1...32767) : within(16384...32767)), fraction: extreme ? within(4...10) : within(7...10))
+        multiplier: Int16(extreme ? within(1...32767) : within(16384...32767)), fraction: fraction)
       drop = 10 - layer.fraction
       return layer
     }

@@ -122,10 +122,6 @@ import VideoCodec
     var frames: [VideoFrame] = []
     for try await frame in try VideoDecoder(bytes, standIn).sequence { frames.append(frame) }
     #expect(frames == clip.frames)
-    #expect(VideoEncoder.Codec.allCases.filter(\.isAvailable) == [.hnerv, .nerv, .nirvana])
-    var options = VideoEncoder.Options()
-    options.codec = .nervpp
-    #expect(throws: CodecError.self) { try VideoEncoder(format: clip.format, options: options) { _ in } }
   }
 
   @Test func whatCannotBeEncodedIsRefused() throws {

@@ -52,15 +52,14 @@ package protocol VideoBenchCodec: Sendable {
 package enum VideoBenchCodecs {
   /// What is run where nothing is said: of ours the best.
   package static let standard = ["hnerv"] + peers
-  private static var ours: [String] { VideoEncoder.Codec.allCases.filter(\.isAvailable).map(\.rawValue) }
+  private static var ours: [String] { VideoEncoder.Codec.allCases.map(\.rawValue) }
   private static let peers = ["x264", "x265", "svtav1"]
 
-  /// Throws `BenchError` for a name that there is not, or not yet.
+  /// Throws `BenchError` for a name that there is not.
   package static func check(_ name: String) throws(BenchError) {
     let all = ours + peers
     if all.contains(name) { return }
-    let there = "there are \(all.joined(separator: ", "))"
-    throw BenchError(VideoEncoder.Codec(rawValue: name) == nil ? "'\(name)' is no codec of video: \(there)" : "there is no \(name) yet: \(there)")
+    throw BenchError("'\(name)' is no codec of video: there are \(all.joined(separator: ", "))")
   }
 
   /// One that this machine lacks has `record.missing`. Throws as `check` does.

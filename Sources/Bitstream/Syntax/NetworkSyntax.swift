@@ -5,7 +5,7 @@
 ///     shift        1 byte, 0...12: of embeddings; 0 where there are none
 ///     stem         StemSyntax, if there is one
 ///     group        1 byte, 1...8 frames, if there are groups
-///     stages       list of 2...16 StageSyntax
+///     stages       list of 2...64 StageSyntax
 // bitstream-spec 14.3
 package struct NetworkSyntax: BitstreamStructure, Equatable, Sendable {
   package enum Activation: UInt8, FieldEnumeration {
@@ -63,7 +63,7 @@ package struct NetworkSyntax: BitstreamStructure, Equatable, Sendable {
     } else {
       try visitor.require(channels <= 64, "embedding channels", "embeddings have at most 64")
     }
-    try visitor.list("stages", &stages, limit: 16, minimumBytes: StageSyntax.minimumByteCount, blank: StageSyntax())
+    try visitor.list("stages", &stages, limit: 64, minimumBytes: StageSyntax.minimumByteCount, blank: StageSyntax())
     try visitor.require(stages.count >= 2, "stages", "a network has at least two")
   }
 }
@@ -94,7 +94,8 @@ package struct StemSyntax: BitstreamStructure, Equatable, Sendable {
 /// A stage of a network:
 ///
 ///     outputs    varint, 1...512 channels
-///     kernel     1 byte: bits 0...1 (side - 1) / 2, bits 2...4 factor - 1 (0...4), bits 5...7 zero
+///     kernel     1 byte: bits 0...1 (side - 1) / 2, bits 2...4 factor - 1 (0...4), bit 5 depthwise, bit 6 linear, bit 7 whether something is added
+///     sums       1 byte, if something is added: bits 0...3 of how many stages before, 1...15; bits 4...7 a second one, or 0
 ///     format     FormatSyntax
 // bitstream-spec 14.3
 package struct StageSyntax: BitstreamStructure, Equatable, Sendable {
@@ -103,6 +104,10 @@ package struct StageSyntax: BitstreamStructure, Equatable, Sendable {
   package var outputs: UInt32 = 1
   private var halfSide: UInt8 = 0
   private var lessFactor: UInt8 = 0
+  package var isDepthwise = false
+  package var isLinear = false
+  private var firstSum: UInt8 = 0
+  private var secondSum: UInt8 = 0
   package var format = FormatSyntax()
 
   /// 1, 3, 5 or 7
@@ -117,13 +122,31 @@ package struct StageSyntax: BitstreamStructure, Equatable, Sendable {
     set { lessFactor = UInt8(newValue - 1) }
   }
 
+  /// Of how many stages before the inputs are added: at most two, each 1...15.
+  package var sums: [Int] {
+    get { [firstSum, secondSum].filter { $0 > 0 }.map { Int($0) } }
+    set { (firstSum, secondSum) = (UInt8(newValue.first ?? 0), UInt8(newValue.count > 1 ? newValue[1] : 0)) }
+  }
+
   package init() {}
 
   package mutating func visitFields(_ visitor: inout some FieldVisitor) throws(BitstreamError) {
     try visitor.varint("outputs", &outputs, in: 1...512)
+    var hasSums = firstSum != 0
     try visitor.packed("kernel") { kernel in
       kernel.unsigned("(side - 1) / 2", &halfSide, bits: 2)
       kernel.unsigned("factor - 1", &lessFactor, bits: 3, in: 0...4)
+      kernel.flag("depthwise", &isDepthwise)
+      kernel.flag("linear", &isLinear)
+      kernel.flag("sums", &hasSums)
+    }
+    if hasSums {
+      try visitor.packed("sums") { sums in
+        sums.unsigned("first", &firstSum, bits: 4, in: 1...15)
+        sums.unsigned("second", &secondSum, bits: 4)
+      }
+    } else {
+      (firstSum, secondSum) = (0, 0)
     }
     try format.visitFields(&visitor)
   }

@@ -1,5 +1,5 @@
-/// Layers of a network that makes frames: of their numbers as in NeRV (Chen et al. 2021), of small embeddings as in HNeRV (Chen et al. 2023), or
-/// whole groups of frames, of the places of patches, as in NIRVANA (Maiya et al. 2023).
+/// Layers of a network that makes frames: of their numbers as in NeRV (Chen et al. 2021) and NeRV++ (Ghorbel et al. 2024), of small embeddings as in HNeRV
+/// (Chen et al. 2023), or whole groups of frames, of the places of patches, as in NIRVANA (Maiya et al. 2023).
 package struct NeRVArchitecture: Sendable, Equatable {
   /// Of all stages but the last, which makes samples: (1 + tanh x) / 2.
   package enum Activation: UInt8, Sendable, CaseIterable {
@@ -28,7 +28,7 @@ package struct NeRVArchitecture: Sendable, Equatable {
     package init(levels: Int, hidden: Int) { (self.levels, self.hidden) = (levels, hidden) }
   }
 
-  /// Convolution with zeros around, then pixel shuffle, then the activation.
+  /// Convolution with zeros around, then pixel shuffle, then the activation, then what is added.
   package struct Stage: Sendable, Equatable {
     /// Channels.
     package var inputs, outputs: Int
@@ -36,12 +36,24 @@ package struct NeRVArchitecture: Sendable, Equatable {
     package var side: Int
     /// Of the shuffle.
     package var factor: Int
+    /// Whether each channel is convolved by itself: as many outputs as inputs, and no shuffle.
+    package var isDepthwise: Bool
+    /// Whether there is no activation.
+    package var isLinear: Bool
+    /// Whose inputs are added to what the stage makes, enlarged to its size: those of the stages so many before this one, each at least 1. At most two.
+    package var sums: [Int]
 
-    package init(inputs: Int, outputs: Int, side: Int, factor: Int) {
+    package init(inputs: Int, outputs: Int, side: Int, factor: Int, isDepthwise: Bool = false, isLinear: Bool = false, sums: [Int] = []) {
       (self.inputs, self.outputs, self.side, self.factor) = (inputs, outputs, side, factor)
+      (self.isDepthwise, self.isLinear, self.sums) = (isDepthwise, isLinear, sums)
     }
 
-    package var weightCount: Int { outputs * factor * factor * inputs * side * side }
+    /// Inputs that a row of weights takes.
+    package var rowInputs: Int { isDepthwise ? 1 : inputs }
+    /// Weights of a row.
+    package var columns: Int { rowInputs * side * side }
+    package var weightCount: Int { biasCount * columns }
+    /// Rows of weights.
     package var biasCount: Int { outputs * factor * factor }
   }
 
@@ -81,6 +93,9 @@ package struct NeRVArchitecture: Sendable, Equatable {
   package var layers: [Stage] { stemLayers + stages }
 
   package var parameterCount: Int { layers.reduce(0) { $0 + $1.weightCount + $1.biasCount } }
+
+  /// What lies between the input of the stage `back` before stage `i` and that one's output, as a factor of sides.
+  package func enlargement(of back: Int, at i: Int) -> Int { stages[i - back...i].reduce(1) { $0 * $1.factor } }
 
   /// Numbers of so many frames' embeddings in a file: none with a stem, and none of groups.
   package func embeddingCount(frames: Int) -> Int { hasEmbeddings ? frames * embedding.count : 0 }

@@ -5,6 +5,9 @@ extension NeRVArchitecture {
   package static let maximumGroupFrames = 8
   /// Most weights and biases of all groups together.
   package static let maximumGroupedParameters = 1 << 26
+  package static let maximumStages = 64
+  /// Sums of a stage, how far back they reach, and how much they enlarge, at most.
+  package static let maximumSums = 2, maximumReach = 15, maximumEnlargement = 8
   /// Multiplications of a pass are at most this times its pixels, or times 4096 for smaller ones.
   private static let maximumMultiplications = 1 << 18
 
@@ -15,7 +18,7 @@ extension NeRVArchitecture {
   // bitstream-spec 14.4
   package func validate() throws(CodecError) {
     let channels = 1...512
-    guard (1...16).contains(stages.count), channels.contains(embedding.channels), (1...65536).contains(width), (1...65536).contains(height),
+    guard (1...Self.maximumStages).contains(stages.count), channels.contains(embedding.channels), (1...65536).contains(width), (1...65536).contains(height),
       (1...65536).contains(embedding.width), (1...65536).contains(embedding.height)
     else { throw Self.damage("its size or number of stages") }
     if let stem {
@@ -31,9 +34,14 @@ extension NeRVArchitecture {
       guard stage.inputs == inputs, channels.contains(stage.outputs), [1, 3, 5, 7].contains(stage.side), (1...8).contains(stage.factor) else {
         throw Self.damage("the shape of stage \(i)")
       }
+      guard !stage.isDepthwise || stage.outputs == stage.inputs && stage.factor == 1 else { throw Self.damage("stage \(i), which is depthwise,") }
+      guard stage.sums.count <= Self.maximumSums, stage.sums.allSatisfy({ (1...Self.maximumReach).contains($0) && $0 < i }),
+        stage.sums.allSatisfy({ stages[i - $0].inputs == stage.outputs && enlargement(of: $0, at: i) <= Self.maximumEnlargement })
+      else { throw Self.damage("a sum of stage \(i)") }
       inputs = stage.outputs
     }
-    guard inputs == 3 * passFrames, stages[stages.count - 1].factor == 1 else { throw Self.damage("the shape of the last stage") }
+    let last = stages[stages.count - 1]
+    guard inputs == 3 * passFrames, last.factor == 1, !last.isLinear, last.sums.isEmpty else { throw Self.damage("the shape of the last stage") }
     // No row or column of an embedding is there for nothing.
     var factor = 1
     for stage in stages {
@@ -60,7 +68,7 @@ extension NeRVNetwork {
     try architecture.validate()
     guard layers.count == architecture.layers.count else { throw NeRVArchitecture.damage("its number of layers") }
     for (i, (layer, stage)) in zip(layers, architecture.layers).enumerated() {
-      let terms = stage.inputs * stage.side * stage.side
+      let terms = stage.columns
       guard layer.weights.count == stage.weightCount, layer.biases.count == stage.biasCount else {
         throw NeRVArchitecture.damage("the number of weights of layer \(i)")
       }
@@ -70,6 +78,13 @@ extension NeRVNetwork {
       for row in 0..<stage.biasCount {
         let sum = layer.weights[row * terms..<(row + 1) * terms].reduce(0) { $0 + Int($1.magnitude) }
         guard sum <= NeRVLayer.maximumRowSum else { throw NeRVArchitecture.damage("row \(row) of layer \(i)") }
+      }
+    }
+    let stages = layers.suffix(architecture.stages.count)
+    for (i, stage) in architecture.stages.enumerated() {
+      // What is added counts in the same unit.
+      guard stage.sums.allSatisfy({ stages[stages.startIndex + i - $0 - 1].fraction == stages[stages.startIndex + i].fraction }) else {
+        throw NeRVArchitecture.damage("the format of stage \(i)")
       }
     }
   }

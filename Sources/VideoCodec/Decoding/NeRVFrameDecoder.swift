@@ -55,14 +55,18 @@ package final class NeRVFrameDecoder: @unchecked Sendable {
     try network.validate()
     let a = network.architecture
     (architecture, self.kernels) = (a, kernels)
-    let packed = a.stages.map { nc_nerv_packed_count($0.biasCount, $0.inputs, $0.side) }
+    let packed = a.stages.map(\.packedCount)
     numbers = .allocate(capacity: packed.reduce(0, +) + a.stages.reduce(0) { $0 + $1.biasCount })
     stages = .allocate(capacity: a.stages.count)
     var at = numbers
     for (i, (stage, layer)) in zip(a.stages, network.layers.suffix(a.stages.count)).enumerated() {
       var shape = Self.shape(stage)
       (shape.shift, shape.multiplier, shape.fraction) = (Int32(layer.shift), Int32(layer.multiplier), Int32(layer.fraction))
-      nc_nerv_pack(layer.weights, stage.biasCount, stage.inputs, stage.side, at)
+      if stage.isDepthwise {
+        nc_nerv_pack_depthwise(layer.weights, stage.outputs, stage.side, at)
+      } else {
+        nc_nerv_pack(layer.weights, stage.biasCount, stage.inputs, stage.side, at)
+      }
       shape.weights = UnsafePointer(at)
       at += packed[i]
       at.initialize(from: layer.biases, count: stage.biasCount)
@@ -91,7 +95,7 @@ package final class NeRVFrameDecoder: @unchecked Sendable {
 
   /// Memory of a decoder in bytes, frames not counted. The architecture is valid.
   package static func memory(_ a: NeRVArchitecture, threads: Int) -> Int {
-    let packed = a.stages.reduce(0) { $0 + nc_nerv_packed_count($1.biasCount, $1.inputs, $1.side) + $1.biasCount }
+    let packed = a.stages.reduce(0) { $0 + $1.packedCount + $1.biasCount }
     return withUnsafeTemporaryAllocation(of: nc_nerv_stage.self, capacity: a.stages.count) { stages in
       for (i, stage) in a.stages.enumerated() { stages.initializeElement(at: i, to: shape(stage)) }
       var view = shape(a, stages.baseAddress!)
@@ -103,6 +107,9 @@ package final class NeRVFrameDecoder: @unchecked Sendable {
     var shape = nc_nerv_stage()
     (shape.inputs, shape.outputs) = (Int32(stage.inputs), Int32(stage.outputs))
     (shape.side, shape.factor) = (Int32(stage.side), Int32(stage.factor))
+    (shape.depthwise, shape.linear) = (stage.isDepthwise, stage.isLinear)
+    let sums = stage.sums + [0, 0]
+    shape.sums = (Int32(sums[0]), Int32(sums[1]))
     return shape
   }
 
@@ -111,6 +118,7 @@ package final class NeRVFrameDecoder: @unchecked Sendable {
     (shape.count, shape.stages) = (Int32(a.stages.count), UnsafePointer(stages))
     (shape.height, shape.width) = (Int32(a.embedding.height), Int32(a.embedding.width))
     (shape.rows, shape.columns) = (Int32(a.height), Int32(a.width))
+    nc_nerv_plan(&shape, stages)
     return shape
   }
 
@@ -168,4 +176,8 @@ package final class NeRVFrameDecoder: @unchecked Sendable {
     memory.initializeMemory(as: UInt8.self, repeating: 0, count: scratchBytes)
     return Scratch(memory: memory)
   }
+}
+
+extension NeRVArchitecture.Stage {
+  fileprivate var packedCount: Int { isDepthwise ? nc_nerv_packed_depthwise_count(outputs, side) : nc_nerv_packed_count(biasCount, inputs, side) }
 }

@@ -69,7 +69,10 @@ package enum SegmentReader {
     var stages: [NeRVArchitecture.Stage] = []
     for stage in syntax.stages {
       let outputs = Int(stage.outputs)
-      stages.append(NeRVArchitecture.Stage(inputs: inputs, outputs: outputs, side: stage.side, factor: stage.factor))
+      stages.append(
+        NeRVArchitecture.Stage(
+          inputs: inputs, outputs: outputs, side: stage.side, factor: stage.factor, isDepthwise: stage.isDepthwise, isLinear: stage.isLinear,
+          sums: stage.sums))
       inputs = outputs
     }
     let architecture = NeRVArchitecture(

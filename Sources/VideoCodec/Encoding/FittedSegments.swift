@@ -21,11 +21,9 @@ private final class FittedSegment: SegmentFitting {
 
   init(_ frames: [VideoFrame], _ settings: SegmentSettings) throws(CodecError) {
     let (width, height) = (frames[0].width, frames[0].height)
-    guard
-      let architecture = NeRVArchitecture.of(
-        settings.codec, width: width, height: height, frames: frames.count,
-        parameters: settings.parameters(pixels: width * height, frames: frames.count), cheapBlocks: settings.cheapBlocks)
-    else { throw CodecError(.unsupported, "this build does not fit videos by \(settings.codec.rawValue) yet.") }
+    let architecture = NeRVArchitecture.of(
+      settings.codec, width: width, height: height, frames: frames.count,
+      parameters: settings.parameters(pixels: width * height, frames: frames.count), cheapBlocks: settings.cheapBlocks)
     guard architecture.parameterCount <= SegmentReader.maximumWeights else {
       throw CodecError(
         .invalidOption, "a network of \(architecture.parameterCount) weights is more than the \(SegmentReader.maximumWeights) of a file. Ask for less.")
@@ -61,15 +59,15 @@ private final class FittedSegment: SegmentFitting {
 }
 
 extension NeRVArchitecture {
-  /// About `parameters` numbers, embeddings of all frames included; nil for a codec that is not there.
+  /// About `parameters` numbers, embeddings of all frames included.
   package static func of(
     _ codec: VideoEncoder.Codec, width: Int, height: Int, frames: Int, parameters: Int, cheapBlocks: Bool = false
-  ) -> NeRVArchitecture? {
+  ) -> NeRVArchitecture {
     switch codec {
     case .hnerv: hnerv(width: width, height: height, frames: frames, parameters: parameters, cheapBlocks: cheapBlocks)
     case .nerv: nerv(width: width, height: height, parameters: parameters)
     case .nirvana: nirvana(width: width, height: height, parameters: parameters)
-    case .nervpp: nil
+    case .nervpp: nervpp(width: width, height: height, parameters: parameters)
     }
   }
 

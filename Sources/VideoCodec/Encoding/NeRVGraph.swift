@@ -14,8 +14,8 @@ package final class NeRVGraph {
     let reference: Variable?
     /// What the first stage takes: the rounded embedding, what the stem makes, or the places' waves.
     package let stageInput: Variable
-    /// What `NeRVArchitecture.layers` make, the stem's second a single place; the last one is the frame, or all of a group.
-    package let layers: [Variable]
+    /// What `NeRVArchitecture.layers` make, before and after each sum; the stem's second a single place, the last one the frame, or all of a group.
+    let layers: [[Variable]]
     package let error: SquaredError
     /// [3, height, width]
     package let output: Variable
@@ -58,7 +58,7 @@ package final class NeRVGraph {
       let target = Variable("frame", channels: 3, height: shape.height * scale, width: shape.width * scale, hasGradient: false)
       let input = Variable("stage input", channels: shape.channels, height: shape.height, width: shape.width)
       let source: Variable, rounding: LearnedRounding?, reference: Variable?
-      var layers: [Variable] = []
+      var layers: [[Variable]] = []
       if let encoder {
         source = encoder.append(to: tape, target)
         reference = Variable("frame before", channels: shape.channels, height: shape.height, width: shape.width, hasGradient: false)
@@ -67,17 +67,18 @@ package final class NeRVGraph {
         source = Variable("waves", channels: architecture.layers[0].inputs, height: 1, width: 1, hasGradient: false)
         (rounding, reference) = (nil, nil)
         layers = Self.append(architecture.stemLayers, to: tape, on: source, architecture, decoder)
-        tape.append(Reshape(layers[1], into: input))
+        tape.append(Reshape(layers[1][0], into: input))
       }
       layers += Self.append(architecture.stages, to: tape, on: input, architecture, decoder, first: layers.count)
+      let output = layers[layers.count - 1][0]
       let error = tape.append(
         SquaredError(
-          layers[layers.count - 1], target: target, height: architecture.height, width: architecture.width,
+          output, target: target, height: architecture.height, width: architecture.width,
           weight: 1 / Double(3 * architecture.width * architecture.height * batch)))
       frames.append(
         Frame(
           target: target, source: source, rounding: rounding, reference: reference, stageInput: input, layers: layers, error: error,
-          output: layers[layers.count - 1]))
+          output: output))
     }
     self.frames = frames
   }
@@ -87,7 +88,7 @@ package final class NeRVGraph {
     let shape = architecture.embedding, count = architecture.passFrames
     let waves = Variable("waves of places", channels: shape.channels, height: shape.height, width: shape.width, hasGradient: false)
     waves.load(waves: NeRVInputs.places(shape))
-    let layers = append(architecture.stages, to: tape, on: waves, architecture, parameters), output = layers[layers.count - 1]
+    let layers = append(architecture.stages, to: tape, on: waves, architecture, parameters), output = layers[layers.count - 1][0]
     return (0..<count).map { i in
       let target = Variable("frame", channels: 3, height: output.height, width: output.width, hasGradient: false)
       let own = output.view(3 * i..<3 * i + 3)
@@ -104,20 +105,42 @@ package final class NeRVGraph {
   /// Layers on x, the first of which has the parameters of number `first`; what each makes.
   private static func append(
     _ layers: [NeRVArchitecture.Stage], to tape: Tape, on x: Variable, _ architecture: NeRVArchitecture, _ parameters: NeRVParameters, first: Int = 0
-  ) -> [Variable] {
-    var (x, made): (Variable, [Variable]) = (x, [])
+  ) -> [[Variable]] {
+    var (x, made): (Variable, [[Variable]]) = (x, [])
     let activation: Activation = architecture.activation == .gelu ? .gelu : .swish
     for (i, layer) in layers.enumerated() {
-      let y = Variable("layer\(first + i)", channels: layer.outputs, height: x.height * layer.factor, width: x.width * layer.factor)
+      func variable(_ name: String) -> Variable {
+        Variable("\(name)\(first + i)", channels: layer.outputs, height: x.height * layer.factor, width: x.width * layer.factor)
+      }
+      var y = variable("layer")
+      let weights = parameters.weights[first + i].used, bias = parameters.biases[first + i].used
       let isLast = first + i == parameters.weights.count - 1
-      tape.append(
-        Convolution(
-          x, into: y, weights: parameters.weights[first + i].used, bias: parameters.biases[first + i].used, side: layer.side, factor: layer.factor,
-          activation: isLast ? .unit : activation))
-      made.append(y)
+      if layer.isDepthwise {
+        precondition(layer.isLinear, "no fit has depthwise stages with an activation")
+        tape.append(DepthwiseConvolution(x, into: y, weights: weights, bias: bias, side: layer.side))
+      } else {
+        tape.append(
+          Convolution(
+            x, into: y, weights: weights, bias: bias, side: layer.side, factor: layer.factor,
+            activation: isLast ? .unit : layer.isLinear ? .none : activation))
+      }
+      var steps = [y]
+      for back in layer.sums {
+        let source = made[i - back - 1].last!, sum = variable("sum")
+        tape.append(Sum(y, source.height == y.height ? source : enlarged(source, to: y, tape), into: sum))
+        steps.append(sum)
+        y = sum
+      }
+      made.append(steps)
       x = y
     }
     return made
+  }
+
+  private static func enlarged(_ x: Variable, to size: Variable, _ tape: Tape) -> Variable {
+    let y = Variable("enlarged", channels: x.channels, height: size.height, width: size.width)
+    tape.append(BilinearUpsample(x, into: y))
+    return y
   }
 
   /// Says which frame of `count` one is, where a stem wants to know.

@@ -40,7 +40,7 @@ struct LayerMaxima {
   init(_ architecture: NeRVArchitecture) { values = [Float](repeating: 0, count: architecture.layers.count) }
 
   mutating func include(_ frame: NeRVGraph.Frame) {
-    for (i, made) in frame.layers.enumerated() { values[i] = max(values[i], made.greatestMagnitude) }
+    for (i, made) in frame.layers.enumerated() { values[i] = made.reduce(values[i]) { max($0, $1.greatestMagnitude) } }
   }
 }
 
@@ -49,15 +49,30 @@ extension NeRVParameters {
   // bitstream-spec 14.4
   func networks(_ architecture: NeRVArchitecture, of numbers: [CodedNumbers], _ maxima: LayerMaxima, unit: Double) -> [NeRVNetwork] {
     var (unit, made): (Double, [[NeRVLayer]]) = (unit, numbers.map { _ in [] })
-    let layers = architecture.layers
+    let layers = architecture.layers, fractions = Self.fractions(architecture, maxima)
     for (i, layer) in layers.enumerated() {
-      let isLast = i == layers.count - 1
-      // A quarter more than was seen, as integers need not be quite the same.
-      let fraction = isLast ? 4 : (4...10).last { 1.25 * maxima.values[i] * exp2f(Float($0)) <= 8191 } ?? 4
+      let isLast = i == layers.count - 1, fraction = fractions[i]
       for (group, layer) in self.layers(i, layer, numbers, unit: unit, fraction: fraction, isLast: isLast).enumerated() { made[group].append(layer) }
       unit = exp2(-Double(fraction))
     }
     return made.map { NeRVNetwork(architecture, layers: $0) }
+  }
+
+  /// Of each layer's numbers, which have room for a quarter more than was seen, as integers need not be quite the same.
+  private static func fractions(_ architecture: NeRVArchitecture, _ maxima: LayerMaxima) -> [Int] {
+    var fractions = maxima.values.map { most in (4...10).last { 1.25 * most * exp2f(Float($0)) <= 8191 } ?? 4 }
+    fractions[fractions.count - 1] = 4
+    // What is added to a layer's numbers is in their unit.
+    let first = architecture.stemLayers.count
+    var links: [(Int, Int)] = []
+    for (i, stage) in architecture.stages.enumerated() { links += stage.sums.map { (first + i, first + i - $0 - 1) } }
+    for _ in links {
+      for (a, b) in links {
+        let least = min(fractions[a], fractions[b])
+        (fractions[a], fractions[b]) = (least, least)
+      }
+    }
+    return fractions
   }
 
   /// A layer by group.
@@ -65,13 +80,12 @@ extension NeRVParameters {
     _ i: Int, _ stage: NeRVArchitecture.Stage, _ numbers: [CodedNumbers], unit: Double, fraction: Int, isLast: Bool
   ) -> [NeRVLayer] {
     var step = Double(weights[i].rounding.step), changes = numbers.map { $0.weights[i] }
-    let columns = stage.weightCount / stage.biasCount
     var all: [[Int16]] = [], amplitude = 0, centreShift = 4
     // Weights in as small parts of the step as the sums have room for.
     while true {
       let wanted = (Self.bound(stage) * exp2(Double(centreShift)) / step).rounded()
       amplitude = Int(min(32767, wanted))
-      all = wanted > 32767 ? [] : changes.compactMap { Self.weights($0, i, shift: centreShift, amplitude: amplitude, columns: columns) }
+      all = wanted > 32767 ? [] : changes.compactMap { Self.weights($0, i, shift: centreShift, amplitude: amplitude, columns: stage.columns) }
       if all.count == changes.count { break }
       if centreShift > 0 {
         centreShift -= 1

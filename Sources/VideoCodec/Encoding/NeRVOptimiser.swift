@@ -3,8 +3,12 @@ import Glibc
 
 /// Changes a fit's parameters after each iteration.
 final class NeRVOptimiser {
-  /// Of `Muon`: the largest singular value of a change, as a share of that of a matrix of initial weights, and as such for the encoder, whose matrices begin near 0.
-  private static let decoderRate: Float = 0.07, encoderRate: Float = 0.0007
+  /// Of `Muon`: the largest singular value of a change, as a share of that of a matrix of initial weights, and as such for HNeRV's encoder, whose matrices
+  /// begin near 0. A stem's network, which has no encoder to follow, wants less, and the more so where stages add.
+  private static func decoderRate(_ architecture: NeRVArchitecture) -> Float {
+    architecture.stages.contains { !$0.sums.isEmpty } ? 0.04 : architecture.stem != nil ? 0.05 : 0.07
+  }
+  private static let encoderRate: Float = 0.0007
   /// Adam's, of what is no matrix.
   private static let vectorRate = 1e-3
   /// Factors of two that steps of rounding can go, in all.
@@ -22,7 +26,7 @@ final class NeRVOptimiser {
   init(_ graph: NeRVGraph, _ settings: NeRVSettings, iterations: Int, rate: Float = 1, learnsSteps: Bool = true) {
     (self.settings, self.iterations, self.rate, self.learnsSteps) = (settings, iterations, rate, learnsSteps)
     for (weights, biases) in zip(graph.decoder.weights, graph.decoder.biases) {
-      add(weights.trained, rate: Self.decoderRate * weights.initialNorm)
+      add(weights.trained, rate: Self.decoderRate(graph.architecture) * weights.initialNorm)
       adam.add(biases.trained)
     }
     for parameter in graph.encoderParameters {

@@ -20,7 +20,7 @@ package struct NeRVParameters {
   package static func biasFraction(isLast: Bool) -> Int { isLast ? 10 : 8 }
 
   /// Weights begin as `InitialWeights` between plus and minus this.
-  package static func bound(_ stage: NeRVArchitecture.Stage) -> Double { 1 / Double(stage.inputs * stage.side * stage.side).squareRoot() }
+  package static func bound(_ stage: NeRVArchitecture.Stage) -> Double { 1 / Double(stage.columns).squareRoot() }
 
   package init(_ architecture: NeRVArchitecture, appendingTo tape: Tape) {
     var (weights, biases): ([Rounded], [Rounded]) = ([], [])
@@ -28,7 +28,7 @@ package struct NeRVParameters {
     for (i, stage) in layers.enumerated() {
       var initial = InitialWeights(stage: i)
       let bound = Self.bound(stage)
-      let (rows, columns, scale) = (stage.biasCount, stage.inputs * stage.side * stage.side, Float(bound) * 0x1p-23)
+      let (rows, columns, scale) = (stage.biasCount, stage.columns, Float(bound) * 0x1p-23)
       let centre = Parameter("centres\(i)", rows: rows, columns: columns, values: (0..<stage.weightCount).map { _ in scale * Float(initial.next()) })
       func rounded(_ name: String, _ centre: Parameter, bound: Double, groups: Int) -> Rounded {
         let (rows, columns) = (centre.rows, centre.columns)

@@ -40,6 +40,7 @@ package enum SegmentWriter {
     for (stage, format) in zip(architecture.stages, formats.suffix(architecture.stages.count)) {
       var part = StageSyntax()
       (part.outputs, part.side, part.factor, part.format) = (UInt32(stage.outputs), stage.side, stage.factor, format)
+      (part.isDepthwise, part.isLinear, part.sums) = (stage.isDepthwise, stage.isLinear, stage.sums)
       syntax.network.stages.append(part)
     }
     if let stem = architecture.stem {

@@ -35,13 +35,10 @@ public final class VideoEncoder: FrameSink {
     case hnerv
     /// Frames of their numbers alone, by waves of those and a perceptron (Chen et al. 2021).
     case nerv
-    /// As `nerv`, with residual blocks of separable convolutions.
+    /// As `nerv`, with residual blocks of separable convolutions before and behind each enlargement, and a way around them (Ghorbel et al. 2024).
     case nervpp
     /// Small groups of frames, each of which begins with the network of the one before.
     case nirvana
-
-    /// Whether this build has it.
-    public var isAvailable: Bool { self != .nervpp }
   }
 
   public enum Rate: Sendable, Equatable {
@@ -102,12 +99,8 @@ public final class VideoEncoder: FrameSink {
 
   /// `write` gets the file's bytes, front to back, and may throw.
   ///
-  /// Throws `CodecError`: `invalidOption` for what cannot be encoded, `unsupported` for a codec that is not there, `malformed` for a checkpoint that is
-  /// none; and what `write` throws.
+  /// Throws `CodecError`: `invalidOption` for what cannot be encoded, `malformed` for a checkpoint that is none; and what `write` throws.
   public convenience init(format: VideoFormat, options: Options = Options(), write: @escaping ([UInt8]) throws -> Void) throws {
-    guard options.codec.isAvailable else {
-      throw CodecError(.unsupported, "there is no codec \(options.codec.rawValue) yet: there are \(Codec.allCases.filter(\.isAvailable).map(\.rawValue).joined(separator: ", ")).")
-    }
     try self.init(format: format, options: options, fits: NetworkSegments.fits, write: write)
   }
 

@@ -14,12 +14,12 @@ final class WeightNumbers {
     let sizes = [1, 3 * 15, 15 * 15, 25, 12 * 12, 12 * 12] + (areChanges ? [12 * 15, 25] : [])
     model = NumberModel(contexts: sizes, selectors: 12)
     contexts = sizes.map { _ in 0 }
-    inputMeans = [Int](repeating: 0, count: stage.inputs)
+    inputMeans = [Int](repeating: 0, count: stage.rowInputs)
   }
 
   /// [rows][inputs][side][side]; those that are read replace what is there. Of changes, with what there was of them, and the numbers that change.
   func visit(_ weights: inout [Int16], _ bits: some ModelledBits, history: ChangeHistory? = nil, since last: [Int16] = []) throws {
-    let side = stage.side, factor = stage.factor, columns = stage.inputs * side * side
+    let side = stage.side, factor = stage.factor, columns = stage.columns
     for row in 0..<stage.biasCount {
       let (hasUp, hasLeft) = (row / factor % factor > 0, row % factor > 0)
       for column in 0..<columns {

@@ -10,6 +10,8 @@ struct VideoDecode: ParsableCommand {
     discussion: "NCCODEC_SIMD caps what instructions it uses, as everywhere.")
 
   @Option(help: "Numbers of the network with the embeddings of 132 frames.") var parameters = 350_000
+  @Option(help: "hnerv, nerv or nervpp.") var codec = "hnerv"
+  @Flag(help: "HNeRV with kernels of 3 x 3 in its last stages.") var cheapBlocks = false
   @Option(help: "Pixels, a multiple of 320.") var width = 1280
   @Option(help: "Pixels, a multiple of 320.") var height = 640
   @Option(help: "Frames to time.") var frames = 24
@@ -20,9 +22,10 @@ struct VideoDecode: ParsableCommand {
   func run() throws {
     guard width > 0, height > 0, width % 320 == 0, height % 320 == 0 else { throw ValidationError("sides must be multiples of 320") }
     guard frames > 0, together ?? 1 > 0, threads.allSatisfy({ $0 > 0 }) else { throw ValidationError("counts must be positive") }
-    let architecture = NeRVArchitecture.hnerv(width: width, height: height, frames: 132, parameters: parameters)
+    guard let codec = VideoEncoder.Codec(rawValue: codec), codec != .nirvana else { throw ValidationError("there is no codec \(codec) here") }
+    let architecture = NeRVArchitecture.of(codec, width: width, height: height, frames: 132, parameters: parameters, cheapBlocks: cheapBlocks)
     var random = SystemRandomNumberGenerator()
-    let layers = architecture.stages.map { stage in
+    let layers = architecture.layers.map { stage in
       NeRVLayer(
         weights: (0..<stage.weightCount).map { _ in .random(in: -63...63, using: &random) },
         biases: (0..<stage.biasCount).map { _ in .random(in: -1000...1000, using: &random) }, shift: 10, multiplier: 20000, fraction: 10)

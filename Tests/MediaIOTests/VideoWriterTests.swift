@@ -143,13 +143,15 @@ import Testing
   ])
   func inMemory(_ encoder: String, _ options: String) throws {
     var film = try Film(96, 64, timeBase: (1, 1000), rate: nil, durations: [40, 40, 7, 40, 1000, 40, 40, 40])
-    let original = try Film.all(film)
+    let original = try Film.all(film), scheduler = sched_getscheduler(0)
     let coded = try CodedVideo(&film, VideoEncoding(encoder, options: options))
     #expect(coded.packets.count >= 8 && coded.byteCount == coded.packets.reduce(0) { $0 + $1.data.count })
     #expect(coded.packets[0].isKey)
     #expect(coded.version.hasPrefix("libavcodec ") && !coded.version.contains("H.26"))
     if encoder == "libx264" { #expect(coded.version.contains("x264 - core")) }
     if encoder == "libsvtav1" { #expect(coded.version.contains("SVT-AV1 v")) }
+    // SVT-AV1 would leave this thread a real-time one.
+    #expect(sched_getscheduler(0) == scheduler)
     var decoded: [VideoFrame] = []
     try coded.decode { decoded.append($0) }
     #expect(decoded.map(\.time) == original.map(\.time))

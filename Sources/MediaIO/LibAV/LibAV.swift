@@ -1,4 +1,5 @@
 import CLibAV
+import Glibc
 
 /// libavcodec and libavutil, loaded when the first picture needs them. `StillCodec` uses the encoding half.
 ///
@@ -9,7 +10,7 @@ struct LibAV: Sendable {
   let findDecoder: @Sendable @convention(c) (AVCodecID) -> UnsafePointer<AVCodec>?
   let allocateContext: @Sendable @convention(c) (UnsafePointer<AVCodec>?) -> UnsafeMutablePointer<AVCodecContext>?
   let freeContext: @Sendable @convention(c) (UnsafeMutablePointer<UnsafeMutablePointer<AVCodecContext>?>?) -> Void
-  let open: @Sendable @convention(c) (
+  private let openCodec: @Sendable @convention(c) (
     UnsafeMutablePointer<AVCodecContext>?, UnsafePointer<AVCodec>?, UnsafeMutablePointer<OpaquePointer?>?
   ) -> Int32
   let sendPacket: @Sendable @convention(c) (UnsafeMutablePointer<AVCodecContext>?, UnsafePointer<AVPacket>?) -> Int32
@@ -56,7 +57,7 @@ struct LibAV: Sendable {
     findDecoder = try codec["avcodec_find_decoder"]
     allocateContext = try codec["avcodec_alloc_context3"]
     freeContext = try codec["avcodec_free_context"]
-    open = try codec["avcodec_open2"]
+    openCodec = try codec["avcodec_open2"]
     sendPacket = try codec["avcodec_send_packet"]
     receiveFrame = try codec["avcodec_receive_frame"]
     allocatePacket = try codec["av_packet_alloc"]
@@ -80,6 +81,15 @@ struct LibAV: Sendable {
     // It prints to stderr by default; errors travel as values here.
     let setLogLevel: @convention(c) (Int32) -> Void = try util["av_log_set_level"]
     setLogLevel(AV_LOG_QUIET)
+  }
+
+  /// avcodec_open2, after which the thread is scheduled as before: SVT-AV1 makes a real-time one of it where it may, as root, for good, and of those that
+  /// it starts later; such threads keep all others from running.
+  func open(_ context: UnsafeMutablePointer<AVCodecContext>?, _ codec: UnsafePointer<AVCodec>?, _ options: UnsafeMutablePointer<OpaquePointer?>?) -> Int32 {
+    var (policy, parameters) = (Int32(0), sched_param())
+    let isKnown = pthread_getschedparam(pthread_self(), &policy, &parameters) == 0
+    defer { if isKnown { pthread_setschedparam(pthread_self(), policy, &parameters) } }
+    return openCodec(context, codec, options)
   }
 
   /// Such as "59.37.100".

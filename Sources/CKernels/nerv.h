@@ -19,7 +19,7 @@ struct NervPlace {
   int32_t weight;
 
   NervPlace(size_t at, size_t factor) : is_before(2 * at + 1 < factor) {
-    const size_t past = 2 * at + 1 + (is_before ? factor : 0) - (is_before ? 0 : factor);
+    const size_t past = is_before ? 2 * at + 1 + factor : 2 * at + 1 - factor;
     weight = static_cast<int32_t>(past * 16384 / factor);
   }
 };

@@ -5,7 +5,7 @@ extension NeRVArchitecture {
   package static func nerv(width: Int, height: Int, parameters: Int) -> NeRVArchitecture {
     let strides = stemStrides(width: width, height: height), total = strides.reduce(1, *)
     // Widths below the smallest published network's are in proportion to it: 26 channels, 512 hidden numbers, 96 channels at least.
-    return withStem(width: width, height: height, total: total, parameters: parameters, hiddenPerChannel: 512.0 / 26) { channels in
+    return withStem(width: width, height: height, total: total, parameters: parameters, mostHidden: { 512 * $0 / 26 }) { channels in
       let narrowest = max(4, min(96, 96 * channels / 26))
       var (x, stages): (Int, [Stage]) = (channels, [])
       for (i, s) in strides.enumerated() {
@@ -28,7 +28,7 @@ extension NeRVArchitecture {
         Stage(inputs: channels, outputs: channels, side: 1, factor: 1, isLinear: true, sums: sums),
       ]
     }
-    return withStem(width: width, height: height, total: total, parameters: parameters, hiddenPerChannel: 10) { channels in
+    return withStem(width: width, height: height, total: total, parameters: parameters, mostHidden: { 10 * $0 }) { channels in
       // The published network has 80 channels at least, for 3 million numbers.
       let narrowest = Int((4.5 * Double(channels).squareRoot()).rounded())
       var (x, stages): (Int, [Stage]) = (channels, [])
@@ -46,9 +46,9 @@ extension NeRVArchitecture {
   }
 
   /// The network of `parameters` numbers, about, whose stages `stages` makes for so many channels behind the stem. What makes the number right is the stem's
-  /// hidden width, which is at most `hiddenPerChannel` for each channel.
+  /// hidden width, which is at most `mostHidden` of the channels, and 512.
   private static func withStem(
-    width: Int, height: Int, total: Int, parameters: Int, hiddenPerChannel: Double, stages: (_ channels: Int) -> [Stage]
+    width: Int, height: Int, total: Int, parameters: Int, mostHidden: (_ channels: Int) -> Int, stages: (_ channels: Int) -> [Stage]
   ) -> NeRVArchitecture {
     let (rows, columns) = ((height + total - 1) / total, (width + total - 1) / total)
     func make(_ channels: Int, hidden: Int) -> NeRVArchitecture {
@@ -60,7 +60,7 @@ extension NeRVArchitecture {
       let one = make(channels, hidden: 1).parameterCount, each = make(channels, hidden: 2).parameterCount - one
       return 1 + Int((Double(parameters - one) / Double(each)).rounded())
     }
-    let channels = (1...512).first { hidden($0) <= min(512, Int(hiddenPerChannel * Double($0))) } ?? 512
+    let channels = (1...512).first { hidden($0) <= min(512, mostHidden($0)) } ?? 512
     return make(channels, hidden: max(1, min(512, hidden(channels))))
   }
 

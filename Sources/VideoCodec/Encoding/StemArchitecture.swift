@@ -30,7 +30,7 @@ extension NeRVArchitecture {
     }
     return withStem(width: width, height: height, total: total, parameters: parameters, mostHidden: { 10 * $0 }) { channels in
       // The published network has 80 channels at least, for 3 million numbers.
-      let narrowest = Int((4.5 * Double(channels).squareRoot()).rounded())
+      let narrowest = Int((3.9 * Double(channels).squareRoot()).rounded())
       var (x, stages): (Int, [Stage]) = (channels, [])
       for (i, s) in strides.enumerated() {
         let next = i == 0 ? x : max(Int((Double(x) / reduction).rounded()), narrowest)

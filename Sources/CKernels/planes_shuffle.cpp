@@ -35,10 +35,11 @@ HWY_INLINE V Sigmoid(D d, V x) {
   return hn::Div(hn::Set(d, 1.0f), hn::Add(hn::Set(d, 1.0f), Exp(d, hn::Neg(x))));
 }
 
-// The activation of x, or its slope there.
+// The activation of x, or its slope there. GELU and swish take what is above NC_ACTIVATION_LIMIT as that, as networks in integers do.
 template <bool kSlope, class D, class V = hn::Vec<D>>
 HWY_INLINE V Activation(D d, int32_t which, V x) {
   const V one = hn::Set(d, 1.0f);
+  if (which == NC_ACTIVATION_GELU || which == NC_ACTIVATION_SWISH) x = hn::Min(x, hn::Set(d, NC_ACTIVATION_LIMIT));
   switch (which) {
     case NC_ACTIVATION_GELU: {
       V integral, density;
@@ -127,13 +128,17 @@ struct Shuffle {
                        size_t y_plane, size_t y_pitch, size_t channels, size_t width, size_t row_begin,
                        size_t row_end) {
     const D d;
+    const bool limited = activation == NC_ACTIVATION_GELU || activation == NC_ACTIVATION_SWISH;
     Each(s, u_plane, u_pitch, y_plane, y_pitch, channels, width, row_begin, row_end,
          [&](size_t at, size_t from, size_t lanes) HWY_ATTR {
            V v[NC_MAX_SHUFFLE];
            Part(gy + from, s, lanes, v);
            for (size_t b = 0; b < s; b++) {
              float* to = u + at + b * u_plane;
-             V g = hn::Mul(v[b], Activation<true>(d, activation, hn::Load(d, to)));
+             const V x = hn::Load(d, to);
+             V g = hn::Mul(v[b], Activation<true>(d, activation, x));
+             // Above the limit, more makes no difference.
+             if (limited) g = hn::IfThenElse(hn::Gt(x, hn::Set(d, NC_ACTIVATION_LIMIT)), hn::Max(g, hn::Zero(d)), g);
              if (lanes < n) g = hn::IfThenElseZero(hn::FirstN(d, lanes), g);
              hn::Store(g, d, to);
            }

@@ -128,6 +128,22 @@ struct ForwardTests {
     }
   }
 
+  /// What is above 15.98 counts as that, and can only be asked to come down.
+  @Test(arguments: [Activation.gelu, .swish]) func activationsEnd(activation: Activation) {
+    let x = Variable("x", channels: 1, height: 1, width: 4), y = Variable("y", channels: 1, height: 1, width: 4)
+    let target = Variable("target", channels: 1, height: 1, width: 4, hasGradient: false)
+    x.load([-40, 15, 40, 40])
+    target.load([0, 14, 100, 0])
+    let tape = Tape()
+    let one = Parameter("weights", rows: 1, columns: 1, values: [1]), zero = Parameter("bias", rows: 1, columns: 1)
+    tape.append(Convolution(x, into: y, weights: one, bias: zero, side: 1, activation: activation))
+    tape.append(SquaredError(y, target: target, weight: 0.5))
+    tape.run(threads: 1, iteration: 0)
+    for (made, wanted) in zip(y.elements, [0, 15, 15.984375, 15.984375] as [Float]) { #expect(abs(made - wanted) < 1e-4) }
+    let gradient = x.gradientElements
+    for (made, wanted) in zip(gradient, [0, 1, 0, 15.984375] as [Float]) { #expect(abs(made - wanted) < 1e-3, "\(gradient)") }
+  }
+
   @Test func nearestRepeats() {
     for (height, width) in sizes {
       var stream = Stream(4)

@@ -124,14 +124,7 @@ extension NeRVNetwork {
     var random = SplitMix64(seed: seed)
     func within(_ range: ClosedRange<Int>) -> Int { range.lowerBound + Int((random.nextSigned() + 1) / 2 * 0.999 * Float(range.count)) }
     var drop = 0
-    // What is added is in the unit of what it is added to.
-    var fractions = architecture.layers.map { _ in within(extreme ? 4...10 : 7...10) }
-    let stem = architecture.stemLayers.count
-    for (i, stage) in architecture.stages.enumerated() {
-      let linked = stage.sums.map { stem + i - $0 - 1 }.flatMap { source in fractions.indices.filter { fractions[$0] == fractions[source] } }
-      for other in linked { fractions[other] = fractions[stem + i] }
-    }
-    let layers = zip(architecture.layers, fractions).map { stage, fraction in
+    let layers = architecture.layers.map { stage in
       let terms = stage.columns
       let largest = min(63, NeRVLayer.maximumRowSum / terms)
       var weights: [Int16] = []
@@ -153,7 +146,7 @@ extension NeRVNetwork {
       let layer = NeRVLayer(
         weights: weights, biases: (0..<stage.biasCount).map { _ in Int16(extreme ? within(-32768...32767) : within(-800...800)) },
         shift: extreme ? within(0...24) : max(0, Int(log2(0.6 * Double(largest) * Double(terms).squareRoot())) - drop),
-        multiplier: Int16(extreme ? within(1...32767) : within(16384...32767)), fraction: fraction)
+        multiplier: Int16(extreme ? within(1...32767) : within(16384...32767)), fraction: extreme ? within(4...10) : within(7...10))
       drop = 10 - layer.fraction
       return layer
     }

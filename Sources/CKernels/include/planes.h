@@ -44,6 +44,8 @@ enum {
   NC_ACTIVATION_SWISH = 2,  // x / (1 + e^-x)
   NC_ACTIVATION_UNIT = 3,   // (1 + tanh x) / 2
 };
+// GELU and swish take an x above this as this.
+#define NC_ACTIVATION_LIMIT 15.984375f
 
 typedef struct nc_planes {
   int32_t level;

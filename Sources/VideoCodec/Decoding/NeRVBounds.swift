@@ -80,12 +80,5 @@ extension NeRVNetwork {
         guard sum <= NeRVLayer.maximumRowSum else { throw NeRVArchitecture.damage("row \(row) of layer \(i)") }
       }
     }
-    let stages = layers.suffix(architecture.stages.count)
-    for (i, stage) in architecture.stages.enumerated() {
-      // What is added counts in the same unit.
-      guard stage.sums.allSatisfy({ stages[stages.startIndex + i - $0 - 1].fraction == stages[stages.startIndex + i].fraction }) else {
-        throw NeRVArchitecture.damage("the format of stage \(i)")
-      }
-    }
   }
 }

@@ -48,14 +48,17 @@ extension NeRVParameters {
   /// Networks in integers, of one format all of them, with the numbers of each. `unit` is what 1 stands for in the first layer's inputs.
   // bitstream-spec 14.4
   func networks(_ architecture: NeRVArchitecture, of numbers: [CodedNumbers], _ maxima: LayerMaxima, unit: Double) -> [NeRVNetwork] {
-    var (unit, made): (Double, [[NeRVLayer]]) = (unit, numbers.map { _ in [] })
+    var (unit, networks): (Double, [[NeRVLayer]]) = (unit, numbers.map { _ in [] })
     let layers = architecture.layers, fractions = Self.fractions(architecture, maxima)
     for (i, layer) in layers.enumerated() {
-      let isLast = i == layers.count - 1, fraction = fractions[i]
-      for (group, layer) in self.layers(i, layer, numbers, unit: unit, fraction: fraction, isLast: isLast).enumerated() { made[group].append(layer) }
-      unit = exp2(-Double(fraction))
+      let isLast = i == layers.count - 1
+      // Numbers before rounding are below 16, or with some multipliers up to 32. Where there is no activation, what they stand for is free.
+      let doublings = layer.isLinear ? (0..<2).first { 1.25 * maxima.values[i] < Float(16 << $0) } ?? 2 : 0
+      let made = self.layers(i, layer, numbers, unit: unit, fraction: fractions[i] + doublings, doublings: doublings, isLast: isLast)
+      for (group, layer) in made.enumerated() { networks[group].append(layer) }
+      unit = exp2(-Double(fractions[i]))
     }
-    return made.map { NeRVNetwork(architecture, layers: $0) }
+    return networks.map { NeRVNetwork(architecture, layers: $0) }
   }
 
   /// Of each layer's numbers, which have room for a quarter more than was seen, as integers need not be quite the same.
@@ -75,12 +78,12 @@ extension NeRVParameters {
     return fractions
   }
 
-  /// A layer by group.
+  /// A layer by group, whose numbers before rounding stand for so many times 2 as they would with an activation.
   private func layers(
-    _ i: Int, _ stage: NeRVArchitecture.Stage, _ numbers: [CodedNumbers], unit: Double, fraction: Int, isLast: Bool
+    _ i: Int, _ stage: NeRVArchitecture.Stage, _ numbers: [CodedNumbers], unit: Double, fraction: Int, doublings: Int, isLast: Bool
   ) -> [NeRVLayer] {
     var step = Double(weights[i].rounding.step), changes = numbers.map { $0.weights[i] }
-    var all: [[Int16]] = [], amplitude = 0, centreShift = 4
+    var all: [[Int16]] = [], amplitude = 0, centreShift = 8
     // Weights in as small parts of the step as the sums have room for.
     while true {
       let wanted = (Self.bound(stage) * exp2(Double(centreShift)) / step).rounded()
@@ -95,8 +98,8 @@ extension NeRVParameters {
         changes = changes.map { $0.map { ($0 + $0.signum()) / 2 } }
       }
     }
-    let (multiplier, shift) = Self.multiplier(exp2(Double(NeRVLayer.sumFraction)) * step * exp2(-Double(centreShift)) * unit)
-    let biasShift = NeRVLayer.sumFraction - Self.biasFraction(isLast: isLast)
+    let (multiplier, shift) = Self.multiplier(exp2(Double(NeRVLayer.sumFraction - doublings)) * step * exp2(-Double(centreShift)) * unit)
+    let biasShift = NeRVLayer.sumFraction - Self.biasFraction(isLast: isLast) - doublings
     return zip(all, numbers).map { weights, numbers in
       NeRVLayer(
         weights: weights, biases: numbers.biases[i].map { $0 << Int16(biasShift) }, shift: shift, multiplier: multiplier, fraction: fraction,

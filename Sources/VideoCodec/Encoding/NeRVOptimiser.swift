@@ -4,9 +4,11 @@ import Glibc
 /// Changes a fit's parameters after each iteration.
 final class NeRVOptimiser {
   /// Of `Muon`: the largest singular value of a change, as a share of that of a matrix of initial weights, and as such for HNeRV's encoder, whose matrices
-  /// begin near 0. A stem's network, which has no encoder to follow, wants less, and the more so where stages add.
-  private static func decoderRate(_ architecture: NeRVArchitecture) -> Float {
-    architecture.stages.contains { !$0.sums.isEmpty } ? 0.04 : architecture.stem != nil ? 0.05 : 0.07
+  /// begin near 0. A stem's network, which has no encoder to follow, wants less; where stages add, less still, and the less the longer the fit is, as what
+  /// changes add up to grows with their number.
+  private static func decoderRate(_ architecture: NeRVArchitecture, iterations: Int) -> Float {
+    guard architecture.stages.contains(where: { !$0.sums.isEmpty }) else { return architecture.stem != nil ? 0.05 : 0.07 }
+    return 0.04 * min(1, (1800 / Float(iterations)).squareRoot())
   }
   private static let encoderRate: Float = 0.0007
   /// Adam's, of what is no matrix.
@@ -26,7 +28,7 @@ final class NeRVOptimiser {
   init(_ graph: NeRVGraph, _ settings: NeRVSettings, iterations: Int, rate: Float = 1, learnsSteps: Bool = true) {
     (self.settings, self.iterations, self.rate, self.learnsSteps) = (settings, iterations, rate, learnsSteps)
     for (weights, biases) in zip(graph.decoder.weights, graph.decoder.biases) {
-      add(weights.trained, rate: Self.decoderRate(graph.architecture) * weights.initialNorm)
+      add(weights.trained, rate: Self.decoderRate(graph.architecture, iterations: iterations) * weights.initialNorm)
       adam.add(biases.trained)
     }
     for parameter in graph.encoderParameters {

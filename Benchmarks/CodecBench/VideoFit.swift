@@ -5,7 +5,7 @@ import Media
 import Metrics
 import VideoCodec
 
-/// One fit to a clip, with all that a measurement beside the authors' code wants to know; `Benchmarks/hnerv.sh` runs it.
+/// One fit to a clip, with all that a measurement beside the authors' code wants to know; `Benchmarks/hnerv.sh` and `nerv.sh` run it.
 struct VideoFit: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "video-fit", abstract: "Fits HNeRV, NeRV, NeRV++ or NIRVANA to a clip, and tells its PSNR as floats and in integers, its bytes and CPU time, as JSON.",

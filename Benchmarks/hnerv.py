@@ -32,17 +32,21 @@ def replace_packages():
     module("pytorchvideo.data.encoded_video", EncodedVideo=type("EncodedVideo", (), {}))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkout", type=pathlib.Path)
-    parser.add_argument("frames", type=pathlib.Path)
-    parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--epochs", default="30")
-    parser.add_argument("--size", default="0.35", help="millions of parameters, embeddings included")
-    parser.add_argument("--crop", default="640_1280", help="height_width")
-    parser.add_argument("--threads", default="1")
+def command_line(description, epochs, **others):
+    """What the programs for the authors' codes are told; `others` are defaults of options by name. Sets how many threads PyTorch takes."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("checkout", "frames", "out"):
+        parser.add_argument(name, type=pathlib.Path)
+    for name, default in {"epochs": epochs, **others, "threads": "1"}.items():
+        parser.add_argument(f"--{name}", default=default)
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = options.threads
+    return options
+
+
+def main():
+    # Millions of parameters, embeddings included; height_width.
+    options = command_line(__doc__, "30", size="0.35", crop="640_1280")
     replace_packages()
     sys.path.insert(0, str(options.checkout.resolve()))
     strides = "5 4 4 2 2".split()

@@ -6,11 +6,11 @@ The folder holds Carphone's frames as PNG. The network is that of `codecbench vi
 `--published`: squared error, Adam at 1e-3 with 0.9 and 0.999, two frames an iteration, a tenth of the epochs to rise. The code wants CUDA: what moves
 numbers there is made to leave them. The last lines of its log have the PSNR, the mean over frames after the last epoch.
 """
-import argparse
 import os
-import pathlib
 import runpy
 import sys
+
+from hnerv import command_line
 
 
 def stay_on_cpu():
@@ -25,15 +25,7 @@ def stay_on_cpu():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkout", type=pathlib.Path)
-    parser.add_argument("frames", type=pathlib.Path)
-    parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--epochs", default="100")
-    parser.add_argument("--seed", default="1")
-    parser.add_argument("--threads", default="1")
-    options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = options.threads
+    options = command_line(__doc__, "100", seed="1")
     # It looks for ./data/NAME and writes below ./output.
     out = options.out.resolve()
     (out / "data").mkdir(parents=True, exist_ok=True)

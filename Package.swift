@@ -59,9 +59,10 @@ let package = Package(
       name: "KVCodec",
       dependencies: ["Coding", "EntropyCoding", "Bitstream", "Media", "Tensors", "CKernels", "COpenSSL"]),
 
+    // With the sound beside it.
     .target(
       name: "VideoCodec",
-      dependencies: ["Coding", "EntropyCoding", "Autograd", "Metrics", "Bitstream", "Media", "Tensors", "CKernels"]),
+      dependencies: ["AudioCodec", "Coding", "EntropyCoding", "Autograd", "Metrics", "Bitstream", "Media", "Tensors", "CKernels"]),
 
     // Layer 5: the public library.
     .target(name: "NeuralCodecs", dependencies: ["ImageCodec", "AudioCodec", "KVCodec", "VideoCodec", "Coding", "Media"]),
@@ -127,7 +128,7 @@ let package = Package(
     .testTarget(
       name: "ImageCodecTests", dependencies: ["NeuralCodecs", "ImageCodec", "Coding", "Metrics", "Media", "MediaIO"]),
     .testTarget(name: "AudioCodecTests", dependencies: ["AudioCodec", "Coding", "EntropyCoding", "Bitstream", "Media"]),
-    .testTarget(name: "VideoCodecTests", dependencies: ["VideoCodec", "Coding", "Autograd", "Tensors", "Bitstream", "Media"]),
+    .testTarget(name: "VideoCodecTests", dependencies: ["VideoCodec", "AudioCodec", "Coding", "Autograd", "Tensors", "Bitstream", "Media"]),
     .testTarget(name: "KVCodecTests", dependencies: ["KVCodec", "Coding", "Bitstream", "Media"]),
     .testTarget(name: "ConformanceTests", dependencies: ["NeuralCodecs", "CLibAV"], linkerSettings: [.linkedLibrary("avutil")]),
     .testTarget(name: "RobustnessTests", dependencies: ["ImageCodec", "AudioCodec", "KVCodec", "VideoCodec", "Coding", "Networks", "Bitstream", "Media"]),

@@ -1,5 +1,5 @@
-targets=(EntropyCoding Bitstream Tensors Media Coding VideoCodec)
+targets=(EntropyCoding Bitstream Tensors Media Networks Coding AudioCodec VideoCodec)
 without=(VideoCodec/Encoding)
-cxx=(Sources/CKernels/*.cpp)
+cxx=(Sources/CKernels/*.cpp Sources/CModels/models.c)
 maps=(CZlib)
 link=(-lz)

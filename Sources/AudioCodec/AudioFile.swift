@@ -87,10 +87,8 @@ public struct AudioFile: Sendable {
       originalSampleRate = parts.originalRate
       (frames, originalFrames) = (parts.frames ?? 0, parts.originalFrames)
       tags = parts.tags
-      switch parts.coding {
-      case .transform: (codec, tokens) = (AudioEncoder.Codec.mdct.rawValue, nil)
-      case .tokens(let mode, let levels): (codec, tokens) = (AudioEncoder.Codec.tokens.rawValue, (mode.framesPerSecond, levels))
-      }
+      codec = parts.coding.label
+      if case .tokens(let mode, let levels) = parts.coding { tokens = (mode.framesPerSecond, levels) } else { tokens = nil }
       self.parts = parts.count
       byteCount = source.byteCount
       codedBytes = parts.byteCount

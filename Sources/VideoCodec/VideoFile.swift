@@ -1,3 +1,4 @@
+import AudioCodec
 import Bitstream
 import Coding
 public import Media
@@ -25,16 +26,19 @@ public struct VideoFile: Sendable {
   public let segments: [Segment]
   /// Sound that was copied.
   public let soundTracks: [CopiedTrack]
+  /// Sound that was coded anew; how many frames it has is known to a decoder alone.
+  public let codedSound: [CodedSoundTrack]
   public let byteCount: Int
-  /// Of the payloads of video, and of each sound track, their chunks' framing aside.
+  /// Of the payloads of video, and of each sound track of both kinds, their chunks' framing aside.
   public let videoBytes: Int
   public let soundBytes: [Int]
+  public let codedSoundBytes: [Int]
 
   /// Seconds, from time 0.
   public var duration: Double { Double(end) * format.timeBase.value }
   /// Of the file without its sound.
   public var bitsPerPixel: Double {
-    Double(8 * (byteCount - soundBytes.reduce(0, +))) / (Double(frames) * Double(format.width * format.height))
+    Double(8 * (byteCount - soundBytes.reduce(0, +) - codedSoundBytes.reduce(0, +))) / (Double(frames) * Double(format.width * format.height))
   }
 
   /// Whether the bytes are a file with video: decides by its track chunks, and by nothing behind them.
@@ -64,7 +68,8 @@ public struct VideoFile: Sendable {
           embeddingBytes: syntax?.embeddings.count ?? 0, groupFrames: syntax?.network.groupFrames.map { Int($0) }))
       end = last.time + last.duration
     }
-    (videoBytes, soundBytes) = (parts.videoBytes, parts.soundBytes)
+    (videoBytes, soundBytes, codedSoundBytes) = (parts.videoBytes, parts.soundBytes, parts.codedBytes)
+    codedSound = try parts.codedTracks.map { CodedSoundTrack(try AudioDecoder($0)) }
     (self.segments, self.end, frames) = (segments, end, segments.last?.frames.upperBound ?? 0)
   }
 }

@@ -27,7 +27,7 @@ extension EncodeCommand {
     // A device or a pipe with a name shows nothing before it is read; pictures are what it was taken for always.
     if head.isEmpty || ImageFormat(sniffing: head) != nil || ImageFile.isOne(head) { return .picture }
     // What only sound has or only video has says what is wanted of a video.
-    if !audio.given.isEmpty { return .sound }
+    if !audio.given.isEmpty, video.audio != .neural { return .sound }
     // What cannot be read is for the reader of sound to complain about.
     guard let contents = try? MediaContents(input, after: input == "-" ? head : []) else { return video.given.isEmpty ? .sound : .video }
     if input == "-" { head = contents.start }
@@ -47,12 +47,7 @@ extension EncodeCommand {
     let source = Console.name(input, input: true), target = Console.name(output, input: false)
     let reader = try openSound(head, source)
     if let option = foreignToSound { throw Failure("\(source): is sound, and --\(option) is not for that. Leave the option out.") }
-    var options = AudioEncoder.Options()
-    options.codec = try soundCodec(channels: reader.format.layout.count, source)
-    options.rate = audio.kbps.map { .kbps($0) } ?? .quality(Double(quality ?? 50))
-    (options.framesPerSecond, options.levels) = (audio.tokensRate, audio.tokensLevels)
-    options.groupSeconds = audio.groupSeconds ?? options.groupSeconds
-    options.target = audio.target?.target ?? .perceptual
+    var options = try soundOptions(quality: quality ?? 50, channels: reader.format.layout.count, source)
     options.tags = reader.tags
     options.progress = progress.handler
     let format = reader.format, rate = options.codec.codedSampleRate(of: format.sampleRate)
@@ -75,6 +70,17 @@ extension EncodeCommand {
     do { try sink.commit() } catch { throw Failure(error, at: target) }
     progress.end()
     report(encoded, of: reader, options, source)
+  }
+
+  /// By the command line alone, for so many channels.
+  func soundOptions(quality: Int, channels: Int, _ source: String) throws(Failure) -> AudioEncoder.Options {
+    var options = AudioEncoder.Options()
+    options.codec = try soundCodec(channels: channels, source)
+    options.rate = audio.kbps.map { .kbps($0) } ?? .quality(Double(quality))
+    (options.framesPerSecond, options.levels) = (audio.tokensRate, audio.tokensLevels)
+    options.groupSeconds = audio.groupSeconds ?? options.groupSeconds
+    options.target = audio.target?.target ?? .perceptual
+    return options
   }
 
   /// `--codec`, or else by the options and the rate.

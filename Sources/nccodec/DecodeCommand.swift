@@ -11,7 +11,8 @@ struct DecodeCommand: ParsableCommand {
       smaller files and take longer, with the same samples.
 
       Video goes to MP4, MOV, MKV, WebM, AVI, Y4M or numbered pictures (frames/%04d.png), by the output's name or --format; to \
-      MKV on standard output. Its copied sound goes along where the output can hold it. Without --encoder it is coded anew \
+      MKV on standard output. Its sound goes along where the output can hold it: copied sound as it is, sound that was coded anew as AAC (MP4, MOV), Opus (MKV, WebM) or \
+      MP3 (AVI). Without --encoder the video is coded \
       at a quality whose loss is not seen; --encoder ffv1 --chroma rgb keeps each sample. With --frames, only the segments \
       that hold those frames are decoded, and times count from the first of them.
 

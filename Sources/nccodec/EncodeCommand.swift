@@ -57,7 +57,7 @@ struct EncodeCommand: ParsableCommand {
       each segment of up to 256 frames, which takes minutes to hours; decoding is fast, and any frame is found without the \
       others. With --codec nerv or nervpp, the network makes frames of their numbers alone; with --codec nirvana, each eight frames have a \
       network that begins as the one before has ended, of which what changed is kept. --quality 0 to 100, --bpp or --params say how small the \
-      file is, --epochs or --effort (1 to 9) how long is fitted. Times, rate, rotation and colours are kept; its sound is copied bit by bit (--audio none leaves it out). \
+      file is, --epochs or --effort (1 to 9) how long is fitted. Times, rate, rotation and colours are kept; its sound is copied bit by bit (--audio none leaves it out, --audio neural codes it anew, as sound alone is). \
       More than 8 bits a sample are rounded to 8. With --resume, an encoding that ended before its end is gone on with by the \
       same command. With --codec mdct or tokens, the sound alone is coded.
 
@@ -95,6 +95,7 @@ struct EncodeCommand: ParsableCommand {
         nccodec encode --epochs 30 --params 0.35M --resume fit film.mp4 film.ncb
         nccodec encode --codec nervpp --bpp 0.1 film.mp4 film.ncb
         nccodec encode --codec nirvana --epochs 100 film.mp4 film.ncb
+        nccodec encode --audio neural --kbps 24 film.mp4 film.ncb
         nccodec encode --start 1:30 --duration 10 --scale 640x360 film.mkv part.ncb
         nccodec encode --rate 30 --effort 5 frames/%04d.png film.ncb
         nccodec encode song.flac song.ncb
@@ -131,7 +132,7 @@ struct EncodeCommand: ParsableCommand {
   @Option(help: ArgumentHelp("0 (smallest) to 100 (best). (default: 50)", valueName: "0...100"))
   var quality: Int?
 
-  @Option(help: ArgumentHelp("Aim for that many bits per pixel, the whole file counted, copied sound aside.", valueName: "bits"))
+  @Option(help: ArgumentHelp("Aim for that many bits per pixel, the whole file counted, a video's sound aside.", valueName: "bits"))
   var bpp: Double?
 
   @Option(help: ArgumentHelp("Aim for that PSNR, of the decoded picture in 8 bits.", valueName: "dB"))
@@ -169,7 +170,7 @@ struct EncodeCommand: ParsableCommand {
     if let lambda, !(lambda > 0 && lambda <= 1) {
       throw ValidationError("--lambda \(lambda) is not above 0 and at most 1.")
     }
-    if [quality != nil, bpp != nil, psnr != nil, lambda != nil, audio.kbps != nil, video.params != nil].count(where: { $0 }) > 1 {
+    if [quality != nil, bpp != nil, psnr != nil, lambda != nil, audio.kbps != nil && !codesSoundOfVideo, video.params != nil].count(where: { $0 }) > 1 {
       throw ValidationError("--quality, --bpp, --psnr, --lambda, --kbps and --params exclude each other.")
     }
     if video.epochs != nil, effort != nil { throw ValidationError("--epochs and --effort exclude each other.") }
@@ -183,14 +184,14 @@ struct EncodeCommand: ParsableCommand {
     if let codec, codec.kind != .cache, let option = kv.given.first {
       throw ValidationError("--\(option) is for caches, and --codec says that this is \(codec.kind.words).")
     }
-    if let codec, codec.kind != .sound, let option = audio.given.first {
+    if let codec, codec.kind != .sound, !codesSoundOfVideo, let option = audio.given.first {
       throw ValidationError("--\(option) is for sound, and --codec says that this is \(codec.kind.words).")
     }
-    if let codec, codec != .tokens, let option = audio.givenForTokens.first {
+    if let codec, codec != .tokens, !codesSoundOfVideo, let option = audio.givenForTokens.first {
       throw ValidationError("--\(option) is for --codec tokens.")
     }
     if codec == .tokens, audio.target != nil { throw ValidationError("--target is for --codec mdct.") }
-    if audio.tokensRate != nil, audio.tokensLevels != nil, quality != nil || audio.kbps != nil {
+    if audio.tokensRate != nil, audio.tokensLevels != nil, quality != nil && !codesSoundOfVideo || audio.kbps != nil {
       throw ValidationError("--tokens-rate and --tokens-levels say the rate: --quality and --kbps do not go with both.")
     }
     if kv.append, otherEffort > 1 { throw ValidationError("--effort does not go with --append: that is as the file has it.") }
@@ -269,6 +270,9 @@ struct EncodeCommand: ParsableCommand {
     progress.end()
     report(encoded, of: picture)
   }
+
+  /// Whether options for sound are for that of a video.
+  private var codesSoundOfVideo: Bool { video.audio == .neural }
 
   /// Of all but video.
   var otherEffort: Int { effort ?? 1 }

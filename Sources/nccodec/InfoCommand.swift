@@ -9,7 +9,7 @@ struct InfoCommand: ParsableCommand {
     discussion: """
       Shows the picture's size, codec, model and quality, the bytes of each section, and every field of every header; of \
       an overfitted picture also what each grid of latents and each part of its networks takes; of video its size, rate, segments \
-      and copied sound; of sound its rate, channels, \
+      and sound; of sound its rate, channels, \
       length and tags, of tokens also what each level takes. Checksums are checked.
 
       Examples:
@@ -56,6 +56,7 @@ struct InfoCommand: ParsableCommand {
       add("frames", "\(video.frames), \(fixed(video.duration, 3)) s")
       add("codec", "8 (\(video.codec)), \(video.segments.count) \(video.segments.count == 1 ? "segment" : "segments")")
       for track in video.soundTracks { add("sound", Console.oneLine(track.summary)) }
+      for track in video.codedSound { add("sound", track.summary) }
     }
     if let sound {
       add("sound", sound.format.summary(frames: sound.frames) + ", \(sound.frames) samples")
@@ -97,7 +98,7 @@ struct InfoCommand: ParsableCommand {
         let frames = "frames \(segment.frames.lowerBound) to \(segment.frames.upperBound - 1)" + (segment.groupFrames.map { " in groups of \($0)" } ?? "")
         lines.append("      segment \(number): \(frames), \(segment.byteCount) bytes (\(parts))")
       }
-      for (number, bytes) in video.soundBytes.enumerated() { add("    sound \(number)", "\(bytes) bytes") }
+      for (number, bytes) in (video.soundBytes + video.codedSoundBytes).enumerated() { add("    sound \(number)", "\(bytes) bytes") }
     }
     for (level, bits) in tokenBits.enumerated() {
       add("    level \(level)", "\(Int((bits / 8).rounded())) bytes, \(fixed(bits / (sound?.duration ?? 1) / 1000, 3)) kbps")
@@ -173,6 +174,11 @@ struct InfoCommand: ParsableCommand {
         .object([
           ("codec", .text(track.codec)), ("sampleRate", .integer(track.sampleRate)), ("channels", .integer(track.layout.count)),
           ("language", .text(track.language)), ("bytes", .integer(bytes)),
+        ])
+      } + zip(video.codedSound, video.codedSoundBytes).map { track, bytes in
+        .object([
+          ("codec", .text(track.codec)), ("sampleRate", .integer(track.originalSampleRate ?? track.format.sampleRate)),
+          ("channels", .integer(track.format.layout.count)), ("language", .text("")), ("bytes", .integer(bytes)),
         ])
       })),
     ])

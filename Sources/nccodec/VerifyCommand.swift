@@ -88,7 +88,7 @@ struct VerifyCommand: ParsableCommand {
     }
   }
 
-  /// What was decoded, and the CRC-32 of its samples [frame][3][row][column]. Packets of copied sound are looked at too.
+  /// What was decoded, and the CRC-32 of its samples [frame][3][row][column]. Packets of copied sound are looked at too, and coded sound is decoded.
   private static func videoSum(of file: InputSource, threads: Int?, _ progress: ProgressLine) throws -> (what: String, sum: UInt32) {
     var options = VideoDecoder.Options()
     options.threads = threads
@@ -98,9 +98,11 @@ struct VerifyCommand: ParsableCommand {
       sum = Checksum.crc32(frame.samples[...], seed: sum)
       frames += 1
       while try decoder.nextSoundPacket() != nil {}
+      while try decoder.nextSound() != nil {}
       if let all = decoder.frameCount { progress.update("decoding", ProgressLine.codecShare * Double(frames) / Double(max(all, 1))) }
     }
     while try decoder.nextSoundPacket() != nil {}
+    while try decoder.nextSound() != nil {}
     return ("\(decoder.format.summary), \(frames) frames", sum)
   }
 

@@ -28,7 +28,10 @@ struct VideoEncodeOptions: ParsableArguments {
       valueName: "rate"))
   var rate: String?
 
-  @Option(help: ArgumentHelp("copy (all sound tracks, bit by bit) or none. Video only. (default: copy)", valueName: "copy|none"))
+  @Option(
+    help: ArgumentHelp(
+      "copy (all sound tracks, bit by bit), neural (coded anew, as sound alone is: --kbps and the like are its) or none. Video only. (default: copy)",
+      valueName: "copy|neural|none"))
   var audio: SoundChoice?
 
   @Option(
@@ -100,6 +103,11 @@ struct VideoEncodeOptions: ParsableArguments {
 
 /// What becomes of a video's sound.
 enum SoundChoice: String, ExpressibleByArgument, CaseIterable {
+  case copy, neural, none
+}
+
+/// What becomes of it when decoded.
+enum DecodedSoundChoice: String, ExpressibleByArgument, CaseIterable {
   case copy, none
 }
 
@@ -122,8 +130,11 @@ struct VideoDecodeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Colour samples of the output: 420, 422, 444 or rgb. Video only. (default: 420, of y4m 444)", valueName: "sampling"))
   var chroma: VideoSampling?
 
-  @Option(help: ArgumentHelp("copy or none. Video only. (default: copy, where the output can hold it)", valueName: "copy|none"))
-  var audio: SoundChoice?
+  @Option(
+    help: ArgumentHelp(
+      "copy (what was coded anew becomes AAC, Opus or MP3, by the output) or none. Video only. (default: copy, where the output can hold it)",
+      valueName: "copy|none"))
+  var audio: DecodedSoundChoice?
 
   func validate() throws {
     if let frames, range == nil { throw ValidationError("--frames \(frames) is no range a:b with a below b.") }
@@ -153,6 +164,11 @@ extension VideoFormat {
     "\(width)x\(height)" + (rotation == .none ? "" : ", turned by \(rotation.rawValue) degrees")
       + (frameRate.map { ", \(fixed($0.value, 2)) frames a second" } ?? "")
   }
+}
+
+extension CodedSoundTrack {
+  /// Such as "mdct, 48000 Hz stereo".
+  var summary: String { "\(codec), \(originalSampleRate ?? format.sampleRate) Hz \(format.layout.name)" }
 }
 
 extension CopiedTrack {

@@ -8,7 +8,8 @@ extension EncodeCommand {
 
   /// Options that were given and that video has no use for.
   private var foreignToVideo: String? {
-    [("psnr", psnr != nil), ("lambda", lambda != nil), ("decoder-cost", decoderCost != nil)].first { $0.1 }?.0 ?? audio.given.first ?? kv.given.first
+    [("psnr", psnr != nil), ("lambda", lambda != nil), ("decoder-cost", decoderCost != nil)].first { $0.1 }?.0
+      ?? (video.audio == .neural ? audio.tokensOutput.map { _ in "tokens" } : audio.given.first) ?? kv.given.first
   }
 
   /// `file` is open for the output; `head` was taken from standard input, where that is the input.
@@ -21,7 +22,15 @@ extension EncodeCommand {
       reader = try VideoReader(input, after: input == "-" ? head : [], options: video.readOptions)
     } catch { throw Failure(error, at: source) }
     var options = videoOptions
-    options.soundTracks = reader.soundTracks
+    var coded: [SoundToCode] = []
+    if video.audio == .neural {
+      coded = try Failure.about(source) {
+        try reader.soundTracks.map { try SoundToCode($0, { try soundOptions(quality: 50, channels: $0, source) }, named: source) }
+      }
+      options.codedSound = coded.map(\.coded)
+    } else {
+      options.soundTracks = reader.soundTracks
+    }
     options.expectedFrames = reader.frameCount
     options.progress = progress.handler
     if keepBest { options.finishesEarly = { Interrupt.hasHappened } }
@@ -32,10 +41,13 @@ extension EncodeCommand {
       let encoder = try VideoEncoder(format: reader.format, options: options) { bytes in try sink.write(bytes[...]) }
       while !encoder.hasFinishedEarly {
         let frame = try reader.next()
-        while let (track, packet) = reader.nextSoundPacket() { try encoder.append(packet, track: track) }
+        while let (track, packet) = reader.nextSoundPacket() {
+          if coded.isEmpty { try encoder.append(packet, track: track) } else { try coded[track].take(packet, into: encoder, track: track) }
+        }
         guard let frame else { break }
         try encoder.append(frame)
       }
+      for (track, sound) in coded.enumerated() { try sound.finish(into: encoder, track: track) }
       encoded = try encoder.finish()
     } catch let error as CancellationError {
       guard let path = video.resume else { throw Failure(error, at: source) }
@@ -47,7 +59,7 @@ extension EncodeCommand {
     // What it was for is there.
     if let path = video.resume { unlink(path) }
     progress.end()
-    report(encoded, of: reader, options, source)
+    report(encoded, of: reader, options, notices: reader.notices + coded.flatMap(\.notices), source)
   }
 
   /// By the command line alone.
@@ -77,7 +89,7 @@ extension EncodeCommand {
     }
   }
 
-  private func report(_ encoded: EncodedVideo, of reader: VideoReader, _ options: VideoEncoder.Options, _ source: String) {
+  private func report(_ encoded: EncodedVideo, of reader: VideoReader, _ options: VideoEncoder.Options, notices: [String], _ source: String) {
     let stream = Console.reportStream(besideOutput: output), format = reader.format
     if json {
       var members: [(String, JSON)] = [
@@ -85,7 +97,8 @@ extension EncodeCommand {
         ("width", .integer(format.width)), ("height", .integer(format.height)), ("rotation", .integer(Int(format.rotation.rawValue))),
         ("frameRate", format.frameRate.map { .number($0.value) } ?? .null), ("frames", .integer(encoded.frames)), ("segments", .integer(encoded.segments)),
         ("codec", .text(options.codec.rawValue)), ("effort", .integer(options.effort)), ("bytes", .integer(encoded.byteCount)),
-        ("soundTracks", .integer(options.soundTracks.count)), ("soundBytes", .integer(encoded.soundBytes)),
+        ("soundTracks", .integer(options.soundTracks.count + options.codedSound.count)),
+        ("soundCodecs", .list(options.soundTracks.map { .text($0.codec) } + options.codedSound.map { .text($0.options.codec.rawValue) })), ("soundBytes", .integer(encoded.soundBytes)),
         ("bitsPerPixel", .number(encoded.bitsPerPixel)), ("psnr", .number(encoded.psnr)), ("complete", .flag(encoded.isComplete)),
       ]
       switch options.rate {
@@ -93,10 +106,10 @@ extension EncodeCommand {
       case .bitsPerPixel(let bits): members.append(("asked", .object([("bitsPerPixel", .number(bits))])))
       case .parameters(let count): members.append(("asked", .object([("parameters", .integer(count))])))
       }
-      members.append(("notices", .list(reader.notices.map(JSON.text))))
+      members.append(("notices", .list(notices.map(JSON.text))))
       Console.print(JSON.object(members).serialised, to: stream)
     } else if !quiet {
-      for notice in reader.notices { Console.notice("\(source): \(notice)") }
+      for notice in notices { Console.notice("\(source): \(notice)") }
       var line = "\(source): \(format.summary), \(encoded.frames) frames, \(encoded.byteCount) bytes"
       if encoded.soundBytes > 0 { line += " (\(encoded.soundBytes) of sound)" }
       line += ", \(fixed(encoded.bitsPerPixel, 4)) bpp"

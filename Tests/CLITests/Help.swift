@@ -76,9 +76,10 @@ enum Help {
     ended, of which what changed is kept. --quality 0 to 100, --bpp or --params say
     how small the file is, --epochs or --effort (1 to 9) how long is fitted. Times,
     rate, rotation and colours are kept; its sound is copied bit by bit (--audio
-    none leaves it out). More than 8 bits a sample are rounded to 8. With --resume,
-    an encoding that ended before its end is gone on with by the same command. With
-    --codec mdct or tokens, the sound alone is coded.
+    none leaves it out, --audio neural codes it anew, as sound alone is). More than
+    8 bits a sample are rounded to 8. With --resume, an encoding that ended before
+    its end is gone on with by the same command. With --codec mdct or tokens, the
+    sound alone is coded.
 
     Sound is read from whatever libavformat knows (WAV, FLAC, MP3, Opus, M4A, Ogg,
     the sound of a video, ...), in memory that does not grow with its length, and
@@ -122,6 +123,7 @@ enum Help {
       nccodec encode --epochs 30 --params 0.35M --resume fit film.mp4 film.ncb
       nccodec encode --codec nervpp --bpp 0.1 film.mp4 film.ncb
       nccodec encode --codec nirvana --epochs 100 film.mp4 film.ncb
+      nccodec encode --audio neural --kbps 24 film.mp4 film.ncb
       nccodec encode --start 1:30 --duration 10 --scale 640x360 film.mkv part.ncb
       nccodec encode --rate 30 --effort 5 frames/%04d.png film.ncb
       nccodec encode song.flac song.ncb
@@ -153,7 +155,7 @@ enum Help {
                               500, 1000, 2000 or 3000. Overfit only. (default: 2000)
       --quality <0...100>     0 (smallest) to 100 (best). (default: 50)
       --bpp <bits>            Aim for that many bits per pixel, the whole file
-                              counted, copied sound aside.
+                              counted, a video's sound aside.
       --psnr <dB>             Aim for that PSNR, of the decoded picture in 8 bits.
       --lambda <x>            Weigh bits against error by that, above 0 and at most
                               1. Overfit only.
@@ -176,8 +178,11 @@ enum Help {
       --rate <rate>           Frames a second of numbered pictures and streams
                               without times, such as 30 or 30000/1001. Video only.
                               (default: what the stream says, or 25)
-      --audio <copy|none>     copy (all sound tracks, bit by bit) or none. Video
-                              only. (default: copy) (values: copy, none)
+      --audio <copy|neural|none>
+                              copy (all sound tracks, bit by bit), neural (coded
+                              anew, as sound alone is: --kbps and the like are its)
+                              or none. Video only. (default: copy) (values: copy,
+                              neural, none)
       --segment-frames <1...4096>
                               Frames of a segment. Video only. (default: at most
                               256 and 384 MB of samples)
@@ -245,10 +250,11 @@ enum Help {
 
     Video goes to MP4, MOV, MKV, WebM, AVI, Y4M or numbered pictures
     (frames/%04d.png), by the output's name or --format; to MKV on standard output.
-    Its copied sound goes along where the output can hold it. Without --encoder it
-    is coded anew at a quality whose loss is not seen; --encoder ffv1 --chroma rgb
-    keeps each sample. With --frames, only the segments that hold those frames are
-    decoded, and times count from the first of them.
+    Its sound goes along where the output can hold it: copied sound as it is, sound
+    that was coded anew as AAC (MP4, MOV), Opus (MKV, WebM) or MP3 (AVI). Without
+    --encoder the video is coded at a quality whose loss is not seen; --encoder
+    ffv1 --chroma rgb keeps each sample. With --frames, only the segments that hold
+    those frames are decoded, and times count from the first of them.
 
     Sound goes to WAV, FLAC, Opus (.opus), Vorbis (.ogg), MP3 or AAC (.m4a), by the
     output's name or --format; to WAV on standard output. It is as long as it was,
@@ -297,8 +303,9 @@ enum Help {
       --chroma <sampling>     Colour samples of the output: 420, 422, 444 or rgb.
                               Video only. (default: 420, of y4m 444) (values: 420,
                               422, 444, rgb)
-      --audio <copy|none>     copy or none. Video only. (default: copy, where the
-                              output can hold it) (values: copy, none)
+      --audio <copy|none>     copy (what was coded anew becomes AAC, Opus or MP3,
+                              by the output) or none. Video only. (default: copy,
+                              where the output can hold it) (values: copy, none)
       --start <time>          Begin at that time, such as 90, 1:30 or 0:01:30.5.
                               Sound only.
       --duration <time>       Decode that much. Sound only. (default: to the end)
@@ -332,8 +339,8 @@ enum Help {
     Shows the picture's size, codec, model and quality, the bytes of each section,
     and every field of every header; of an overfitted picture also what each grid
     of latents and each part of its networks takes; of video its size, rate,
-    segments and copied sound; of sound its rate, channels, length and tags, of
-    tokens also what each level takes. Checksums are checked.
+    segments and sound; of sound its rate, channels, length and tags, of tokens
+    also what each level takes. Checksums are checked.
 
     Examples:
       nccodec info photo.ncb

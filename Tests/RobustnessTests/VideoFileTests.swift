@@ -1,3 +1,4 @@
+import AudioCodec
 import Bitstream
 import Coding
 import Media
@@ -12,8 +13,10 @@ private func outcome(_ bytes: [UInt8], _ options: VideoDecoder.Options = .init()
     while let frame = try decoder.next() {
       frames.append(frame)
       while try decoder.nextSoundPacket() != nil {}
+      while try decoder.nextSound() != nil {}
     }
     while try decoder.nextSoundPacket() != nil {}
+    while try decoder.nextSound() != nil {}
     return .success(frames)
   } catch let error as CodecError {
     // One line for people, that says something.
@@ -33,14 +36,23 @@ private func code(_ bytes: [UInt8], _ options: VideoDecoder.Options = .init()) -
   /// Two segments of small frames, with sound.
   private static let sample = encoded(.hnerv)
 
-  private static func encoded(_ codec: VideoEncoder.Codec) -> [UInt8] {
+  /// `isSounding`: two tracks of coded sound go with it.
+  private static func encoded(_ codec: VideoEncoder.Codec, isSounding: Bool = false) -> [UInt8] {
     let format = try! VideoFormat(width: 20, height: 12, timeBase: Rational(exactly: 1, 25)!, frameRate: Rational(exactly: 25, 1))
     var options = VideoEncoder.Options()
     options.codec = codec
     (options.segmentFrames, options.epochs, options.rate) = (3, 2, .parameters(2000))
     options.soundTracks = [CopiedTrack(codec: "opus", timeBase: Rational(exactly: 1, 48_000)!, sampleRate: 48_000, layout: .stereo)]
+    var sound = AudioEncoder.Options()
+    (sound.codec, sound.rate) = (.tokens, .kbps(1))
+    let mono = (isSounding ? [24_000, 8000] : []).map { try! AudioFormat(sampleRate: $0, layout: .mono) }
+    options.codedSound = zip(mono, [sound, AudioEncoder.Options()]).map { .init(format: $0, options: $1) }
     var bytes: [UInt8] = []
     let encoder = try! VideoEncoder(format: format, options: options) { bytes += $0 }
+    for (track, format) in mono.enumerated() {
+      let samples = (0..<format.sampleRate / 5).map { Float($0 % 50) / 100 }
+      try! encoder.append(try! AudioBuffer(format: format, samples: [samples]), track: track)
+    }
     for number in 0..<5 {
       let frame = try! VideoFrame(width: 20, height: 12, time: Int64(number), duration: 1) { samples in
         for i in samples.indices { samples[i] = UInt8(i % 20 * 8 + number * 10) }
@@ -56,10 +68,11 @@ private func code(_ bytes: [UInt8], _ options: VideoDecoder.Options = .init()) -
     let frames = try #require(try outcome(Self.sample)?.get())
     #expect(frames.map(\.time) == [0, 1, 2, 3, 4])
     #expect(try Container(reading: Self.sample).payloads.map(\.track) == [0, 0, 1])
+    #expect(try Container(reading: Self.encoded(.nerv, isSounding: true)).payloads.map(\.track).sorted() == [0, 0, 1, 2, 3])
   }
 
   @Test func flippedBitsAndCutsAreFound() {
-    let bytes = Self.sample
+    let bytes = Self.encoded(.hnerv, isSounding: true)
     for place in stride(from: 0, to: bytes.count, by: 3) {
       var bad = bytes
       bad[place] ^= 1 << UInt8(place % 8)
@@ -70,7 +83,7 @@ private func code(_ bytes: [UInt8], _ options: VideoDecoder.Options = .init()) -
 
   /// Behind right checksums: refused, or frames.
   @Test(arguments: [VideoEncoder.Codec.hnerv, .nerv, .nervpp]) func damagedSegmentsEnd(codec: VideoEncoder.Codec) throws {
-    let good = try Container(reading: Self.encoded(codec))
+    let good = try Container(reading: Self.encoded(codec, isSounding: true))
     var (refused, accepted) = (0, 0)
     var options = VideoDecoder.Options()
     options.maxMemory = 1 << 26

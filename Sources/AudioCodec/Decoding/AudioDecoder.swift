@@ -22,6 +22,7 @@ public struct AudioDecoder {
   public private(set) var originalFrames: Int?
 
   private let parts: AudioParts
+  private let isHandedOver: Bool
   private let decoder: any PartDecoder
   /// Frames before this one are not given out.
   private var position = 0
@@ -45,7 +46,14 @@ public struct AudioDecoder {
     try self.init(try CodecError.explaining { try AudioParts(source) })
   }
 
-  private init(_ parts: AudioParts) throws {
+  /// "mdct" or "tokens"
+  package var codec: String { parts.coding.label }
+
+  /// Of a track whose payloads are handed over by `append`, as those of a video's sound; `next` gives what is known by them.
+  package init(_ track: TrackHeader) throws { try self.init(try CodecError.explaining { try AudioParts(track) }, isHandedOver: true) }
+
+  private init(_ parts: AudioParts, isHandedOver: Bool = false) throws {
+    self.isHandedOver = isHandedOver
     self.parts = parts
     format = parts.format
     tags = parts.tags
@@ -61,7 +69,7 @@ public struct AudioDecoder {
   ///
   /// Throws `CodecError`, what `read` throws, and `CancellationError`.
   public mutating func next() throws -> AudioBuffer? {
-    while ready.isEmpty, !isAtEnd { try decodePart() }
+    while ready.isEmpty, !isAtEnd, !isHandedOver { try decodePart() }
     return ready.isEmpty ? nil : ready.removeFirst()
   }
 
@@ -73,6 +81,14 @@ public struct AudioDecoder {
       if frames == nil { (frames, originalFrames) = (0, originalSampleRate == nil ? nil : 0) }
       return
     }
+    try take(part)
+    // What follows the last part is the file's end, which a stream has yet to look at.
+    if isAtEnd, try CodecError.explaining({ try parts.next() }) != nil { throw Self.surplus }
+  }
+
+  private static let surplus = CodecError.damagedAudio("a part follows the last one")
+
+  private mutating func take(_ part: AudioParts.Part) throws {
     guard expected == nil || part.start == expected else {
       throw CodecError.damagedAudio("a part begins at frame \(part.start) where \(expected!) is expected")
     }
@@ -84,8 +100,6 @@ public struct AudioDecoder {
     guard part.isLast else { return }
     isAtEnd = true
     (frames, originalFrames) = (end, part.originalSamples)
-    // What follows the last part is the file's end, which a stream has yet to look at.
-    guard try CodecError.explaining({ try parts.next() }) == nil else { throw CodecError.damagedAudio("a part follows the last one") }
   }
 
   private mutating func give(_ samples: [[Float]], at start: Int, until end: Int) {
@@ -106,10 +120,36 @@ public struct AudioDecoder {
     guard try CodecError.explaining({ try parts.seek(to: decoder.start(for: frame)) }) else {
       throw CodecError(.invalidOption, "a stream that is read front to back has no random access")
     }
-    decoder.begin(at: frame)
-    ready = []
-    position = frame
-    expected = nil
+    restart(at: frame)
     isAtEnd = frames.map { frame >= $0 } ?? false
+  }
+
+  private mutating func restart(at frame: Int) {
+    decoder.begin(at: frame)
+    (ready, position, expected) = ([], frame, nil)
+  }
+}
+
+/// Of payloads that are handed over.
+extension AudioDecoder {
+  /// Takes the next payload of the track. Throws `CodecError`.
+  package mutating func append(_ payload: Payload) throws {
+    if isAtEnd { throw Self.surplus }
+    try take(try CodecError.explaining { try parts.part(payload) })
+  }
+
+  /// There are no more payloads. Throws `CodecError` (malformed) where there should be.
+  package func checkEnd() throws {
+    if !isAtEnd, let expected, expected > 0 { throw CodecError.damagedAudio("the last part is missing") }
+  }
+
+  /// The number of the first frame that `next` gives.
+  package var nextFrame: Int { position - ready.reduce(0) { $0 + $1.frames } }
+
+  /// Lets `append` go on with the payload that begins at a frame or last before it, for `next` to go on at `frame`.
+  package mutating func start(for frame: Int) -> Int {
+    restart(at: frame)
+    isAtEnd = false
+    return decoder.start(for: frame)
   }
 }

@@ -22,6 +22,14 @@ final class AudioParts {
     case transform(AudioGeometry)
     case tokens(TokenMode, levels: Int)
 
+    /// "mdct" or "tokens"
+    var label: String {
+      switch self {
+      case .transform: "mdct"
+      case .tokens: "tokens"
+      }
+    }
+
     /// Samples of a channel that a frame stands for.
     var unit: Int {
       switch self {
@@ -44,11 +52,17 @@ final class AudioParts {
 
   private let track: UInt32
   private var unit: Int { coding.unit }
-  private let nextPayload: (UInt32) throws -> Payload?
+  private var nextPayload: (UInt32) throws -> Payload? = { _ in nil }
   /// Goes to the payload in which a frame lies.
   private var seekTo: ((Int) throws -> Void)?
 
   static let limits = ContainerLimits(maxChunkBytes: 1 << 25)
+
+  /// Of a track whose payloads come by `part(_:)`, as those of a video's sound.
+  init(_ header: TrackHeader) throws {
+    (track, tags) = (0, [])
+    (coding, format, originalRate) = try Self.read(header)
+  }
 
   init(stream: ContainerStream) throws {
     (track, coding, format, originalRate) = try Self.find(stream.tracks)
@@ -103,7 +117,7 @@ final class AudioParts {
     return true
   }
 
-  private func part(_ payload: Payload) throws -> Part {
+  func part(_ payload: Payload) throws -> Part {
     var reader = FieldReader(payload.data, named: "audio payload", shortage: .malformed)
     let (frames, isLast, samples, original): (Int, Bool, Int, UInt64)
     switch coding {
@@ -128,12 +142,18 @@ final class AudioParts {
   }
 
   private static func find(_ tracks: [TrackHeader]) throws -> (UInt32, Coding, AudioFormat, Int?) {
-    // Sound that was copied goes with a video.
+    if tracks.contains(where: { $0.modality == .video }) {
+      throw CodecError(.unsupported, "the file's sound comes with a video: decode that.")
+    }
     let own = tracks.firstIndex { $0.modality == .audio && $0.codec != CodecID.copiedPackets }
     guard let number = own ?? tracks.firstIndex(where: { $0.modality == .audio }) else {
       throw CodecError(.unsupported, "the file has no sound. It may be a picture or a KV cache: decode it as such.")
     }
-    let track = tracks[number]
+    let (coding, format, originalRate) = try read(tracks[number])
+    return (UInt32(number), coding, format, originalRate)
+  }
+
+  private static func read(_ track: TrackHeader) throws -> (Coding, AudioFormat, Int?) {
     let (coding, rate, channels): (Coding, UInt32, AudioChannels)
     switch track.codec {
     case CodecID.transformAudio:
@@ -155,9 +175,7 @@ final class AudioParts {
       throw CodecError.damagedAudio("the track's ticks are not samples")
     }
     let layout = try ChannelLayout(count: Int(channels.count), mask: channels.mask)
-    return (
-      UInt32(number), coding, try AudioFormat(sampleRate: Int(rate), layout: layout),
-      channels.originalRate == 0 ? nil : Int(channels.originalRate))
+    return (coding, try AudioFormat(sampleRate: Int(rate), layout: layout), channels.originalRate == 0 ? nil : Int(channels.originalRate))
   }
 
   private static func demand(_ model: UInt32, _ known: UInt32) throws {

@@ -99,6 +99,11 @@ public struct AudioEncoder {
   ///
   /// Throws `CodecError` (invalidOption) for what cannot be encoded, and what `write` throws.
   public init(format: AudioFormat, options: Options = Options(), write: @escaping ([UInt8]) throws -> Void) throws {
+    try self.init(format: format, options: options, to: SoundFile(write))
+  }
+
+  /// Into a track, such as a video's.
+  package init(format: AudioFormat, options: Options, to output: any SoundOutput) throws {
     guard options.codec != .tokens || format.sampleRate == TokenGeometry.sampleRate else {
       throw CodecError(
         .invalidOption,
@@ -123,8 +128,8 @@ public struct AudioEncoder {
     self.format = format
     hasOriginal = options.originalSampleRate != nil
     switch options.codec {
-    case .mdct: encoder = try MDCTEncoder(format, options, write: write)
-    case .tokens: encoder = try TokenEncoder(format, options, write: write)
+    case .mdct: encoder = try MDCTEncoder(format, options, to: output)
+    case .tokens: encoder = try TokenEncoder(format, options, to: output)
     }
   }
 
@@ -153,7 +158,7 @@ public struct AudioEncoder {
     guard (samples + mode.hop - 1) / mode.hop == tokens.frames else {
       throw CodecError(.invalidOption, "\(samples) samples do not end in the last of \(tokens.frames) frames")
     }
-    let file = try TokenFileWriter(TokenSetting(mode: mode, levels: tokens.levels), layout, options, write: write)
+    let file = try TokenFileWriter(TokenSetting(mode: mode, levels: tokens.levels), layout, options, to: SoundFile(write))
     try file.append(tokens.indices)
     return try file.finish(samples: samples, originalFrames: nil)
   }

@@ -25,7 +25,7 @@ final class MDCTEncoder: SoundEncoder {
   private var lastFrame: AnalysedFrame?
   private var stepIndex: Int
 
-  init(_ format: AudioFormat, _ options: AudioEncoder.Options, write: @escaping ([UInt8]) throws -> Void) throws {
+  init(_ format: AudioFormat, _ options: AudioEncoder.Options, to output: any SoundOutput) throws {
     self.format = format
     self.options = options
     let geometry = AudioGeometry(sampleRate: format.sampleRate)
@@ -45,7 +45,7 @@ final class MDCTEncoder: SoundEncoder {
     configuration.sampleRate = UInt32(format.sampleRate)
     configuration.channels = AudioChannels(format.layout, originalRate: options.originalSampleRate)
     file = try AudioFileWriter(
-      CodecID.transformAudio, sampleRate: format.sampleRate, configuration, tags: options.tags, write: write)
+      CodecID.transformAudio, sampleRate: format.sampleRate, configuration, tags: options.tags, to: output)
   }
 
   func append(_ samples: [[Float]]) throws {

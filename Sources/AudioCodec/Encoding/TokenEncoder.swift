@@ -20,7 +20,7 @@ final class TokenEncoder: SoundEncoder {
   /// Frames that go through the network at once.
   private static let batch = 48
 
-  init(_ format: AudioFormat, _ options: AudioEncoder.Options, write: @escaping ([UInt8]) throws -> Void) throws {
+  init(_ format: AudioFormat, _ options: AudioEncoder.Options, to output: any SoundOutput) throws {
     let setting = try TokenSetting(options, channels: format.layout.count)
     (mode, levels) = (setting.mode, setting.levels)
     self.options = options
@@ -28,7 +28,7 @@ final class TokenEncoder: SoundEncoder {
     states = (0..<format.layout.count).map { _ in TokenEncoderNetwork.State() }
     // Before the sound there is silence.
     pcm = [[Float]](repeating: [Float](repeating: 0, count: -setting.mode.windowStart), count: format.layout.count)
-    file = try TokenFileWriter(setting, format.layout, options, write: write)
+    file = try TokenFileWriter(setting, format.layout, options, to: output)
   }
 
   func append(_ samples: [[Float]]) throws {

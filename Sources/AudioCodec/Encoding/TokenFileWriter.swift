@@ -17,14 +17,14 @@ final class TokenFileWriter {
   /// Frames up to which what is left at the end is one group.
   private var longestGroup: Int { groupFrames * 5 / 4 }
 
-  init(_ setting: TokenSetting, _ layout: ChannelLayout, _ options: AudioEncoder.Options, write: @escaping ([UInt8]) throws -> Void) throws {
+  init(_ setting: TokenSetting, _ layout: ChannelLayout, _ options: AudioEncoder.Options, to output: any SoundOutput) throws {
     self.setting = setting
     self.options = options
     var configuration = TokenConfiguration()
     (configuration.mode, configuration.levels) = (setting.mode, setting.levels)
     configuration.channels = AudioChannels(layout, originalRate: options.originalSampleRate)
     file = try AudioFileWriter(
-      CodecID.tokenAudio, sampleRate: TokenGeometry.sampleRate, configuration, tags: options.tags, write: write)
+      CodecID.tokenAudio, sampleRate: TokenGeometry.sampleRate, configuration, tags: options.tags, to: output)
     model = TokenModel(.shipped(setting.mode))
     groupFrames = max(1, Int((options.groupSeconds * Double(setting.mode.framesPerSecond)).rounded()))
     waiting = [[[UInt16]]](repeating: [[UInt16]](repeating: [], count: setting.levels), count: layout.count)

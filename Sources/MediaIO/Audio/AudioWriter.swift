@@ -31,13 +31,8 @@ package final class AudioWriter {
   package var byteCount: Int { muxer.byteCount }
 
   private let name: String
-  private let bits: Int
   private let muxer: Muxer
-  private let encoder: AudioFrameEncoder
-  private let resampler: AudioResampler?
-  /// What has not filled an encoder's frame yet, [channel][frame].
-  private var queue: [[Float]]
-  private var clipped = 0
+  private let packets: AudioPacketEncoder
 
   private var library: LibAVFormat { muxer.library }
 
@@ -54,7 +49,6 @@ package final class AudioWriter {
     _ output: consuming AtomicFile, named name: String, as file: AudioFileFormat, format: AudioFormat, options: Options = Options()
   ) throws {
     (self.name, self.format) = (name, format)
-    bits = options.samples.bits
     if file == .flac, options.samples == .float32 {
       throw MediaIOError(.unsupported, at: name, "FLAC holds integers of 16 or 24 bits, no floats")
     }
@@ -63,10 +57,9 @@ package final class AudioWriter {
     }
     let isSeekable = output.takesPlaces
     muxer = try Muxer(output, named: name, container: file.container)
-    encoder = try AudioFrameEncoder(muxer.library, file, format, options, named: name)
+    packets = try AudioPacketEncoder(muxer.library, file, format, options, named: name)
+    let encoder = packets.encoder
     writtenFormat = encoder.format
-    resampler = encoder.format.sampleRate == format.sampleRate ? nil : try AudioResampler(format, to: encoder.format.sampleRate)
-    queue = [[Float]](repeating: [], count: format.layout.count)
     notices = encoder.notices
 
     let context = muxer.context
@@ -90,52 +83,24 @@ package final class AudioWriter {
   package func append(_ buffer: AudioBuffer) throws {
     precondition(buffer.format == format, "of the format that this was made for")
     frames += buffer.frames
-    try enqueue(resampler?.convert(buffer) ?? buffer)
+    try packets.append(buffer, write)
   }
 
   /// Ends the file and gives it its name. Throws `MediaIOError`; then the target is as it was.
   package func finish() throws {
-    if let resampler { try enqueue(resampler.finish()) }
-    if !queue[0].isEmpty { try encode(queue, 0..<queue[0].count) }
-    try send(nil)
+    try packets.finish(write)
     let status = library.writeTrailer(muxer.context)
     guard status >= 0 else { throw failure(status) }
     try muxer.commit()
-    if clipped > 0 { notices.append("\(clipped) samples beyond full scale were clipped") }
+    if packets.clipped > 0 { notices.append("\(packets.clipped) samples beyond full scale were clipped") }
   }
 
-  private func enqueue(_ buffer: AudioBuffer) throws {
-    for channel in queue.indices { queue[channel] += buffer.samples[channel] }
-    let size = encoder.frameSize
-    let whole = queue[0].count / size * size
-    for start in stride(from: 0, to: whole, by: size) { try encode(queue, start..<(start + size)) }
-    if whole > 0 { for channel in queue.indices { queue[channel].removeFirst(whole) } }
-  }
-
-  private func encode(_ samples: [[Float]], _ range: Range<Int>) throws {
-    guard let frame = encoder.frame(range.count) else { throw failure(-ENOMEM) }
-    guard let beyond = AudioSamples.fill(frame, with: samples, range: range, bits: bits) else {
-      throw MediaIOError(.unsupported, at: name, "its encoder takes samples of libav's format \(frame.pointee.format)")
-    }
-    clipped += beyond
-    try send(frame)
-  }
-
-  /// Nil: there is no more.
-  private func send(_ frame: UnsafeMutablePointer<AVFrame>?) throws {
-    let av = library.av
-    var status = av.sendFrame(encoder.context, frame)
+  private func write(_ packet: UnsafeMutablePointer<AVPacket>) throws {
+    guard let stream = muxer.context.pointee.streams[0], let coded = packets.encoder.context else { throw failure(-EINVAL) }
+    library.rescale(packet, coded.pointee.time_base, stream.pointee.time_base)
+    packet.pointee.stream_index = 0
+    let status = library.writeFrame(muxer.context, packet)
     guard status >= 0 else { throw failure(status) }
-    while let packet = encoder.packet {
-      status = av.receivePacket(encoder.context, packet)
-      if status == -EAGAIN || status == LibAVFormat.end { return }
-      guard status >= 0, let stream = muxer.context.pointee.streams[0], let coded = encoder.context else { throw failure(status) }
-      library.rescale(packet, coded.pointee.time_base, stream.pointee.time_base)
-      packet.pointee.stream_index = 0
-      status = library.writeFrame(muxer.context, packet)
-      av.clearPacket(packet)
-      guard status >= 0 else { throw failure(status) }
-    }
   }
 
   private func failure(_ status: Int32) -> MediaIOError {

@@ -23,31 +23,7 @@ struct SoundMuxing {
       throw MediaIOError(.outOfMemory, at: name, "no memory")
     }
     self.stream = stream
-    parameters.pointee.codec_type = AVMEDIA_TYPE_AUDIO
-    parameters.pointee.codec_id = descriptor.pointee.id
-    parameters.pointee.sample_rate = Int32(track.sampleRate)
-    if track.layout.mask == 0 || library.layoutFromMask(&parameters.pointee.ch_layout, track.layout.mask) < 0 {
-      (parameters.pointee.ch_layout.order, parameters.pointee.ch_layout.nb_channels) = (AV_CHANNEL_ORDER_UNSPEC, Int32(track.layout.count))
-    }
-    parameters.pointee.bit_rate = Int64(track.bitRate)
-    func small(_ number: Int) -> Int32 { Int32(clamping: number) }
-    parameters.pointee.bits_per_coded_sample = small(track.bitsPerCodedSample)
-    parameters.pointee.bits_per_raw_sample = small(track.bitsPerRawSample)
-    parameters.pointee.block_align = small(track.blockAlign)
-    parameters.pointee.frame_size = small(track.frameSize)
-    parameters.pointee.profile = small(track.profile - 1)
-    if track.profile == 0 { parameters.pointee.profile = FF_PROFILE_UNKNOWN }
-    parameters.pointee.initial_padding = small(track.initialPadding)
-    parameters.pointee.seek_preroll = small(track.seekPreroll)
-    if !track.extradata.isEmpty {
-      // libav's readers of bits may look that far beyond.
-      guard let memory = library.zeroed(track.extradata.count + Int(AV_INPUT_BUFFER_PADDING_SIZE)) else {
-        throw MediaIOError(.outOfMemory, at: name, "no memory")
-      }
-      track.extradata.withUnsafeBytes { memory.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-      parameters.pointee.extradata = memory.assumingMemoryBound(to: UInt8.self)
-      parameters.pointee.extradata_size = Int32(track.extradata.count)
-    }
+    guard track.fill(parameters, descriptor.pointee.id, library) else { throw MediaIOError(.outOfMemory, at: name, "no memory") }
     if !track.language.isEmpty { _ = library.setDictionaryEntry(&stream.pointee.metadata, "language", track.language, 0) }
     stream.pointee.time_base = AVRational(num: Int32(track.timeBase.numerator), den: Int32(track.timeBase.denominator))
   }

@@ -51,7 +51,16 @@ package enum VideoFileFormat: String, Sendable, CaseIterable {
   /// Whether it can say that pictures are to be turned.
   var holdsRotation: Bool { self == .mp4 || self == .mov }
   /// Whether packets of sound can lie beside those of video.
-  package var holdsSound: Bool { self != .y4m && self != .pictures }
+  package var holdsSound: Bool { soundFormat != nil }
+  /// What sound is coded as that comes as samples.
+  var soundFormat: AudioFileFormat? {
+    switch self {
+    case .mp4, .mov: .m4a
+    case .mkv, .webm: .opus
+    case .avi: .mp3
+    case .y4m, .pictures: nil
+    }
+  }
 }
 
 /// How many samples of colour difference there are.

@@ -1,3 +1,4 @@
+import AudioCodec
 import Bitstream
 import Coding
 public import Media
@@ -29,6 +30,8 @@ public final class VideoDecoder: FrameSource {
   public var codec: String { parts.family.label }
   /// Sound that was copied, of which `nextSoundPacket` gives the packets.
   public var soundTracks: [CopiedTrack] { parts.soundTracks }
+  /// Sound that was coded anew, of which `nextSound` gives the samples.
+  public var codedSound: [CodedSoundTrack] { sounds.map(CodedSoundTrack.init) }
 
   private let options: Options
   private let open: SegmentOpener
@@ -45,6 +48,13 @@ public final class VideoDecoder: FrameSource {
   private var packets: [(track: Int, packet: CopiedPacket)] = []
   /// Of `packets`, those that were given out.
   private var given = 0
+  /// Of coded sound: a decoder for each track, the first sample that is wanted of it, and what comes next.
+  private var sounds: [AudioDecoder]
+  private var soundStarts: [Int]
+  /// Whether coded sound is wanted from the next frame's time on, which is not known yet.
+  private var soundAwaitsFrame = false
+  private var payloads: [(track: Int, payload: Payload)] = []
+  private var decoded = 0
 
   /// From a file that is read front to back, such as a pipe: `read` gives up to so many bytes, and none at the end only.
   ///
@@ -71,6 +81,8 @@ public final class VideoDecoder: FrameSource {
 
   private init(_ parts: VideoParts, isStream: Bool, _ options: Options, _ open: @escaping SegmentOpener) throws {
     (self.parts, self.isStream, self.options, self.open, format) = (parts, isStream, options, open, parts.format)
+    sounds = try parts.codedTracks.map { try AudioDecoder($0) }
+    soundStarts = sounds.map { _ in 0 }
     guard format.width * format.height <= options.maxPixels else {
       throw CodecError(
         .limitExceeded, "frames of \(format.width)x\(format.height) pixels are more than the \(options.maxPixels) allowed. Raise maxPixels to decode them.")
@@ -90,6 +102,10 @@ public final class VideoDecoder: FrameSource {
       for (n, samples) in zip(frames, samples) {
         let (time, duration) = current.times[n]
         ready.append(try VideoFrame(width: format.width, height: format.height, samples: samples, time: time, duration: duration))
+      }
+      if soundAwaitsFrame {
+        startSound(at: current.times[frames.lowerBound].time)
+        soundAwaitsFrame = false
       }
       position = current.first + frames.upperBound
       // So that the next call gives these in order by taking from the end.
@@ -126,7 +142,8 @@ public final class VideoDecoder: FrameSource {
     if isAtEnd { return false }
     switch try CodecError.explainingVideo({ try parts.next() }) {
     case .segment(let segment): following = segment
-    case .sound(let track, let more): packets += more.map { (track, $0) }
+    case .copiedSound(let track, let more): packets += more.map { (track, $0) }
+    case .codedSound(let track, let payload): payloads.append((track, payload))
     case nil: isAtEnd = true
     }
     return !isAtEnd
@@ -146,7 +163,43 @@ public final class VideoDecoder: FrameSource {
     return packets[given - 1]
   }
 
-  /// Lets `next` go on at a frame, 0 or more; behind the video it gives nil. Sound goes on about a second before.
+  /// The next piece of coded sound in the order of the file, in which it lies near the frames of the same time: at least one sample, of which the
+  /// first is sample `start` from the video's time 0 on. Nil where the next ones come with frames of a later segment; after `next` has given nil, none
+  /// is left.
+  ///
+  /// Throws `CodecError`, what `read` throws, and `CancellationError`.
+  public func nextSound() throws -> (track: Int, start: Int, samples: AudioBuffer)? {
+    while true {
+      if decoded > 0, let piece = try nextPiece(of: payloads[decoded - 1].track) { return piece }
+      try Task.checkCancellation()
+      if decoded < payloads.count {
+        let (track, payload) = payloads[decoded]
+        decoded += 1
+        try sounds[track].append(payload)
+        continue
+      }
+      (payloads, decoded) = ([], 0)
+      if following != nil || sounds.isEmpty { return nil }
+      if try !readPart() {
+        for sound in sounds { try sound.checkEnd() }
+        return nil
+      }
+    }
+  }
+
+  /// Of what its decoder has ready.
+  private func nextPiece(of track: Int) throws -> (track: Int, start: Int, samples: AudioBuffer)? {
+    while true {
+      let first = sounds[track].nextFrame, start = max(first, soundStarts[track])
+      guard let buffer = try sounds[track].next() else { return nil }
+      if start == first { return (track, start, buffer) }
+      if start - first >= buffer.frames { continue }
+      return (track, start, try AudioBuffer(format: buffer.format, samples: buffer.samples.map { Array($0[(start - first)...]) }))
+    }
+  }
+
+  /// Lets `next` go on at a frame, 0 or more; behind the video it gives nil. Packets of copied sound go on about a
+  /// second before, coded sound at the sample of the frame's time.
   ///
   /// Throws `CodecError` (invalidOption) for going back where the file is read front to back; there, all that lies between is read.
   public func seek(toFrame frame: Int) throws {
@@ -155,12 +208,49 @@ public final class VideoDecoder: FrameSource {
       guard frame >= position - ready.count else {
         throw CodecError(.invalidOption, "a stream that is read front to back cannot go back to frame \(frame)")
       }
-      ready.removeLast(min(ready.count, frame - (position - ready.count)))
+      let skipped = frame - (position - ready.count)
+      ready.removeLast(min(ready.count, skipped))
+      // Coded sound goes on with the next frame, whose time is known once that was read.
+      if let next = ready.last { startSound(at: next.time) } else if skipped > 0 { soundAwaitsFrame = true }
       position = max(position, frame)
       return
     }
-    guard try CodecError.explainingVideo({ try parts.seek(to: frame) }) else { preconditionFailure("only streams cannot be sought") }
+    let isFound = try CodecError.explainingVideo {
+      try parts.seek(to: frame) { track, time in
+        soundStarts[track] = sample(at: time, of: track)
+        return sounds[track].start(for: soundStarts[track])
+      }
+    }
+    precondition(isFound, "only streams cannot be sought")
     (ready, packets, given, following, segment, isAtEnd) = ([], [], 0, nil, nil, false)
+    (payloads, decoded) = ([], 0)
     position = frame
+  }
+
+  private func startSound(at time: Int64) {
+    for track in sounds.indices { soundStarts[track] = sample(at: time, of: track) }
+  }
+
+  /// The first sample of a coded track that is heard at a time in ticks of the video, or after it.
+  private func sample(at time: Int64, of track: Int) -> Int {
+    let sample = Rational(exactly: 1, sounds[track].format.sampleRate).flatMap { format.timeBase.rescale(time, to: $0) }
+    return Int(min(sample ?? .max, 1 << 40))
+  }
+}
+
+/// A sound track beside a video, coded as `AudioEncoder` does it.
+public struct CodedSoundTrack: Sendable {
+  public let format: AudioFormat
+  /// "mdct" or "tokens"
+  public let codec: String
+  /// Hz: of the sound before it was resampled to `format`'s rate; nil if it was not.
+  public let originalSampleRate: Int?
+  /// Frames of all the sound, as coded and at that rate; nil before its end is known.
+  public let frames: Int?
+  public let originalFrames: Int?
+
+  init(_ decoder: AudioDecoder) {
+    (format, codec, originalSampleRate) = (decoder.format, decoder.codec, decoder.originalSampleRate)
+    (frames, originalFrames) = (decoder.frames, decoder.originalFrames)
   }
 }

@@ -2,7 +2,7 @@ import Bitstream
 import Coding
 import Media
 
-/// The payloads of a file's video and its copied sound, from a stream or from where they can be sought.
+/// The payloads of a file's video and its sound, from a stream or from where they can be sought.
 // bitstream-spec 14.2
 final class VideoParts {
   struct Segment {
@@ -19,22 +19,32 @@ final class VideoParts {
   enum Part {
     case segment(Segment)
     /// Packets of a track of `soundTracks`.
-    case sound(Int, [CopiedPacket])
+    case copiedSound(Int, [CopiedPacket])
+    /// A payload of a track of `codedTracks`.
+    case codedSound(Int, Payload)
   }
 
   let format: VideoFormat
   let family: NetworkFamily
   let soundTracks: [CopiedTrack]
+  /// Of sound in this project's own codecs.
+  let codedTracks: [TrackHeader]
   /// Nil of a stream, before its end.
   private(set) var frameCount: Int?
   /// Of the data of payloads that `next` has given: the video's, and each sound track's.
   private(set) var videoBytes = 0
   private(set) var soundBytes: [Int]
+  private(set) var codedBytes: [Int]
 
   private let video: UInt32
   /// By the container's number of the track.
-  private let sounds: [UInt32: Int]
+  private let sounds: [UInt32: Sound]
   private var readers: [CopiedTrackReader]
+
+  private enum Sound {
+    case copied(Int)
+    case coded(Int)
+  }
   private var nextPayload: () throws -> Payload?
   private var places: Places?
   /// What the next segment has to begin with; nil where that is open.
@@ -45,9 +55,9 @@ final class VideoParts {
 
   init(stream: ContainerStream) throws {
     (video, format, family) = try Self.findVideo(stream.tracks)
-    (sounds, readers) = try Self.findSound(stream.tracks)
+    (sounds, readers, codedTracks) = try Self.findSound(stream.tracks)
     soundTracks = readers.map(\.track)
-    soundBytes = readers.map { _ in 0 }
+    (soundBytes, codedBytes) = (readers.map { _ in 0 }, codedTracks.map { _ in 0 })
     nextPayload = { try stream.nextPayload() }
   }
 
@@ -57,15 +67,14 @@ final class VideoParts {
     limits.maxFileBytes = max(limits.maxFileBytes, source.byteCount)
     let reader = try ContainerReader(source, limits: limits, checksums: checksums)
     (video, format, family) = try Self.findVideo(reader.tracks)
-    (sounds, readers) = try Self.findSound(reader.tracks)
+    (sounds, readers, codedTracks) = try Self.findSound(reader.tracks)
     soundTracks = readers.map(\.track)
-    soundBytes = readers.map { _ in 0 }
-    let places = Places([video] + sounds.sorted { $0.value < $1.value }.map(\.key), reader.units)
+    (soundBytes, codedBytes) = (readers.map { _ in 0 }, codedTracks.map { _ in 0 })
+    let places = Places(reader.units)
     self.places = places
     nextPayload = { try places.next().map { try reader.payload($0) } }
     load = { try reader.payload($0) }
-    let segments = places.units[0]
-    guard let last = segments.last else { throw CodecError.damagedVideo("it has no segment") }
+    guard let last = places[video].last else { throw CodecError.damagedVideo("it has no segment") }
     let segment = try segment(reader.payload(last))
     guard segment.isLast else { throw CodecError.damagedVideo("the last segment does not say that it is") }
     frameCount = segment.end
@@ -74,7 +83,7 @@ final class VideoParts {
   /// Of what can be sought.
   private var load: ((UnitRecord) throws -> Payload)?
 
-  /// The next part in the order of the file, tracks apart that are neither the video nor sound that was copied; nil at the end.
+  /// The next part in the order of the file, tracks apart that are neither the video nor sound that is known here; nil at the end.
   func next() throws -> Part? {
     while let payload = try nextPayload() {
       if payload.track == video {
@@ -94,9 +103,14 @@ final class VideoParts {
         videoBytes += payload.data.count
         return .segment(segment)
       }
-      if let number = sounds[payload.track] {
+      switch sounds[payload.track] {
+      case .copied(let number):
         soundBytes[number] += payload.data.count
-        return .sound(number, try readers[number].packets(of: payload))
+        return .copiedSound(number, try readers[number].packets(of: payload))
+      case .coded(let number):
+        codedBytes[number] += payload.data.count
+        return .codedSound(number, payload)
+      case nil: break
       }
     }
     if let expected, !isAfterLast { throw CodecError.damagedVideo("it ends after \(expected.frame) frames, without a last segment") }
@@ -104,9 +118,10 @@ final class VideoParts {
   }
 
   /// Goes to the segment that holds a frame, and to the sound that is heard with it; false in a stream. A frame behind the video: to its last segment.
-  func seek(to frame: Int) throws -> Bool {
+  /// `startOfCoded` is called with each coded track and the frame's time in ticks, and gives the tick of the track whose payload is wanted first.
+  func seek(to frame: Int, startOfCoded: (Int, Int64) -> Int) throws -> Bool {
     guard let places, let load else { return false }
-    let segments = places.units[0]
+    let segments = places[video]
     var (low, high) = (0, segments.count)
     var found = try segment(load(segments[0]))
     while high - low > 1 {
@@ -114,14 +129,19 @@ final class VideoParts {
       let segment = try segment(load(segments[middle]))
       if segment.first <= frame { (low, found) = (middle, segment) } else { high = middle }
     }
-    places.positions[0] = low
+    places.go(to: low, of: video)
     // Decoders of sound want some before it, a second at most.
     let time = found.times[min(max(0, frame - found.first), found.times.count - 1)].time
-    for (number, track) in soundTracks.enumerated() {
-      let second = Int64(track.timeBase.reciprocal.value.rounded(.up))
-      let start = max(0, (format.timeBase.rescale(time, to: track.timeBase) ?? .max) - second)
-      places.positions[number + 1] = places.units[number + 1].lastIndex { $0.isRandomAccess && $0.start <= UInt64(start) } ?? 0
-      readers[number].seek()
+    for (track, sound) in sounds {
+      let start: Int64
+      switch sound {
+      case .copied(let number):
+        let base = soundTracks[number].timeBase
+        start = (format.timeBase.rescale(time, to: base) ?? .max) - Int64(base.reciprocal.value.rounded(.up))
+        readers[number].seek()
+      case .coded(let number): start = Int64(startOfCoded(number, time))
+      }
+      places.go(to: places[track].lastIndex { $0.isRandomAccess && $0.start <= UInt64(max(0, start)) } ?? 0, of: track)
     }
     (expected, isAfterLast) = (nil, false)
     return true
@@ -151,36 +171,43 @@ final class VideoParts {
     return (UInt32(number), format, family)
   }
 
-  private static func findSound(_ tracks: [TrackHeader]) throws -> ([UInt32: Int], [CopiedTrackReader]) {
-    var (numbers, readers): ([UInt32: Int], [CopiedTrackReader]) = ([:], [])
-    for (number, track) in tracks.enumerated() where track.modality == .audio && track.codec == CodecID.copiedPackets {
-      numbers[UInt32(number)] = readers.count
-      readers.append(try CopiedTrackReader(track))
+  private static func findSound(_ tracks: [TrackHeader]) throws -> ([UInt32: Sound], [CopiedTrackReader], [TrackHeader]) {
+    var (sounds, readers, coded): ([UInt32: Sound], [CopiedTrackReader], [TrackHeader]) = ([:], [], [])
+    for (number, track) in tracks.enumerated() where track.modality == .audio {
+      switch track.codec {
+      case CodecID.copiedPackets:
+        sounds[UInt32(number)] = .copied(readers.count)
+        readers.append(try CopiedTrackReader(track))
+      case CodecID.transformAudio, CodecID.tokenAudio:
+        sounds[UInt32(number)] = .coded(coded.count)
+        coded.append(track)
+      default: break
+      }
     }
-    return (numbers, readers)
+    return (sounds, readers, coded)
   }
 }
 
-/// Where the payloads of some tracks lie, and how far each track was read.
+/// Where the payloads of tracks lie, and how far each track was read.
 private final class Places {
-  /// `[track][payload]`
-  let units: [[UnitRecord]]
-  var positions: [Int]
+  private let units: [UInt32: [UnitRecord]]
+  private var positions: [UInt32: Int] = [:]
 
-  init(_ tracks: [UInt32], _ all: [UnitRecord]) {
-    units = tracks.map { track in all.filter { $0.track == track } }
-    positions = [Int](repeating: 0, count: tracks.count)
-  }
+  init(_ all: [UnitRecord]) { units = Dictionary(grouping: all, by: \.track) }
+
+  subscript(track: UInt32) -> [UnitRecord] { units[track] ?? [] }
+
+  func go(to position: Int, of track: UInt32) { positions[track] = position }
 
   /// The first in the file of those that are next in their tracks.
   func next() -> UnitRecord? {
-    var first: (track: Int, unit: UnitRecord)?
-    for (track, position) in positions.enumerated() where position < units[track].count {
-      let unit = units[track][position]
-      if unit.chunk.lowerBound < first?.unit.chunk.lowerBound ?? .max { first = (track, unit) }
+    var first: UnitRecord?
+    for (track, units) in units {
+      let position = positions[track] ?? 0
+      if position < units.count, units[position].chunk.lowerBound < first?.chunk.lowerBound ?? .max { first = units[position] }
     }
     guard let first else { return nil }
-    positions[first.track] += 1
-    return first.unit
+    positions[first.track, default: 0] += 1
+    return first
   }
 }

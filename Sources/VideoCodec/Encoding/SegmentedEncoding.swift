@@ -1,3 +1,4 @@
+import AudioCodec
 import Coding
 import Media
 import Metrics
@@ -40,7 +41,7 @@ final class SegmentedEncoding {
         (restored, resumed) = (saved.done, saved.fitting)
       }
     }
-    file = try VideoFileWriter(format, options.codec, options.soundTracks, write: write)
+    file = try VideoFileWriter(format, options, write: write)
   }
 
   /// What segments depend on, but for the frames.
@@ -82,6 +83,13 @@ final class SegmentedEncoding {
     if hasFinishedEarly { return }
     try file.append(packet, track: track)
   }
+
+  func append(_ sound: AudioBuffer, track: Int) throws {
+    precondition(!isFinished, "nothing comes after finish()")
+    if !hasFinishedEarly { try file.append(sound, track: track) }
+  }
+
+  func finishSound(track: Int, originalFrames: Int?) throws { try file.finishSound(track: track, originalFrames: originalFrames) }
 
   func finish() throws -> EncodedVideo {
     precondition(!isFinished, "finish() comes once")

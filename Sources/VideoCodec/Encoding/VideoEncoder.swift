@@ -1,3 +1,4 @@
+public import AudioCodec
 public import Coding
 public import Media
 
@@ -7,9 +8,9 @@ public struct EncodedVideo: Sendable, Equatable {
   public let byteCount: Int
   public let frames: Int
   public let segments: Int
-  /// Of the whole file without the copied sound, by frames and their pixels.
+  /// Of the whole file without the sound, by frames and their pixels.
   public let bitsPerPixel: Double
-  /// Of the payloads with copied sound.
+  /// Of the payloads with sound.
   public let soundBytes: Int
   /// In dB: the mean over all frames of each decoded frame's, R, G and B together; 100 is counted where a frame has no error.
   public let psnr: Double
@@ -62,6 +63,14 @@ public final class VideoEncoder: FrameSink {
     public init(resuming: [UInt8]? = nil, save: @escaping @Sendable ([UInt8]) throws -> Void) { (self.resuming, self.save) = (resuming, save) }
   }
 
+  /// A sound track that is coded as `AudioEncoder` does it: what `AudioEncoder.init` takes. Tags, and the progress of `options`, are left out.
+  public struct CodedSound: Sendable {
+    public var format: AudioFormat
+    public var options: AudioEncoder.Options
+
+    public init(format: AudioFormat, options: AudioEncoder.Options) { (self.format, self.options) = (format, options) }
+  }
+
   public struct Options: Sendable {
     public var codec = Codec.hnerv
     public var rate = Rate.quality(50)
@@ -78,6 +87,8 @@ public final class VideoEncoder: FrameSink {
     public var segmentFrames: Int?
     /// Sound that will be appended, packet by packet.
     public var soundTracks: [CopiedTrack] = []
+    /// Sound that will be appended as samples, to be coded anew.
+    public var codedSound: [CodedSound] = []
     /// Frames that are to come, if known: for segments of one size, and for progress.
     public var expectedFrames: Int?
     /// Called after each step of a fit, on the encoding thread.
@@ -132,6 +143,17 @@ public final class VideoEncoder: FrameSink {
   ///
   /// Throws `CodecError` (invalidOption) for times that descend, and what `write` throws.
   public func append(_ packet: CopiedPacket, track: Int) throws { try work.append(packet, track: track) }
+
+  /// Takes more of `Options.codedSound[track]`, from the video's time 0 on, as `AudioEncoder.append` does. It goes to the file beside the frames of
+  /// its time, so sound and frames are best given together.
+  ///
+  /// Throws `CodecError` (invalidOption) for samples that are not finite or of another format, what `write` throws, and `CancellationError`.
+  public func append(_ sound: AudioBuffer, track: Int) throws { try work.append(sound, track: track) }
+
+  /// Ends `Options.codedSound[track]`. Needed where it was resampled, with its frames at its `originalSampleRate`; `finish` ends others.
+  ///
+  /// Throws as `AudioEncoder.finish`.
+  public func finishSound(track: Int, originalFrames: Int? = nil) throws { try work.finishSound(track: track, originalFrames: originalFrames) }
 
   /// Fits what is left and ends the file. Nothing can be appended after it.
   ///

@@ -9,6 +9,10 @@ package final class Perceptron: Operation {
   /// [outputs of A, H, W]
   package let linear: Variable
 
+  /// As `ContextRate.sampling`.
+  package var sampling = 1
+  package var bandCount: Int { bands.number }
+
   package let targets: [Variable]
   package let parameters: [Parameter]
 
@@ -98,12 +102,13 @@ package final class Perceptron: Operation {
       shape.overwrite = overwrites
       let own = scratch + band * scratchSize
       pass.tiles.pointee.perceptron_backward(
-        &shape, Int32(rows.lowerBound), Int32(rows.upperBound), own, own + gradientSize)
+        &shape, Int32(rows.lowerBound), Int32(rows.upperBound), pass.samples(band, every: sampling) ? own : nil, own + gradientSize)
     }
-    for band in 0..<bands.number {
+    let times = Float(sampling)
+    for band in 0..<bands.number where pass.samples(band, every: sampling) {
       var from = scratch + band * scratchSize
       for parameter in parameters {
-        for i in 0..<parameter.count { parameter.gradient[i] += from[i] }
+        for i in 0..<parameter.count { parameter.gradient[i] += times * from[i] }
         from += parameter.count
       }
     }

@@ -50,6 +50,9 @@ package final class Pass {
   /// the sum; if not, the operation stores instead of adding.
   package func accumulates(_ i: Int) -> Bool { flags[i] }
 
+  /// Whether part i of a sum is among those that stand for all, every n-th, in each iteration others.
+  func samples(_ i: Int, every n: Int) -> Bool { (i + iteration) % n == 0 }
+
   /// Adds a term to the loss.
   package func addLoss(_ term: Double) { loss += term }
 }

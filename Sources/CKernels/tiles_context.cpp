@@ -203,10 +203,10 @@ double ContextBand(const nc_context_model* mp, int32_t row0, int32_t row1, float
   const ContextScratch<D> at(m, memory);
   const size_t c = shape.width, raw = shape.raw;
   const int32_t hidden = m.hidden;
-  const bool wants = gradient != nullptr;
+  const bool wants = halo != nullptr, learns = gradient != nullptr;
   float* const halo_s = halo ? halo + NC_CONTEXT_ROWS * m.pitch : nullptr;
   if (wants) {
-    std::memset(at.acc, 0, shape.parameters * kN * sizeof(float));
+    if (learns) std::memset(at.acc, 0, shape.parameters * kN * sizeof(float));
     std::memset(halo, 0, nc_context_halo(mp) * sizeof(float));
     halo += NC_MARGIN;
   }
@@ -236,15 +236,19 @@ double ContextBand(const nc_context_model* mp, int32_t row0, int32_t row1, float
 
       float* acc = at.acc;
       float* const acc_out = acc + shape.output * kN;
-      Outer(d, at.gout, 2, at.h[hidden], c, acc_out);
-      Outer(d, at.gout, 2, at.h[0], c, acc_out + 2 * c * kN);
-      BiasSum(d, at.gout, 2, acc_out + 4 * c * kN);
+      if (learns) {
+        Outer(d, at.gout, 2, at.h[hidden], c, acc_out);
+        Outer(d, at.gout, 2, at.h[0], c, acc_out + 2 * c * kN);
+        BiasSum(d, at.gout, 2, acc_out + 4 * c * kN);
+      }
       float *g = at.ga, *next = at.gb;
       Transposed(d, m.wo, at.gout, 2, nullptr, hidden ? at.h[hidden] : nullptr, g, c);
       for (int32_t l = hidden - 1; l >= 0; l--) {
         float* a = acc + l * (c + 1) * c * kN;
-        Outer(d, g, c, at.h[l], c, a);
-        BiasSum(d, g, c, a + c * c * kN);
+        if (learns) {
+          Outer(d, g, c, at.h[l], c, a);
+          BiasSum(d, g, c, a + c * c * kN);
+        }
         Transposed(d, m.w[l], g, c, g, l ? at.h[l] : nullptr, next, c);
         std::swap(g, next);
       }
@@ -262,14 +266,16 @@ double ContextBand(const nc_context_model* mp, int32_t row0, int32_t row1, float
       if (raw) {
         const float* gf = g + m.spatial * kT;
         float* a = acc + shape.feature * kN;
-        Outer(d, gf, m.features, at.r, raw, a);
-        BiasSum(d, gf, m.features, a + m.features * raw * kN);
+        if (learns) {
+          Outer(d, gf, m.features, at.r, raw, a);
+          BiasSum(d, gf, m.features, a + m.features * raw * kN);
+        }
         Transposed(d, m.wf, gf, m.features, nullptr, nullptr, at.gr, raw);
         ScatterStack(m, y, row0, row1, x0, n, at.gr, halo_s);
       }
     }
   }
-  if (wants) SumLanes(d, at.acc, shape.parameters, gradient);
+  if (learns) SumLanes(d, at.acc, shape.parameters, gradient);
   return bits;
 }
 

@@ -68,7 +68,8 @@ void Backward(const nc_perceptron* pp, int32_t row0, int32_t row1, float* gradie
   float* const acc2 = acc + (p.inputs + 1) * p.width * kN;
   float* const acc3 = acc2 + (p.width + 1) * p.outputs * kN;
   const size_t parameters = nc_perceptron_parameters(pp);
-  std::memset(acc, 0, parameters * kN * sizeof(float));
+  const bool learns = gradient != nullptr;
+  if (learns) std::memset(acc, 0, parameters * kN * sizeof(float));
   for (int32_t y = row0; y < row1; y++) {
     for (int32_t x0 = 0; x0 < p.columns; x0 += static_cast<int32_t>(kT)) {
       const int32_t n = p.columns - x0 < static_cast<int32_t>(kT) ? p.columns - x0 : static_cast<int32_t>(kT);
@@ -76,15 +77,15 @@ void Backward(const nc_perceptron* pp, int32_t row0, int32_t row1, float* gradie
       for (int32_t o = 0; o < p.outputs; o++) LoadRow(p.gy + o * p.y_plane + y * p.y_pitch + x0, n, gout + o * kT);
       for (int32_t o = 0; o < p.linear; o++) LoadRow(p.gl + o * p.l_plane + y * p.l_pitch + x0, n, gl + o * kT);
       Linear(d, p.w1, p.b1, in, p.inputs, h, p.width, kRelu);
-      Outer(d, gout, p.outputs, h, p.width, acc2);
-      BiasSum(d, gout, p.outputs, acc2 + p.width * p.outputs * kN);
       Transposed(d, p.w2, gout, p.outputs, nullptr, h, gh, p.width);
-      Outer(d, gh, p.width, in, p.inputs, acc);
-      BiasSum(d, gh, p.width, acc + p.inputs * p.width * kN);
       Transposed(d, p.w1, gh, p.width, nullptr, nullptr, gin, p.inputs);
-      if (p.linear) {
-        Outer(d, gl, p.linear, in, p.inputs, acc3);
-        Transposed(d, p.a, gl, p.linear, gin, nullptr, gin, p.inputs);
+      if (p.linear) Transposed(d, p.a, gl, p.linear, gin, nullptr, gin, p.inputs);
+      if (learns) {
+        Outer(d, gout, p.outputs, h, p.width, acc2);
+        BiasSum(d, gout, p.outputs, acc2 + p.width * p.outputs * kN);
+        Outer(d, gh, p.width, in, p.inputs, acc);
+        BiasSum(d, gh, p.width, acc + p.inputs * p.width * kN);
+        if (p.linear) Outer(d, gl, p.linear, in, p.inputs, acc3);
       }
       for (int32_t i = 0; i < p.inputs; i++) {
         float* to = p.gx[i] + y * p.x_pitch + x0;
@@ -97,7 +98,7 @@ void Backward(const nc_perceptron* pp, int32_t row0, int32_t row1, float* gradie
       }
     }
   }
-  SumLanes(d, acc, parameters, gradient);
+  if (learns) SumLanes(d, acc, parameters, gradient);
 }
 
 }  // namespace

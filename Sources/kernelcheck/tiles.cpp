@@ -92,6 +92,22 @@ class Context {
     return total;
   }
 
+  // Gradients of values are the same without those of parameters, and bits without any.
+  bool Leaves(const nc_tiles* tiles) {
+    std::vector<float> halo[2], planes[2];
+    double bits[3] = {};
+    for (int run = 0; run < 2; run++) {
+      std::fill(gx_.memory.begin(), gx_.memory.end(), 0.0f);
+      std::fill(gs_.memory.begin(), gs_.memory.end(), 0.0f);
+      halo[run].resize(nc_context_halo(&model_));
+      bits[run] = Band(tiles, 0, run ? nullptr : gradient_.data(), halo[run].data());
+      gx_.Append(planes[run], 1);
+      gs_.Append(planes[run], model_.stack);
+    }
+    bits[2] = Band(tiles, 0, nullptr, nullptr);
+    return halo[0] == halo[1] && planes[0] == planes[1] && bits[0] == bits[1] && bits[0] == bits[2];
+  }
+
   double Band(const nc_tiles* tiles, int32_t row, float* gradient, float* halo) {
     return tiles->context_band(&model_, row, std::min(row + 8, model_.height), gradient, halo, scratch_.get());
   }
@@ -147,6 +163,18 @@ class Pointwise {
     return all;
   }
 
+  // Gradients of inputs are the same without those of parameters.
+  bool Leaves(const nc_tiles* tiles) {
+    std::vector<float> planes[2];
+    model_.overwrite = true;
+    for (int run = 0; run < 2; run++) {
+      std::fill(gx_.memory.begin(), gx_.memory.end(), 0.5f);
+      tiles->perceptron_backward(&model_, 0, height_, run ? nullptr : gradient_.data(), scratch_.get());
+      gx_.Append(planes[run], model_.inputs);
+    }
+    return planes[0] == planes[1];
+  }
+
   void Forward(const nc_tiles* tiles, int32_t row0, int32_t row1) {
     tiles->perceptron_forward(&model_, row0, row1, scratch_.get());
   }
@@ -183,6 +211,8 @@ void CheckTiles(int32_t level, bool quick, Tally& tally) {
         tally.Near(name + "context " + std::to_string(shape.spatial) + "+" + std::to_string(shape.features) + " " +
                        std::to_string(height) + " " + std::to_string(width),
                    context.Run(tiles), want, bound * 4);
+        tally.compared++;
+        if (!context.Leaves(tiles)) tally.Fail(name + "context without gradients of parameters");
       }
   for (int32_t width : {1, 2, 5, 8, 48, 71})
     for (int32_t columns : {1, 7, 48, 131})
@@ -191,6 +221,8 @@ void CheckTiles(int32_t level, bool quick, Tally& tally) {
         Pointwise pointwise(1 + width % 7, width, 1 + columns % 4, columns % 3, 5, columns);
         tally.Near(name + "perceptron " + std::to_string(width) + " " + std::to_string(columns),
                    pointwise.Run(tiles, overwrite), pointwise.Run(scalar, overwrite), 2e-5f * std::sqrt(float(columns)));
+        tally.compared++;
+        if (!pointwise.Leaves(tiles)) tally.Fail(name + "perceptron without gradients of parameters");
       }
 }
 

@@ -109,6 +109,25 @@ struct ContextTests {
     }
   }
 
+  /// Some bands stand for all: over as many iterations the networks' gradients are the whole ones, and those of values are always.
+  @Test func sampling() {
+    let setup = ContextSetup(height: 70, width: 70, stacks: [(2, true)], spatial: 6, features: 2, hidden: 1, seed: 6)
+    let loss = setup.tape.run(threads: 2, iteration: 0)
+    let values = setup.variables.map(\.gradientElements), whole = setup.tape.parameters.map(\.gradientElements)
+    setup.rate.sampling = 3
+    var sums = whole.map { $0.map { _ in Float(0) } }
+    for iteration in 5..<8 {
+      #expect(setup.tape.run(threads: 2, iteration: iteration) == loss && setup.variables.map(\.gradientElements) == values)
+      let some = setup.tape.parameters.map(\.gradientElements)
+      #expect(some != whole)
+      for p in some.indices { for i in some[p].indices { sums[p][i] += some[p][i] / 3 } }
+    }
+    for (sum, all) in zip(sums, whole) {
+      let scale = all.reduce(1e-3) { max($0, abs($1)) }
+      #expect(zip(sum, all).allSatisfy { abs($0 - $1) < 1e-5 * scale })
+    }
+  }
+
   /// Scales at and beyond the ends of their range, values far from their means: costs stay those of the model, gradients
   /// finite, and none reaches the network's scale from beyond the range.
   @Test(arguments: [Float(-6), 0, 0.45, 0.55, 8.4, 8.5, 20]) func extremes(scale: Float) {

@@ -115,6 +115,24 @@ struct PerceptronTests {
     expectLevelsAgree(run, tolerance: 2e-5)
   }
 
+  /// Some bands stand for all: over as many iterations the weights' gradients are the whole ones, and the input's are always.
+  @Test func sampling() {
+    let setup = Setup(height: 50, width: 200, inputs: 3, hidden: 5, outputs: 2, linear: 2)
+    setup.tape.run(threads: 2, iteration: 0)
+    let input = setup.x.gradientElements, whole = setup.tape.parameters.map(\.gradientElements)
+    setup.perceptron.sampling = 4
+    var sums = whole.map { $0.map { _ in Float(0) } }
+    for iteration in 2..<6 {
+      setup.tape.run(threads: 2, iteration: iteration)
+      #expect(setup.x.gradientElements == input)
+      for (p, parameter) in setup.tape.parameters.enumerated() { for (i, g) in parameter.gradientElements.enumerated() { sums[p][i] += g / 4 } }
+    }
+    for (sum, all) in zip(sums, whole) {
+      let scale = all.reduce(1e-3) { max($0, abs($1)) }
+      #expect(zip(sum, all).allSatisfy { abs($0 - $1) < 1e-5 * scale })
+    }
+  }
+
   /// Gradients are added to where others have written before.
   @Test func accumulates() {
     let setup = Setup(height: 9, width: 50, inputs: 3, hidden: 4, outputs: 2, linear: 1)

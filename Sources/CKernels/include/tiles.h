@@ -88,11 +88,13 @@ size_t nc_perceptron_parameters(const nc_perceptron* p);
 size_t nc_perceptron_scratch(const nc_perceptron* p);
 
 typedef struct nc_tiles {
-  // Bits of rows [row0, row1). With `gradient` (nc_context_parameters floats, overwritten; or NULL for the cost alone) also
-  // all gradients: into gx and gs for the band's own rows, into `halo` (overwritten) for others'. row0 is even.
+  // Bits of rows [row0, row1). With `halo` (or NULL for the cost alone) also gradients of values: into gx and gs for the
+  // band's own rows, into `halo` (overwritten) for others'; and with `gradient` (nc_context_parameters floats, overwritten;
+  // or NULL) those of parameters. row0 is even.
   double (*context_band)(const nc_context_model* m, int32_t row0, int32_t row1, float* gradient, float* halo,
                          float* scratch);
   void (*perceptron_forward)(const nc_perceptron* p, int32_t row0, int32_t row1, float* scratch);
+  // `gradient` may be NULL, too.
   void (*perceptron_backward)(const nc_perceptron* p, int32_t row0, int32_t row1, float* gradient, float* scratch);
 } nc_tiles;
 

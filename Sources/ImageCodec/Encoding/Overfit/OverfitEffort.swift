@@ -7,7 +7,7 @@ struct OverfitEffort {
   static let decoderCosts = OverfitArchitecture.Preset.allCases.map(\.cost)
 
   /// Iterations by effort, settling included.
-  private static let iterations = [160, 280, 550, 1100, 2200, 3600, 6000, 10000, 16000]
+  private static let iterations = [195, 340, 670, 1340, 2700, 4400, 7300, 12200, 19500]
   /// Of the iterations, those that settle the networks.
   private static let settling = 0.05
 

@@ -18,8 +18,10 @@ final class OverfitEncoder {
   private var schedule: FitSchedule
   private var architecture: OverfitArchitecture
   private var prior: OverfitPrior
-  /// Iterations between evaluations, which cost a third of one each.
+  /// Iterations between evaluations, which cost a third of one each, in the last third; before that they are three times as
+  /// far apart, as the best state comes late.
   private let interval: Int
+  private static let rare = 3
   /// Bits of the file that are neither grids nor parameters: container, alpha, metadata, headers.
   private let overhead: Double
   private var progress: OverfitProgress
@@ -94,7 +96,7 @@ final class OverfitEncoder {
     for (number, cycle) in cycles.enumerated() {
       // Two cycles are needed as a rule, and a third often.
       if number == 0 || number > 2 { planned = done + cycles[number...].prefix(number == 0 ? 3 : 1).reduce(0) { $0 + $1.total } }
-      progress.plan(Double(planned) * (1 + 1 / (3 * Double(interval))) + Double(min(cycles.count, 3) * Self.trials / 3))
+      progress.plan(Double(planned) * (1 + (1 + 2 / Double(Self.rare)) / (9 * Double(interval))) + Double(min(cycles.count, 3) * Self.trials / 3))
       if number > 0 { graph.lambda = control.lambda }
       try run(cycle, graph, from: done, of: planned)
       done += cycle.total
@@ -128,6 +130,7 @@ final class OverfitEncoder {
       progress.add(1)
       endedEarly = options.finishesEarly?() ?? false
       ended = before + fit.iteration
+      let interval = 3 * fit.iteration < 2 * cycle.total ? Self.rare * interval : interval
       if fit.iteration % interval == 0 || fit.iteration == 8 || fit.isDone || endedEarly {
         let now = evaluate(graph)
         last = now

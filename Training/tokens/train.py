@@ -2,7 +2,7 @@
 
     python train.py CLIPS --out runs/a --minutes 90 [--device cuda|cpu] [--resume runs/a/checkpoint.pt] [--adversarial]
 
-CLIPS is made by clips.sh. Writes OUT/checkpoint.pt every few minutes (weights, their moving average, optimiser) and
+CLIPS is made by clips.sh. Writes OUT/checkpoint.pt every few minutes (weights, their moving average, optimisers) and
 OUT/log.txt. The learning rate is constant, and falls to nothing over the last `--cooldown` share of the minutes; a
 checkpoint of before that, OUT/warm.pt, is the better one to resume from. --resume takes weights files of export.py too.
 """
@@ -20,6 +20,8 @@ from data import Clips
 from discriminators import Discriminators
 from model import HOPS, LEVELS, LOWEST_PITCH, PITCHES, TokenCodec, frame_count
 
+# Matrices that Muon trains; AdamW has the rest.
+HIDDEN = ("up.weight", "down.weight", "qkv.weight", "attention.out.weight", "encoder.input.weight")
 WEIGHTS = {"mel": 1.5, "log": 0.3, "complex": 3.0, "commitment": 0.25, "pitch": 0.4, "adversarial": 0.1, "matching": 0.6}
 
 
@@ -56,8 +58,8 @@ def main():
     parser.add_argument("--adversarial", action="store_true", help="add discriminators; start from a trained checkpoint")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--samples", type=int, default=28800)
-    parser.add_argument("--rate", type=float, default=6e-4)
-    parser.add_argument("--cooldown", type=float, default=0.35)
+    parser.add_argument("--rate", type=float, default=5e-4)
+    parser.add_argument("--cooldown", type=float, default=0.45)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0)
     options = parser.parse_args()
@@ -71,7 +73,12 @@ def main():
 
     codec = TokenCodec().to(device)
     step = 0
-    optimiser = torch.optim.AdamW(codec.parameters(), lr=options.rate, betas=(0.9, 0.98), weight_decay=1e-3)
+    hidden = {n: p for n, p in codec.named_parameters() if n.endswith(HIDDEN)}
+    others = [p for n, p in codec.named_parameters() if n not in hidden]
+    optimisers = {
+        "muon": torch.optim.Muon(hidden.values(), lr=options.rate, weight_decay=1e-3, adjust_lr_fn="match_rms_adamw"),
+        "adamw": torch.optim.AdamW(others, lr=options.rate, betas=(0.9, 0.98), weight_decay=1e-3),
+    }
     average = copy.deepcopy(codec).eval()
     if options.resume:
         saved = torch.load(options.resume, map_location=device) if options.resume.endswith(".pt") else None
@@ -82,7 +89,8 @@ def main():
         else:
             codec.load_state_dict(saved["codec"])
             average.load_state_dict(saved["average"])
-            optimiser.load_state_dict(saved["optimiser"])
+            for name, optimiser in optimisers.items():
+                optimiser.load_state_dict(saved[name])
             step = saved["step"]
     judges = judge_optimiser = None
     if options.adversarial:
@@ -94,7 +102,8 @@ def main():
 
     def save(name):
         target = options.out / name
-        state = {"codec": codec.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
+        state = {"codec": codec.state_dict(), "average": average.state_dict(), "step": step}
+        state |= {name: optimiser.state_dict() for name, optimiser in optimisers.items()}
         if judges:
             state |= {"judges": judges.state_dict(), "judge_optimiser": judge_optimiser.state_dict()}
         torch.save(state, str(target) + ".part")
@@ -135,8 +144,9 @@ def main():
             save("warm.pt")
             cooling = True
         rate = options.rate * min(1.0, (1 - share) / options.cooldown, (step + 1) / 500 if step < 500 else 1.0)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+        for optimiser in optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = rate
         mode = 0 if rng.random() < 0.7 else 1
         x, tune = (t.to(device) for t in clips.batch(options.batch, options.samples, rng))
         ready = bool(codec.books[mode].ready)
@@ -168,11 +178,12 @@ def main():
             adversarial, matching = judges.loss(x, y)
             loss = loss + WEIGHTS["adversarial"] * adversarial + WEIGHTS["matching"] * matching
             parts |= {"verdict": verdict, "adversarial": adversarial, "matching": matching}
-        optimiser.zero_grad(set_to_none=True)
+        codec.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(codec.parameters(), 3.0)
         if torch.isfinite(norm):
-            optimiser.step()
+            for optimiser in optimisers.values():
+                optimiser.step()
         with torch.no_grad():
             kept = min(0.998, (step + 1) / (step + 10))
             for a, b in zip(average.parameters(), codec.parameters()):

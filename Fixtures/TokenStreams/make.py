@@ -2,8 +2,8 @@
 
     python3 Fixtures/TokenStreams/make.py .build/release/nccodec
 
-Made anew with each model as long as it is a draft. Once it is released, later encoders may write other files, and these still have to decode to
-the same tokens, and to the same samples within the tolerance of bitstream-spec 12. The manifest has lines of `name rate channels frames md5`, the MD5 being of the tokens, 16 bits each, low byte first,
+Of model 1's release. Later encoders may write other files, and these still have to decode to the same tokens, and to the same samples within the
+tolerance of bitstream-spec 12. The manifest has lines of `name rate channels frames md5`, the MD5 being of the tokens, 16 bits each, low byte first,
 [channel][level][frame]; NAME.f32 are every eighth of the samples, channel by channel. Needs NumPy. The sounds are ours, CC0 1.0.
 """
 

@@ -88,13 +88,11 @@ enum Help {
     neural codec makes 40 or 75 frames of 1 to 8 tokens a second, of 0.48 to 5.6
     kbps a channel: the most that --kbps has room for, before entropy coding makes
     them less, or --quality 0 to 100, or --tokens-rate and --tokens-levels. It
-    codes speech and music at 24 kHz, and is a draft: its model may change until it
-    is released, so that its files are for trials. --tokens writes the tokens for
-    language models; an .npy of tokens with --codec tokens becomes a file, too.
-    Sample rate, length to the sample, channels and tags are kept; above 48 kHz,
-    and for tokens, it is resampled, and back when it is decoded. A file that is
-    cut short is used as far as it goes; samples that are no finite numbers are
-    refused.
+    codes speech and music at 24 kHz. --tokens writes the tokens for language
+    models; an .npy of tokens with --codec tokens becomes a file, too. Sample rate,
+    length to the sample, channels and tags are kept; above 48 kHz, and for tokens,
+    it is resampled, and back when it is decoded. A file that is cut short is used
+    as far as it goes; samples that are no finite numbers are refused.
 
     KV caches of language models are read from safetensors, .npy, .npz and
     llama.cpp's sequence states, and coded by kv: --quality 0 to 100 (100 as good

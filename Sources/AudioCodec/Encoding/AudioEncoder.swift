@@ -34,8 +34,7 @@ public struct AudioEncoder {
   public enum Codec: String, Sendable, CaseIterable {
     /// Transform codec for 16 to 96 kbps a channel.
     case mdct
-    /// Tokens of a neural codec for 0.48 to 5.6 kbps a channel, of sound at 24 kHz. A draft: its model may change until it is released, and files
-    /// are for trials.
+    /// Tokens of a neural codec for 0.48 to 5.6 kbps a channel, of sound at 24 kHz.
     case tokens
 
     /// The one for a rate, of all channels together: `tokens` below 8 kbps a channel.

@@ -28,7 +28,7 @@ public final class VideoDecoder: FrameSource {
   public var frameCount: Int? { parts.frameCount }
   /// What made it, such as "hnerv".
   public var codec: String { parts.family.label }
-  /// Sound that was copied, of which `nextSoundPacket` gives the packets.
+  /// Sound that was copied, of which `nextSoundPacket` gives the packets. What is not taken, of `nextSound` neither, stays in memory as it is coded.
   public var soundTracks: [CopiedTrack] { parts.soundTracks }
   /// Sound that was coded anew, of which `nextSound` gives the samples.
   public var codedSound: [CodedSoundTrack] { sounds.map(CodedSoundTrack.init) }

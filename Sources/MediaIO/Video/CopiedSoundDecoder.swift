@@ -60,15 +60,8 @@ package final class CopiedSoundDecoder {
   /// Takes the next packet; `receive` gets what is known with it. Throws `MediaIOError` (unsupported) where rate or channels change, and what
   /// `receive` throws.
   package func decode(_ copied: CopiedPacket, _ receive: Receiver) throws {
-    guard let packet, copied.data.count < Int(Int32.max) - 64, library.av.newPacket(packet, Int32(copied.data.count)) >= 0 else {
-      throw failure(-ENOMEM)
-    }
+    guard let packet, copied.fill(packet, library) >= 0 else { throw failure(-ENOMEM) }
     defer { library.av.clearPacket(packet) }
-    copied.data.withUnsafeBytes { from in
-      if let start = from.baseAddress { UnsafeMutableRawPointer(packet.pointee.data).copyMemory(from: start, byteCount: from.count) }
-    }
-    (packet.pointee.pts, packet.pointee.dts, packet.pointee.duration) = (copied.time, copied.decodingTime, copied.duration)
-    if copied.isKey { packet.pointee.flags |= AV_PKT_FLAG_KEY }
     skips.append((copied.time, copied.skippedAtStart, copied.skippedAtEnd))
     // Decoders hold back a few packets; what no sample came of is forgotten.
     if skips.count > 256 { skips.removeFirst(128) }

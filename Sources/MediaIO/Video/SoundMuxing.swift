@@ -36,21 +36,15 @@ struct SoundMuxing {
       muxer.failure
         ?? MediaIOError(status == -ENOMEM ? .outOfMemory : .unsupported, at: name, "libavformat, sound: \(library.av.reason(status))")
     }
-    guard packet.data.count < Int(Int32.max) - 64 else { throw failure(-EINVAL) }
-    var status = library.av.newPacket(space, Int32(packet.data.count))
+    var status = packet.fill(space, library)
     guard status >= 0 else { throw failure(status) }
     defer { library.av.clearPacket(space) }
-    packet.data.withUnsafeBytes { from in
-      if let start = from.baseAddress { UnsafeMutableRawPointer(space.pointee.data).copyMemory(from: start, byteCount: from.count) }
-    }
-    (space.pointee.pts, space.pointee.dts, space.pointee.duration) = (packet.time, packet.decodingTime, packet.duration)
     if file == .mkv || file == .webm, track.initialPadding > 0 {
       // Matroska's readers take a codec's delay off all times, which libavformat does not add.
       let delay = (Rational(exactly: 1, track.sampleRate) ?? .one).rescale(Int64(track.initialPadding), to: track.timeBase) ?? 0
       space.pointee.pts += delay
       space.pointee.dts += delay
     }
-    if packet.isKey { space.pointee.flags |= AV_PKT_FLAG_KEY }
     let isCoarse = track.timeBase.value * Double(track.sampleRate) > 1.5
     if file.holdsRotation, isCoarse, packet.skippedAtEnd == 0 {
       // Rounded times, such as Matroska's ms, must not make the last packet end before its samples do.

@@ -1,4 +1,5 @@
 import CLibAV
+import Glibc
 import Media
 
 extension CopiedTrack {
@@ -28,5 +29,20 @@ extension CopiedTrack {
       parameters.pointee.extradata_size = Int32(extradata.count)
     }
     return true
+  }
+}
+
+extension CopiedPacket {
+  /// Puts the packet into an empty one of libav's, in the track's ticks and without what is skipped, until `clearPacket`; gives libav's status.
+  func fill(_ space: UnsafeMutablePointer<AVPacket>, _ library: LibAVFormat) -> Int32 {
+    guard data.count < Int(Int32.max) - 64 else { return -EINVAL }
+    let status = library.av.newPacket(space, Int32(data.count))
+    guard status >= 0 else { return status }
+    data.withUnsafeBytes { from in
+      if let start = from.baseAddress { UnsafeMutableRawPointer(space.pointee.data).copyMemory(from: start, byteCount: from.count) }
+    }
+    (space.pointee.pts, space.pointee.dts, space.pointee.duration) = (time, decodingTime, duration)
+    if isKey { space.pointee.flags |= AV_PKT_FLAG_KEY }
+    return status
   }
 }

@@ -126,7 +126,7 @@ let package = Package(
     .testTarget(name: "BitstreamTests", dependencies: ["Bitstream"]),
     .testTarget(name: "MediaIOTests", dependencies: ["MediaIO", "Coding", "Bitstream", "Media", "CZlib"]),
     .testTarget(
-      name: "ImageCodecTests", dependencies: ["NeuralCodecs", "ImageCodec", "Coding", "Metrics", "Media", "MediaIO"]),
+      name: "ImageCodecTests", dependencies: ["NeuralCodecs", "ImageCodec", "Fitting", "Coding", "Metrics", "Media", "MediaIO"]),
     .testTarget(name: "AudioCodecTests", dependencies: ["AudioCodec", "Coding", "EntropyCoding", "Bitstream", "Media"]),
     .testTarget(name: "VideoCodecTests", dependencies: ["VideoCodec", "AudioCodec", "Coding", "Autograd", "Tensors", "Bitstream", "Media"]),
     .testTarget(name: "KVCodecTests", dependencies: ["KVCodec", "Coding", "Bitstream", "Media"]),

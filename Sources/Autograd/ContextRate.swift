@@ -57,6 +57,8 @@ package final class ContextRate: Operation {
   /// gradients of values are whole all the same. Takes a sixth less time with 4, of which a fit hardly knows.
   package var sampling = 1
   package var bandCount: Int { bands.count }
+  /// For each grid, shaped as its values, what the gradients of each position's cost are multiplied by. Empty: nothing.
+  package var probes: [Variable] = []
   /// Cost of each grid in the last run, in bits.
   package private(set) var bits: [Double]
 
@@ -64,7 +66,7 @@ package final class ContextRate: Operation {
   package let forwardTargets: [Variable]
   package let parameters: [Parameter]
 
-  private let grids: [Grid]
+  package let grids: [Grid]
   private let network: Network
   private let dx: UnsafeMutablePointer<Int32>
   private let dy: UnsafeMutablePointer<Int32>
@@ -173,7 +175,8 @@ package final class ContextRate: Operation {
     if pass.trains {
       for (i, variable) in forwardTargets.enumerated() where !pass.accumulates(i) { variable.zeroGradient() }
     }
-    let models = grids.map(model(of:))
+    var models = grids.map(model(of:))
+    for (i, probe) in probes.enumerated() { models[i].probe = UnsafePointer(probe.value) }
     let trains = pass.trains
     var costs = [Double](repeating: 0, count: bands.count)
     costs.withUnsafeMutableBufferPointer { costs in

@@ -157,9 +157,11 @@ void ScatterStack(const nc_context_model& m, int32_t row, int32_t row0, int32_t 
   }
 }
 
-// Bits of the tile's first n values, and where `weight` is not 0 the gradients of weight * bits by (mu, s) and by value.
+// Bits of the tile's first n values, and where `weight` is not 0 the gradients of weight * bits by (mu, s) and by value,
+// times `probe` if there is one.
 template <class D>
-HWY_INLINE float Cost(D d, const float* x, const float* out, int32_t n, float weight, float* gout, float* gx) {
+HWY_INLINE float Cost(D d, const float* x, const float* probe, const float* out, int32_t n, float weight, float* gout,
+                      float* gx) {
   constexpr int32_t kN = static_cast<int32_t>(hn::MaxLanes(D()));
   const auto half = hn::Set(d, 0.5f), one = hn::Set(d, 1.0f);
   auto bits = hn::Zero(d);
@@ -180,7 +182,8 @@ HWY_INLINE float Cost(D d, const float* x, const float* out, int32_t n, float we
     bits = hn::Sub(bits, hn::IfThenElseZero(live, Log2(d, p)));
     if (weight != 0) {
       // d bits / dp = -1 / (p ln 2)
-      const auto g = hn::IfThenElseZero(live, hn::Div(hn::Set(d, -1.44269504f * weight), p));
+      auto g = hn::IfThenElseZero(live, hn::Div(hn::Set(d, -1.44269504f * weight), p));
+      if (probe) g = hn::Mul(g, hn::LoadU(d, probe + t));
       const auto scaled = hn::Mul(hn::Mul(g, half), inverse);
       const auto da = hn::CopySignToAbs(hn::Set(d, 1.0f), delta);
       const auto gv = hn::Mul(hn::Mul(scaled, hn::Sub(e2, e1)), da);
@@ -231,7 +234,7 @@ double ContextBand(const nc_context_model* mp, int32_t row0, int32_t row1, float
       Linear(d, m.ws, static_cast<const float*>(nullptr), at.h[0], c, at.gout, 2, kPlain);
       for (size_t t = 0; t < 2 * kT; t += kN)
         hn::Store(hn::Add(hn::Load(d, at.out + t), hn::Load(d, at.gout + t)), d, at.out + t);
-      bits += Cost(d, row + x0, at.out, n, wants ? m.weight : 0.0f, at.gout, gx);
+      bits += Cost(d, row + x0, m.probe ? m.probe + y * m.pitch + x0 : nullptr, at.out, n, wants ? m.weight : 0.0f, at.gout, gx);
       if (!wants) continue;
 
       float* acc = at.acc;

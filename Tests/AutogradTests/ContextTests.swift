@@ -128,6 +128,46 @@ struct ContextTests {
     }
   }
 
+  /// Probes multiply each position's gradients, and nothing else.
+  @Test func probes() {
+    let setup = ContextSetup(height: 20, width: 70, stacks: [(3, true), (2, false)], spatial: 6, features: 3, hidden: 2, seed: 8)
+    let loss = setup.tape.run(threads: 2, iteration: 0)
+    func gradients() -> [[Float]] { setup.variables.map(\.gradientElements) + setup.tape.parameters.map(\.gradientElements) }
+    let whole = gradients()
+    let shapes = setup.rate.grids.map(\.values)
+    func run(_ factor: (_ grid: Int, _ position: Int) -> Float) -> [[Float]] {
+      setup.rate.probes = shapes.enumerated().map { grid, shape in
+        let probe = Variable("probe", channels: 1, height: shape.height, width: shape.width, hasGradient: false)
+        probe.load((0..<shape.count).map { factor(grid, $0) })
+        return probe
+      }
+      #expect(setup.tape.run(threads: 2, iteration: 0) == loss)
+      return gradients()
+    }
+    #expect(run { _, _ in 1 } == whole)
+    // Parts add up.
+    func isPart(_ grid: Int, _ position: Int) -> Bool { (grid + position / 3) % 2 == 0 }
+    let some = run { isPart($0, $1) ? 1 : 0 }, rest = run { isPart($0, $1) ? 0 : -1 }
+    #expect(some != whole)
+    for (all, (a, b)) in zip(whole, zip(some, rest)) {
+      let scale = all.reduce(1e-3) { max($0, abs($1)) }
+      #expect(zip(all, zip(a, b)).allSatisfy { abs($0 - ($1.0 - $1.1)) < 2e-5 * scale })
+    }
+    // One grid alone, held against the plain model.
+    let second = run { grid, _ in grid == 1 ? 1 : 0 }
+    var (model, _) = setup.plain
+    for p in [0, 1, 2, 4] {
+      let path = \PlainContext.parameters[p][1], step = 1e-6
+      model[keyPath: path] += step
+      let up = model.bits(of: 1)
+      model[keyPath: path] -= 2 * step
+      let down = model.bits(of: 1)
+      model[keyPath: path] += step
+      let expected = Double(setup.weight) * (up - down) / (2 * step), found = Double(second[setup.variables.count + p][1])
+      #expect(abs(expected - found) < 1e-3 * max(1, abs(expected)), "parameter \(p): \(found), expected \(expected)")
+    }
+  }
+
   /// Scales at and beyond the ends of their range, values far from their means: costs stay those of the model, gradients
   /// finite, and none reaches the network's scale from beyond the range.
   @Test(arguments: [Float(-6), 0, 0.45, 0.55, 8.4, 8.5, 20]) func extremes(scale: Float) {

@@ -54,6 +54,7 @@ typedef struct {
   const float* bo;                   // [2]
 
   float weight;          // derivative of the loss by a bit
+  const float* probe;    // a factor of each position's gradients, laid out as x; NULL: 1
 } nc_context_model;
 
 // Parameters in the order of a gradient vector: for each hidden layer W, b; then Wo, Ws, bo, Wf, bf.

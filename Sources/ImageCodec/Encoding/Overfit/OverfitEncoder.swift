@@ -30,8 +30,10 @@ final class OverfitEncoder {
   /// Iterations done.
   private var ended = 0
 
-  /// Trials that `OverfitNetworkSearch` makes, about.
-  private static let trials = 60
+  /// Of each crop, for the curvature of a finished fit: few where iterations are few.
+  private let probes: Int
+  /// What rounding the networks takes, in iterations, about.
+  private var rounding: Double { 1.5 * Double(probes) + 25 }
   /// Bits of the stream's header and length fields, about.
   private static let headerBits = 200.0
 
@@ -42,9 +44,10 @@ final class OverfitEncoder {
     threads = Threads.resolve(options.threads)
     effort = OverfitEffort(options.effort, decoderCost: options.decoderCost, iterations: options.iterations)
     schedule = effort.schedule(lambda: 0)
-    architecture = effort.architecture(width: image.width, height: image.height, outputs: image.channels, lambda: 0)
+    architecture = effort.architecture(width: image.width, height: image.height, outputs: image.channels)
     prior = OverfitPrior(noneFor: architecture)
     interval = min(max(4, schedule.total / 48), 50)
+    probes = min(max(schedule.total / 60, 5), 40)
     let memory = Self.memory(architecture)
     guard memory <= options.maxMemory else {
       throw CodecError(
@@ -63,9 +66,10 @@ final class OverfitEncoder {
     try check()
     progress.stage("analysis")
     var control = try startingPoint()
-    schedule = effort.schedule(lambda: control.lambda)
+    let dropped = OverfitEffort.droppedLevels(lambda: control.lambda, detail: OverfitDetail(image))
+    schedule = effort.schedule(lambda: control.lambda, dropping: dropped)
     architecture = effort.architecture(
-      width: image.width, height: image.height, outputs: image.channels, lambda: control.lambda)
+      width: image.width, height: image.height, outputs: image.channels, dropping: dropped)
     prior = OverfitPrior(trainedFor: control.lambda, architecture)
     let graph = OverfitGraph(
       architecture, target: OverfitGraph.target(of: image),
@@ -96,7 +100,7 @@ final class OverfitEncoder {
     for (number, cycle) in cycles.enumerated() {
       // Two cycles are needed as a rule, and a third often.
       if number == 0 || number > 2 { planned = done + cycles[number...].prefix(number == 0 ? 3 : 1).reduce(0) { $0 + $1.total } }
-      progress.plan(Double(planned) * (1 + (1 + 2 / Double(Self.rare)) / (9 * Double(interval))) + Double(min(cycles.count, 3) * Self.trials / 3))
+      progress.plan(Double(planned) * (1 + (1 + 2 / Double(Self.rare)) / (9 * Double(interval))) + Double(min(cycles.count, 3)) * rounding)
       if number > 0 { graph.lambda = control.lambda }
       try run(cycle, graph, from: done, of: planned)
       done += cycle.total
@@ -148,9 +152,10 @@ final class OverfitEncoder {
   /// Rounds the networks. Leaves the graph with the rounded numbers.
   private func quantised(_ graph: OverfitGraph, iterations: Int, of wanted: Int) throws -> Result {
     progress.stage("network")
-    let parameters = try OverfitNetworkSearch(graph: graph, prior: prior, threads: threads).quantise {
+    let search = OverfitNetworkSearch(graph: graph, prior: prior, probes: probes, threads: threads)
+    let parameters = try search.quantise {
       try check()
-      progress.add(1 / 3)
+      progress.add(1)
       progress.stage("network")
     }
     let now = graph.evaluate(threads: threads)

@@ -1,22 +1,20 @@
 import Autograd
-import Glibc
+import Coding
 
-/// From fitted numbers to integers: which step each group of parameters is coded in. Groups are taken in turn, and a
-/// group's step moves, from where it stands, while the whole loss with the parameters' own bits falls. (Cool-chic searches
-/// all steps of a module's weights and biases.)
+/// From fitted numbers to integers: which step each group of parameters is coded in. From the steps that the loss's curvature
+/// suggests, all steps, then each group's in turn, move while the whole loss with the parameters' own bits falls.
 package struct OverfitNetworkSearch {
   let graph: OverfitGraph
   let prior: OverfitPrior
   let threads: Int
+  /// Of each crop, for the curvature.
+  let probes: Int
 
-  package init(graph: OverfitGraph, prior: OverfitPrior, threads: Int) {
-    (self.graph, self.prior, self.threads) = (graph, prior, threads)
+  package init(graph: OverfitGraph, prior: OverfitPrior, probes: Int, threads: Int) {
+    (self.graph, self.prior, self.probes, self.threads) = (graph, prior, probes, threads)
   }
 
-  private var architecture: OverfitArchitecture { graph.architecture }
-  private var perBit: Double { graph.lambda / (Double(architecture.width) * Double(architecture.height)) }
-
-  /// A step 2^-k that usually does, to start from.
+  /// A step 2^-k that usually does, for estimates during the fit.
   static func usualStep(_ kind: OverfitGroupKind) -> Int {
     switch kind {
     case .contextWeights, .contextBiases: 6
@@ -28,66 +26,55 @@ package struct OverfitNetworkSearch {
     }
   }
 
-  /// Leaves the graph with the rounded numbers. `step` is called before each trial and may throw to stop.
+  /// Leaves the graph with the rounded numbers. `trial` is called before each step of the work and may throw to stop.
+  ///
+  /// Throws `CodecError` (invalidOption) where no steps do.
   package func quantise(before trial: () throws -> Void) throws -> OverfitParameters {
-    let original = graph.floats
-    let groups = architecture.groups
-    // Where bits count little, finer steps do.
-    let finer = max(0, Int((log2(0.001 / graph.lambda) / 2).rounded()))
-    var steps = groups.map { min(Self.usualStep($0.kind) + finer, OverfitParameters.maximumStep) }
-    var current = original
-    for (number, group) in groups.enumerated() {
-      current.replaceSubrange(
-        group.range, with: OverfitParameters.rounded(original, group: group, step: steps[number], prior: prior))
-    }
-    graph.setRounding(.plain)
+    let perBit = graph.lambda / (Double(graph.architecture.width) * Double(graph.architecture.height))
+    _ = graph.evaluate(threads: threads)
+    let curvature = try OverfitCurvature(
+      graph, grids: graph.roundedGrids, prior: prior, probes: probes, threads: threads, before: trial)
+    let rounding = OverfitNetworkRounding(curvature, graph, floats: graph.floats, prior: prior)
     let weight = graph.network.weight
     graph.network.weight = 0  // counted exactly here
     defer { graph.network.weight = weight }
 
-    func bits(_ number: Int, _ step: Int) -> Double {
-      OverfitParameters.bits(of: original, group: groups[number], step: step, prior: prior).bits
-    }
-    /// `current` with one group rounded to a step.
-    func floats(_ number: Int, _ step: Int) -> [Float] {
-      var floats = current
-      floats.replaceSubrange(
-        groups[number].range,
-        with: OverfitParameters.rounded(original, group: groups[number], step: step, prior: prior))
-      return floats
-    }
-    func loss(_ floats: [Float]) throws -> Double {
+    var best: (parameters: OverfitParameters, loss: Double)?
+    /// Whether these steps are the best so far.
+    func improves(_ steps: [Int]) throws -> Bool {
+      guard steps.allSatisfy({ (0...OverfitParameters.maximumStep).contains($0) }) else { return false }
+      guard let parameters = rounding.rounded(steps: steps) else { return false }
       try trial()
-      graph.floats = floats
-      return graph.tape.forward(threads: threads, iteration: 0)
+      graph.floats = parameters.floats
+      let loss = graph.tape.forward(threads: threads, iteration: 0) + perBit * parameters.bits
+      if let best, loss >= best.loss { return false }
+      best = (parameters, loss)
+      return true
     }
-    // Of `current`, without the parameters' bits.
-    var standing = try loss(current)
-    /// Moves one group's step for as long as the loss falls.
-    func improve(_ number: Int) throws {
-      let start = steps[number]
-      var best = standing + perBit * bits(number, start)
-      for direction in [-1, 1] {
-        var step = start + direction
-        while (0...OverfitParameters.maximumStep).contains(step) {
-          let bits = bits(number, step)
-          guard bits.isFinite else { break }
-          let floats = floats(number, step)
-          let value = try loss(floats)
-          if value + perBit * bits >= best { break }
-          (best, standing, current, steps[number]) = (value + perBit * bits, value, floats, step)
-          step += direction
+    // Steps that are too fine make numbers too large.
+    var steps = rounding.likelySteps
+    while try !improves(steps) {
+      guard steps.contains(where: { $0 > 0 }) else {
+        throw CodecError(.invalidOption, "the networks' numbers have become too large to code. Try another lambda or effort.")
+      }
+      steps = steps.map { max($0 - 1, 0) }
+    }
+    for change in [-1, 1] {
+      while try improves(best!.parameters.steps.map { $0 + change }) {}
+    }
+    for number in steps.indices {
+      for change in [-1, 1] {
+        var moved = false
+        while true {
+          var steps = best!.parameters.steps
+          steps[number] += change
+          guard try improves(steps) else { break }
+          moved = true
         }
-        if steps[number] != start { break }
+        if moved { break }
       }
     }
-    // Groups that come first are tried beside others that have not moved yet, so all are tried twice.
-    for _ in 0..<2 {
-      let before = steps
-      for number in groups.indices { try improve(number) }
-      if steps == before { break }
-    }
-    graph.floats = current
-    return try OverfitParameters.quantised(original, architecture: architecture, prior: prior, steps: steps)
+    graph.floats = best!.parameters.floats
+    return best!.parameters
   }
 }

@@ -14,6 +14,7 @@ struct OverfitEffort {
   /// Iterations where all grids are fitted, settling included.
   let iterations: Int
   let preset: OverfitArchitecture.Preset
+  private let effort: Int
   private let isGiven: Bool
 
   /// - Parameters:
@@ -21,6 +22,7 @@ struct OverfitEffort {
   ///   - decoderCost: one of `decoderCosts`; nil for the effort's own.
   ///   - iterations: instead of the effort's.
   init(_ effort: Int, decoderCost: Int?, iterations: Int? = nil) {
+    self.effort = effort
     isGiven = iterations != nil
     self.iterations = iterations ?? Self.iterations[effort - 1]
     let cost = decoderCost ?? 2000
@@ -30,19 +32,20 @@ struct OverfitEffort {
   /// How many of the finest latent grids are left out: those that would take more bits than what they add is worth. Then they
   /// hold next to nothing, and what an iteration without them saves is better spent on more of them. A bit adds lambda to the
   /// loss, and a level has a quarter of the positions of the one below it.
-  static func droppedLevels(lambda: Double, detail: OverfitDetail) -> Int {
+  ///
+  /// With 700, 1400 or 2100 iterations, so at about equal time, the loss falls by so much if level 0 is left out, by the ratio of
+  /// its detail to lambda: kodim04 .20: 11 %; kodim23 .17: 5, .34: 5, .68: -1.5; kodim15 .25: 5, .49: -.7, .99: -13; kodim20 .34: 3.5;
+  /// kodim13 .25: 2.4, 1.26: -4; kodim05 .86: -2. With level 1 as well: kodim13 .91: -6; at effort 1 kodim04, 15, 20, 23 .2 to .33: .6 to
+  /// 1.7; with 2000 and 3000 iterations kodim15 .25: .8, kodim23 .20: -3.7.
+  func droppedLevels(lambda: Double, detail: OverfitDetail) -> Int {
     var (levels, positions) = (0, 1.0)
-    for variance in detail.variances {
+    for (level, variance) in detail.variances.enumerated() {
+      let worth = level == 0 || effort < 5 ? 0.5 : 0.1
       guard variance < worth * lambda * positions else { break }
       (levels, positions) = (levels + 1, positions / 4)
     }
     return levels
   }
-
-  /// With 700, 1400 or 2100 iterations, so at about equal time, the loss falls by so much if level 0 is left out, by the ratio of
-  /// its detail to lambda: kodim04 .20: 11 %; kodim23 .17: 5, .34: 5, .68: -1.5; kodim15 .25: 5, .49: -.7, .99: -13; kodim20 .34: 3.5;
-  /// kodim13 .25: 2.4, 1.26: -4; kodim05 .86: -2. With level 1 as well: kodim13 .91: -6.
-  private static let worth = 0.5
 
   /// The grids and networks to fit.
   func architecture(width: Int, height: Int, outputs: Int, dropping levels: Int = 0) -> OverfitArchitecture {

@@ -66,7 +66,7 @@ final class OverfitEncoder {
     try check()
     progress.stage("analysis")
     var control = try startingPoint()
-    let dropped = OverfitEffort.droppedLevels(lambda: control.lambda, detail: OverfitDetail(image))
+    let dropped = effort.droppedLevels(lambda: control.lambda, detail: OverfitDetail(image))
     schedule = effort.schedule(lambda: control.lambda, dropping: dropped)
     architecture = effort.architecture(
       width: image.width, height: image.height, outputs: image.channels, dropping: dropped)

@@ -57,8 +57,8 @@ package struct OverfitNetworkRounding {
     ]
   }
 
-  /// By group, k of the step 2^-k with which a halved step would cost as many bits as it saves, by the parabola: the mean error
-  /// D^2 / 12 of steps D costs c D^2 / 24 with the second derivative c, and falls as the bits rise by log2(1 / D).
+  /// By group, k of the step D = 2^-k that costs least by the parabola: with the second derivative c, errors between -D / 2 and D / 2
+  /// cost c D^2 / 24 on average, and bits rise as log2(1 / D), so c D^2 / 12 is a bit's cost / ln 2.
   package var likelySteps: [Int] {
     var sums = [Double](repeating: 0, count: groups.count)
     for block in blocks {

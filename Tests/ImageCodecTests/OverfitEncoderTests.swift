@@ -78,6 +78,28 @@ import Testing
     #expect(abs(quality.psnr! - 33) < 0.15, "\(quality.psnr!) dB")
   }
 
+  /// Fine grids are left out where the picture has nothing for them.
+  @Test func gridsFollowTheDetail() throws {
+    func gradient(_ x: Int, _ y: Int) -> Int { 50 + x + y }
+    func stripes(_ x: Int, _ y: Int) -> Int { x % 2 == 0 ? 40 : 200 }
+    func pairs(_ x: Int, _ y: Int) -> Int { x / 2 % 2 == 0 ? 40 : 200 }
+    let expected: [((Int, Int) -> Int, variances: [Double], finest: Int)] = [
+      (gradient, [0.5, 2], 2), (stripes, [6400, 0], 0), (pairs, [0, 6400], 1),
+    ]
+    for (value, variances, finest) in expected {
+      let samples = (0..<48 * 48).map { UInt8(value($0 % 48, $0 / 48)) }
+      let image = try Image(width: 48, height: 48, colour: .grey, samples: samples)
+      for (found, wanted) in zip(OverfitDetail(image).variances, variances) { #expect(abs(found * 255 * 255 - wanted) < 1e-6) }
+      var options = options(iterations: 12, cost: 500)
+      (options.effort, options.target) = (1, .lambda(0.01))
+      let file = try ImageFile(reading: ImageEncoder(options: options).encode(image).bytes)
+      let grids = try #require(file.picture?.overfit).grids
+      #expect(grids.last { !$0.isHyper }!.level == finest)
+    }
+    let line = try Image(width: 1, height: 9, colour: .grey, samples: [UInt8](repeating: 7, count: 9))
+    #expect(OverfitDetail(line).variances == [.infinity, .infinity])
+  }
+
   /// Fits of a few seconds get somewhere, and know what their files take.
   @Test func aShortFitReachesItsPoint() throws {
     let image = try ImageReader.read(

@@ -2,11 +2,11 @@ import Media
 
 /// What a picture loses when its samples are averaged over 2x2 pixels, and those averages over 2x2 again: what its finest latent
 /// grids are for.
-struct OverfitDetail {
+package struct OverfitDetail {
   /// By level, of the square of samples 0...1: the mean variance within 2x2 blocks. Infinite for pictures without a whole block.
-  let variances: [Double]
+  package let variances: [Double]
 
-  init(_ image: Image) {
+  package init(_ image: Image) {
     variances = image.withUnsafeSamples { samples in
       (0..<2).map { level in
         // Sums over `part` x `part` pixels are this level's samples, times `part` squared.

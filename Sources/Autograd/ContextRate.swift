@@ -58,7 +58,13 @@ package final class ContextRate: Operation {
   package var sampling = 1
   package var bandCount: Int { bands.count }
   /// For each grid, shaped as its values, what the gradients of each position's cost are multiplied by. Empty: nothing.
-  package var probes: [Variable] = []
+  package var probes: [Variable] = [] {
+    didSet {
+      precondition(
+        probes.isEmpty || probes.count == grids.count && zip(probes, grids).allSatisfy { $0.hasShape(of: $1.values) && $0.pitch == $1.values.pitch },
+        "a probe for each grid, laid out as its values")
+    }
+  }
   /// Cost of each grid in the last run, in bits.
   package private(set) var bits: [Double]
 

@@ -1,7 +1,8 @@
 /// Rounds numbers one after another so that those that come later make up for the errors of those before: about the point
-/// where they minimise a loss, that rises by d^T H d / 2 with an error d. With H = R R^T, R upper triangular, this is the sum
+/// where they minimise a loss, which rises by d^T H d / 2 with an error d. With H = R R^T, R upper triangular, this is the sum
 /// of (R[i][i] d[i] + sum over j < i of R[j][i] d[j])^2 / 2, so number i is best off by -(that sum) / R[i][i], and an
-/// error beyond costs R[i][i]^2 / 2 times its square. (Babai's nearest plane; optimal brain surgeon, Hassibi & Stork 1993.)
+/// error beyond costs R[i][i]^2 / 2 times its square. (Babai 1986, nearest plane; GPTQ, Frantar et al. 2022, does the same with
+/// the inverse.)
 package struct CompensatedRounding {
   package let count: Int
   /// Row i has R[j][i] at j <= i.

@@ -25,7 +25,7 @@ package final class OverfitGraph {
   /// What a bit per pixel adds to the loss; may change between iterations.
   package var lambda: Double {
     didSet {
-      rate.weight = Float(lambda / pixels)
+      rate.weight = Float(perBit)
       network.weight = pull * rate.weight
     }
   }
@@ -48,6 +48,8 @@ package final class OverfitGraph {
   /// What suits `FitSchedule.latentEps`, about a third of what a bit adds to the loss.
   package var latentEps: Float { Float(0.3 * lambda / pixels) }
 
+  /// What a bit adds to the loss.
+  package var perBit: Double { lambda / pixels }
   private var pixels: Double { Double(architecture.width) * Double(architecture.height) }
 
   /// - Parameters:

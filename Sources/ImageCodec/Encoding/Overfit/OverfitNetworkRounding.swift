@@ -35,7 +35,7 @@ package struct OverfitNetworkRounding {
     groupOf = groups.enumerated().flatMap { Array(repeating: $0.offset, count: $0.element.range.count) }
     self.prior = prior
     self.floats = floats
-    perBit = graph.lambda / (Double(architecture.width) * Double(architecture.height))
+    perBit = graph.perBit
     // Weights first: biases can make up for them.
     let tensors = architecture.tensors
     let order = (tensors.filter { !$0.isBias } + tensors.filter(\.isBias)).flatMap { Array($0.range) }

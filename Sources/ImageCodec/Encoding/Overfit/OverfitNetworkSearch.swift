@@ -30,7 +30,6 @@ package struct OverfitNetworkSearch {
   ///
   /// Throws `CodecError` (invalidOption) where no steps do.
   package func quantise(before trial: () throws -> Void) throws -> OverfitParameters {
-    let perBit = graph.lambda / (Double(graph.architecture.width) * Double(graph.architecture.height))
     _ = graph.evaluate(threads: threads)
     let curvature = try OverfitCurvature(
       graph, grids: graph.roundedGrids, prior: prior, probes: probes, threads: threads, before: trial)
@@ -46,7 +45,7 @@ package struct OverfitNetworkSearch {
       guard let parameters = rounding.rounded(steps: steps) else { return false }
       try trial()
       graph.floats = parameters.floats
-      let loss = graph.tape.forward(threads: threads, iteration: 0) + perBit * parameters.bits
+      let loss = graph.tape.forward(threads: threads, iteration: 0) + graph.perBit * parameters.bits
       if let best, loss >= best.loss { return false }
       best = (parameters, loss)
       return true
@@ -59,21 +58,16 @@ package struct OverfitNetworkSearch {
       }
       steps = steps.map { max($0 - 1, 0) }
     }
-    for change in [-1, 1] {
-      while try improves(best!.parameters.steps.map { $0 + change }) {}
-    }
-    for number in steps.indices {
+    /// Moves the steps of some groups together.
+    func move(_ isOne: (Int) -> Bool) throws {
       for change in [-1, 1] {
         var moved = false
-        while true {
-          var steps = best!.parameters.steps
-          steps[number] += change
-          guard try improves(steps) else { break }
-          moved = true
-        }
-        if moved { break }
+        while try improves(best!.parameters.steps.enumerated().map { isOne($0.offset) ? $0.element + change : $0.element }) { moved = true }
+        if moved { return }
       }
     }
+    try move { _ in true }
+    for number in steps.indices { try move { $0 == number } }
     graph.floats = best!.parameters.floats
     return best!.parameters
   }

@@ -4,6 +4,7 @@
 """
 import argparse
 import json
+import math
 import os
 import pathlib
 import statistics
@@ -159,6 +160,15 @@ def rd(options):
     return summary(options, names, lambdas, {k: done[k] for k in wanted if k in done})
 
 
+def excess(row, anchor):
+    """How many more bits a point has than the anchor at its PSNR, in percent: straight lines of log(bpp) between points."""
+    points = sorted((p[2], math.log(p[1])) for p in anchor)
+    for (low, a), (high, b) in zip(points, points[1:]):
+        if low <= row["psnr"] <= high:
+            return 100 * (row["bpp"] / math.exp(a + (b - a) * (row["psnr"] - low) / (high - low)) - 1)
+    return None
+
+
 def summary(options, names, lambdas, done):
     references = json.loads(options.references.read_text()) if options.references.exists() else {}
     anchor = references.get("cool-chic-v5.0", {}).get("per_image", {})
@@ -166,20 +176,30 @@ def summary(options, names, lambdas, done):
     curves, deltas = {}, {}
     print(f"{processor()}; effort {options.effort}, {options.decoder_cost} MAC/pixel; commits "
           f"{', '.join(sorted({r['commit'] for r in done.values()}))}")
-    print(f"{'picture':8} {'lambda':>7} {'bpp':>8} {'PSNR':>8} {'seconds':>8}   Cool-chic 5.0 (bpp PSNR)")
+    print(f"{'picture':8} {'lambda':>7} {'bpp':>8} {'PSNR':>8} {'seconds':>8}   Cool-chic 5.0 (bpp PSNR), loss beside it, bits at equal PSNR")
+    more = {}
     for name in names:
         points = [r for r in done.values() if r["picture"] == name]
         theirs = {p[0]: p for p in anchor.get(name, [])}
         for r in points:
             other = theirs.get(r["lambda"])
             print(f"{name:8} {r['lambda']:7g} {r['bpp']:8.4f} {r['psnr']:8.3f} {r['seconds']:8.1f}"
-                  + (f"   {other[1]:8.4f} {other[2]:8.3f}" if other else ""))
+                  + (f"   {other[1]:8.4f} {other[2]:8.3f}" if other else ""), end="")
+            if other:
+                loss = lambda bpp, psnr: 10 ** (-psnr / 10) + r["lambda"] * bpp
+                print(f" {100 * (loss(r['bpp'], r['psnr']) / loss(other[1], other[2]) - 1):+6.1f} %", end="")
+            percent = excess(r, theirs.values())
+            print("" if percent is None else f" {percent:+6.1f} %")
+            if percent is not None:
+                more.setdefault(r["lambda"], []).append(percent)
         curves[name] = points
         if len(points) >= 2 and len(theirs) >= 2:
             # Where only some lambdas are done, the anchor's other points still shape its curve.
             curve = lambda pairs: {"bpp": [p[0] for p in pairs], "psnr": [p[1] for p in pairs]}
             ours = curve(sorted((r["bpp"], r["psnr"]) for r in points))
             deltas[name] = delta_rates(binary, ours, {"v5": curve(sorted((p[1], p[2]) for p in theirs.values()))})["v5"]
+    for x, percents in more.items():
+        print(f"lambda {x:g}: {mean(percents):+.1f} % bits at equal PSNR, mean of {len(percents)} points")
     missed = False
     if deltas:
         print("\nBD-rate against cool-chic-v5.0 per picture")

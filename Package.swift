@@ -94,7 +94,7 @@ let package = Package(
     .executableTarget(
       name: "overfitprior",
       dependencies: [
-        "ImageCodec", "Fitting", "Autograd", "MediaIO", "Media",
+        "ImageCodec", "Fitting", "Autograd", "MediaIO", "Media", "Tensors",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Training/overfit/PriorFit"),
     // Learns what codec 5 knows of coefficients: Training/audio.

@@ -86,7 +86,7 @@ PICTURES = {  # name: (file, or width, height, channels, sample), quality
     "photo-q100": ("photo.png", 100),
 }
 
-OVERFIT = {  # name: (file, or width, height, channels, sample), lambda, decoder cost
+OVERFIT = {  # name: (file, or width, height, channels, sample), lambda, decoder cost, effort if not 1
     "overfit-500-photo": ("photo.png", 0.001, 500),
     "overfit-1000-photo": ("photo.png", 0.004, 1000),
     "overfit-2000-photo": ("photo.png", 0.0004, 2000),
@@ -99,6 +99,13 @@ OVERFIT = {  # name: (file, or width, height, channels, sample), lambda, decoder
     "overfit-grey-33x47": ((33, 47, 1, lambda x, y: (noise(x, y),)), 0.001, 1000),
     "overfit-rgba-19x23": ((19, 23, 4, lambda x, y: (*wave(x, y), noise(x, y))), 0.0004, 2000),
     "overfit-greyalpha": ("greyalpha8.png", 0.001, 2000),
+    # From here on colour pictures of 2000 and 3000 MAC/pixel have joined hyper-latents.
+    "overfit-2000-joined": ("photo.png", 0.001, 2000),
+    "overfit-2000-joined-low": ("photo.png", 0.02, 2000),
+    "overfit-2000-joined-high": ("photo.png", 0.0001, 2000),
+    "overfit-3000-joined": ("photo.png", 0.004, 3000),
+    "overfit-2000-joined-second": ("photo.png", 0.02, 2000, 5),  # a model of the second set
+    "overfit-rgb-joined-9x21": ((9, 21, 3, wave), 0.001, 2000),
 }
 
 
@@ -108,8 +115,8 @@ def main():
         lines = f.read().splitlines()
     made = {line.split(".ncb")[0] for line in lines}
     todo = {name: (source, ["--quality", str(quality)]) for name, (source, quality) in PICTURES.items()}
-    for name, (source, weight, cost) in OVERFIT.items():
-        options = ["--codec", "overfit", "--effort", "1", "--lambda", str(weight), "--decoder-cost", str(cost)]
+    for name, (source, weight, cost, *effort) in OVERFIT.items():
+        options = ["--codec", "overfit", "--effort", str(*effort or [1]), "--lambda", str(weight), "--decoder-cost", str(cost)]
         todo[name] = (source, options)
     with tempfile.TemporaryDirectory() as work:
         for name, (source, options) in todo.items():

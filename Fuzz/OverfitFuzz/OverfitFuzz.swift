@@ -7,8 +7,8 @@ private struct Seed {
   let stream: [UInt8]
   let networkBytes: Int
 
-  init(_ preset: OverfitArchitecture.Preset, _ width: Int, _ height: Int, _ outputs: Int) {
-    let architecture = OverfitArchitecture(preset: preset, width: width, height: height, outputs: outputs)
+  init(_ preset: OverfitArchitecture.Preset, _ width: Int, _ height: Int, _ outputs: Int, joined: Bool) {
+    let architecture = OverfitArchitecture(preset: preset, width: width, height: height, outputs: outputs, joined: joined)
     let prior = OverfitPrior(noneFor: architecture)
     var floats = prior.values.map { Float($0) / 65536 }
     for i in floats.indices { floats[i] += Float((i * 7919) % 41 - 20) / 160 }
@@ -27,8 +27,8 @@ private struct Seed {
 }
 
 private let seeds: [(width: Int, height: Int, outputs: Int, seed: Seed)] = [
-  (OverfitArchitecture.Preset.low, 67, 36, 3), (.medium, 5, 40, 1), (.high, 33, 9, 3), (.low, 1, 1, 1),
-].map { ($0.1, $0.2, $0.3, Seed($0.0, $0.1, $0.2, $0.3)) }
+  (OverfitArchitecture.Preset.low, 67, 36, 3, false), (.medium, 5, 40, 1, true), (.high, 33, 9, 3, true), (.low, 1, 1, 1, false),
+].map { ($0.1, $0.2, $0.3, Seed($0.0, $0.1, $0.2, $0.3, joined: $0.4)) }
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzOverfit(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
@@ -54,7 +54,7 @@ public func fuzzOverfit(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let configuration = ImageConfiguration(
     width: UInt16(width), height: UInt16(height), colour: outputs == 3 ? .rgb : .grey, quality: 0)
   let track = TrackHeader(
-    modality: .image, codec: CodecID.overfittedImage, model: UInt32(input[2] >> 3 & 7), configuration: try! configuration.serialised()[...])
+    modality: .image, codec: CodecID.overfittedImage, model: UInt32(input[2] >> 3 & 15), configuration: try! configuration.serialised()[...])
   let file = try! Container(tracks: [track], payloads: [Payload(data: stream[...])]).serialised()
   var options = ImageDecoder.Options()
   options.threads = 1

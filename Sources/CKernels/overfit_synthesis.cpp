@@ -36,7 +36,7 @@ void Pointwise(nc_overfit_linear linear, const nc_overfit_synthesis* s, const in
   for (int32_t i = 0; i < s->hidden; i++) middle[i] = hidden + i * (kSegment + kSlack);
   for (size_t at = 0; at < size_t(s->width); at += kSegment) {
     const size_t count = std::min(kSegment, s->width - at);
-    const int16_t* in[NC_OVERFIT_MAX_LEVELS];
+    const int16_t* in[NC_OVERFIT_MAX_PLANES];
     int16_t* out[3];
     for (int32_t i = 0; i < s->planes; i++) in[i] = x[i] + at;
     for (int32_t i = 0; i < s->outputs; i++) out[i] = y[i] + at;
@@ -113,7 +113,7 @@ void nc_overfit_band(nc_overfit_linear linear, const nc_overfit_synthesis* s, si
   auto at = [&](int16_t* set, size_t channel, size_t row) { return set + (channel * rows + (row - top)) * pitch; };
 
   for (size_t row = top; row < bottom; row++) {
-    const int16_t* x[NC_OVERFIT_MAX_LEVELS];
+    const int16_t* x[NC_OVERFIT_MAX_PLANES];
     int16_t* y[3];
     for (size_t i = 0; i < size_t(s->planes); i++) x[i] = planes + (i * rows + (row - top)) * pitch;
     for (size_t c = 0; c < outputs; c++) y[c] = at(sets[0], c, row);
@@ -137,7 +137,7 @@ void nc_overfit_band(nc_overfit_linear linear, const nc_overfit_synthesis* s, si
     }
   }
   for (size_t row = begin; row < end; row++) {
-    const int16_t* x[NC_OVERFIT_MAX_LEVELS];
+    const int16_t* x[NC_OVERFIT_MAX_PLANES];
     int16_t* y[3];
     for (size_t i = 0; i < size_t(s->planes); i++) x[i] = planes + (i * rows + (row - top)) * pitch;
     int16_t* main[3];
@@ -165,7 +165,7 @@ void nc_overfit_band_maxima(nc_overfit_linear linear, const nc_overfit_synthesis
   for (size_t row = 0; row < layout.rows; row++)
     for (size_t at = 0; at < width; at += kSegment) {
       const size_t count = std::min(kSegment, width - at);
-      const int16_t* in[NC_OVERFIT_MAX_LEVELS];
+      const int16_t* in[NC_OVERFIT_MAX_PLANES];
       for (int32_t i = 0; i < s->planes; i++)
         in[i] = scratch + layout.planes + kMargin + (i * layout.rows + row) * pitch + at;
       linear(&s->first, in, hidden, count, 1);

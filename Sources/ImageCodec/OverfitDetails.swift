@@ -3,7 +3,7 @@ import Coding
 
 /// Where the bytes of an overfitted picture go.
 public struct OverfitDetails: Sendable, Equatable {
-  /// A grid of latents, or of hyper-latents, which serve as context only.
+  /// A grid of latents, or of hyper-latents, which serve as context only unless they are joined.
   public struct Grid: Sendable, Equatable {
     /// 0 has a position for each pixel, and each further level half as many across and down.
     public let level: Int
@@ -38,6 +38,8 @@ public struct OverfitDetails: Sendable, Equatable {
   public let neighbours: Int
   public let features: Int
   public let hiddenLayers: Int
+  /// Whether hyper-latents are planes of the synthesis beside latents.
+  public let areHyperLatentsJoined: Bool
   /// Channels of the synthesis' hidden layer, and 3x3 layers after it.
   public let synthesisWidth: Int
   public let convolutions: Int
@@ -76,6 +78,7 @@ public struct OverfitDetails: Sendable, Equatable {
     neighbours = architecture.spatial
     features = architecture.features
     hiddenLayers = architecture.hiddenLayers
+    areHyperLatentsJoined = architecture.areJoined
     synthesisWidth = architecture.synthesisWidth
     convolutions = architecture.convolutions
     multipliesPerPixel = architecture.multipliesPerPixel

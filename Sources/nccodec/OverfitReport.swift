@@ -16,7 +16,7 @@ struct OverfitReport {
     let d = details
     add(6, "grids", "\(d.symbolBytes)")
     for grid in d.grids {
-      let kind = grid.isHyper ? "hyper-latents" : "latents"
+      let kind = grid.isHyper ? d.areHyperLatentsJoined ? "joined hyper-latents" : "hyper-latents" : "latents"
       add(8, "\(kind) \(grid.level)", fixed(grid.bytes, 1), "\(grid.width)x\(grid.height), magnitudes to \(grid.magnitude)")
     }
     add(6, "network", fixed(d.networkBytes, 1), "\(d.multipliesPerPixel) multiplications/pixel")
@@ -38,7 +38,8 @@ struct OverfitReport {
         ("bytes", .integer(d.symbolBytes)),
         ("list", .list(d.grids.map { grid in
           .object([
-            ("level", .integer(grid.level)), ("hyper", .flag(grid.isHyper)), ("width", .integer(grid.width)),
+            ("level", .integer(grid.level)), ("hyper", .flag(grid.isHyper)),
+            ("joined", .flag(grid.isHyper && d.areHyperLatentsJoined)), ("width", .integer(grid.width)),
             ("height", .integer(grid.height)), ("magnitude", .integer(grid.magnitude)), ("bytes", .number(grid.bytes)),
           ])
         })),

@@ -9,7 +9,7 @@ import Testing
   private func fitted(_ preset: OverfitArchitecture.Preset, width: Int, height: Int, lambda: Double) throws -> (OverfitGraph, OverfitPrior) {
     let image = try picture(width: width, height: height)
     let architecture = OverfitArchitecture(preset: preset, width: width, height: height)
-    let prior = OverfitPrior(trainedFor: lambda, architecture)
+    let prior = OverfitPrior.trained(for: lambda, architecture)[0]
     let graph = OverfitGraph(
       architecture, target: OverfitGraph.target(of: image),
       initial: OverfitGraph.start(architecture, prior: prior, seed: 1), prior: prior, lambda: lambda)

@@ -123,25 +123,28 @@ struct OverfitReference {
           doubledAcross(doubledAcross($0, kernel, width: width).transposed, kernel, width: height).transposed
         }
       }
-      guard let number = all.firstIndex(where: { $0.level == level && !$0.isHyper }) else { continue }
-      let grid = Plane(height: height, width: width, values: grids[number].map(Double.init))
-      if level == architecture.coarsest {
-        planes = [grid]
-        continue
-      }
-      let w = numbers(.filter(level: level)), kernel = w + w.dropLast().reversed()
-      func across(_ p: Plane) -> Plane {
-        var result = p
-        for i in p.values.indices {
-          var sum = 0.0
-          for t in 0..<7 { sum += kernel[t] * p.inside(i / p.width, i % p.width + t - 3) }
-          result.values[i] = sum
+      // Joined hyper-latents come second at their level, so they are inserted first.
+      for isHyper in [true, false] where !isHyper || architecture.areJoined {
+        guard let number = all.firstIndex(where: { $0.level == level && $0.isHyper == isHyper }) else { continue }
+        let grid = Plane(height: height, width: width, values: grids[number].map(Double.init))
+        if level == architecture.coarsest {
+          planes.insert(grid, at: 0)
+          continue
         }
-        return result
+        let w = numbers(.filter(level: level)), kernel = w + w.dropLast().reversed()
+        func across(_ p: Plane) -> Plane {
+          var result = p
+          for i in p.values.indices {
+            var sum = 0.0
+            for t in 0..<7 { sum += kernel[t] * p.inside(i / p.width, i % p.width + t - 3) }
+            result.values[i] = sum
+          }
+          return result
+        }
+        var filtered = across(across(grid).transposed).transposed
+        for i in filtered.values.indices { filtered.values[i] += grid.values[i] }
+        planes.insert(filtered, at: 0)
       }
-      var filtered = across(across(grid).transposed).transposed
-      for i in filtered.values.indices { filtered.values[i] += grid.values[i] }
-      planes.insert(filtered, at: 0)
     }
     return planes
   }

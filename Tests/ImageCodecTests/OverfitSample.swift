@@ -118,4 +118,21 @@ let overfitArchitectures: [OverfitArchitecture] =
     OverfitArchitecture(
       width: 75, height: 53, latentMask: 0b10110, hyperMask: 0b1_0000_0011, spatial: 27, features: 15,
       featureMask: 0b1_1111_1111, hiddenLayers: 3, synthesisWidth: 128, convolutions: 1),
-  ]
+  ] + joinedArchitectures
+
+/// With hyper-latents that are planes: of a preset, at the coarsest level, at all levels but the finest.
+private let joinedArchitectures: [OverfitArchitecture] = {
+  var preset = OverfitArchitecture(preset: .high, width: 61, height: 45)
+  preset.hyperMask = 0b11000
+  let coarsest = OverfitArchitecture(
+    width: 37, height: 22, latentMask: 0b1100, hyperMask: 0b1000, spatial: 3, features: 2, hiddenLayers: 1, synthesisWidth: 6,
+    convolutions: 1)
+  let all = OverfitArchitecture(
+    width: 70, height: 41, latentMask: 0b1_1111_1111, hyperMask: 0b1_1111_1110, spatial: 5, features: 3,
+    featureMask: 0b1_1111_1111, hiddenLayers: 1, synthesisWidth: 9, convolutions: 0)
+  return [preset, coarsest, all].map {
+    var joined = $0
+    joined.areJoined = true
+    return joined
+  }
+}()

@@ -111,11 +111,30 @@ private let small = OverfitArchitecture(preset: .low, width: 67, height: 70)
       return try sample.with(stream: bytes)
     }
     #expect(code(of: try with(bits: 0..<3, 1)) == nil)
+    // 5, joined hyper-latents, and then the next three bits: the masks' first.
     for networks: UInt64 in [0, 5, 6, 7] { #expect(code(of: try with(bits: 0..<3, networks)) == .malformed) }
     #expect(code(of: try with(bits: 3..<12, 0)) == .malformed)
     // The samples' fraction bits, then the first group's index.
     #expect(code(of: try with(bits: 29..<33, 0)) == .malformed)
     #expect(code(of: try with(bits: 37..<44, 112)) == .malformed)
+  }
+
+  /// Joined hyper-latents need latents at their level, and there are none at level 0.
+  @Test func hyperLatentsThatCannotBeJoinedAreRefused() throws {
+    for (latents, hyper, isGood) in [(0b111, 0b110, true), (0b101, 0b110, false), (0b111, 0b001, false), (0b110, 0b111, false)] {
+      var architecture = small
+      (architecture.latentMask, architecture.hyperMask, architecture.areJoined) = (latents, hyper, true)
+      if isGood { try architecture.check() } else { #expect(throws: CodecError(.malformed, "")) { try architecture.check() } }
+    }
+    var architecture = small
+    (architecture.latentMask, architecture.hyperMask, architecture.areJoined) = (0b111, 0b110, true)
+    let sample = try Sample(architecture)
+    #expect(code(of: try sample.with(stream: sample.stream)) == nil)
+    // 101 joined, 001 the preset, then the masks; joined twice is refused.
+    var bytes = sample.stream
+    #expect(bytes[0] >> 2 == 0b101_001)
+    bytes[0] = bytes[0] & 3 | 0b101_101 << 2
+    #expect(code(of: try sample.with(stream: bytes)) == .malformed)
   }
 
   /// A network is checked as a whole: weights whose sum could overflow are refused before they are used.

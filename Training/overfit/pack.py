@@ -1,6 +1,6 @@
-"""Raw priors to a weights file (bitstream-spec 7, 9.9): python pack.py FOLDER ../../Sources/CModels/Weights/overfit-1.ncw
+"""Raw priors to a weights file (bitstream-spec 7, 9.10): python pack.py FOLDER 1 5 ../../Sources/CModels/Weights/overfit-1.ncw
 
-Values become int16 in 2^-10. Offsets of scale indices are 0 (128 in the file) unless MODEL.PRESET.offsets (int8) is there."""
+It gets the models from the first number to the second, as far as they are there. Values become int16 in 2^-10. Offsets of scale indices are 0 (128 in the file) unless MODEL.PRESET.offsets (int8) is there."""
 import pathlib
 import struct
 import sys
@@ -8,10 +8,10 @@ import zlib
 
 import numpy as np
 
-folder, out = pathlib.Path(sys.argv[1]), sys.argv[2]
+folder, first, last, out = pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 PRESETS = {"low": "low", "medium": "medium", "high": "high", "veryHigh": "veryhigh"}
 tensors = []
-for model in range(1, 6):
+for model in range(first, last + 1):
     for swift, name in PRESETS.items():
         path = folder / f"{model}.{swift}.f32"
         if not path.exists():

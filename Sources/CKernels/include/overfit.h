@@ -18,7 +18,7 @@ enum {
   NC_OVERFIT_MAX_INPUTS = 128,
   NC_OVERFIT_SCALES = 128,
   NC_OVERFIT_BLOCK = 16,
-  NC_OVERFIT_MAX_LEVELS = 9,
+  NC_OVERFIT_MAX_PLANES = 17,  // nine levels' latents and eight levels' hyper-latents
 };
 
 // Weights [outputs][(inputs + 1) / 2][2], the last 0 where `inputs` is odd. For each output the sum of magnitudes of
@@ -130,7 +130,7 @@ size_t nc_overfit_stage_scratch(size_t width);
 // What makes samples from planes; 9.8.
 typedef struct {
   int32_t height, width;
-  int32_t planes;   // P, 1...9
+  int32_t planes;   // P, 1...NC_OVERFIT_MAX_PLANES
   int32_t outputs;  // 1 or 3
   int32_t hidden;   // 1...128
   int32_t convs;    // 0...3

@@ -18,6 +18,9 @@ nc_weights nc_hyperprior_1_analysis(void);
 // Priors of codec 2's networks, models 1 to 5.
 nc_weights nc_overfit_1(void);
 
+// The same with joined hyper-latents, models 6 to 15.
+nc_weights nc_overfit_2(void);
+
 // What codec 5 knows of coefficients, model 1.
 nc_weights nc_audio_1(void);
 

@@ -13,8 +13,11 @@ package struct OverfitArchitecture: Sendable, Equatable {
   package var outputs: Int
   /// Bit k: there is a latent grid at level k. At least one bit of 0...8.
   package var latentMask: Int
-  /// Bit k: there is a hyper-latent grid, which serves as context only, at level k.
+  /// Bit k: there is a hyper-latent grid at level k: context for others, and if `areJoined` a plane too.
   package var hyperMask: Int
+  /// Whether hyper-latents are planes of the synthesis beside their levels' latents. Then these levels have latents, and level 0 is
+  /// not among them.
+  package var areJoined = false
   /// N: causal neighbours that the entropy model sees, 1...40.
   package var spatial: Int
   /// F: features that it sees beside them, 0...15.
@@ -70,16 +73,17 @@ package struct OverfitArchitecture: Sendable, Equatable {
     }
   }
 
-  /// The usual grids: latents at levels 0...last and hyper-latents at 4...last, where last is 6, or 7 from 2^20 and 8
-  /// from 3 * 2^20 pixels.
-  package init(preset: Preset, width: Int, height: Int, outputs: Int = 3) {
+  /// The usual grids: latents at levels 0...last and hyper-latents at 4...last, or joined ones at 3 and 4, where last is 6, or 7
+  /// from 2^20 and 8 from 3 * 2^20 pixels.
+  package init(preset: Preset, width: Int, height: Int, outputs: Int = 3, joined: Bool = false) {
     let pixels = width * height
     let last = pixels >= 3 << 20 ? 8 : pixels >= 1 << 20 ? 7 : 6
     let numbers = preset.numbers
     self.init(
-      width: width, height: height, outputs: outputs, latentMask: (2 << last) - 1, hyperMask: (2 << last) - 16,
-      spatial: numbers.spatial, features: numbers.features, synthesisWidth: numbers.synthesis,
-      convolutions: numbers.convolutions)
+      width: width, height: height, outputs: outputs, latentMask: (2 << last) - 1,
+      hyperMask: joined ? 0b11000 : (2 << last) - 16, spatial: numbers.spatial, features: numbers.features,
+      synthesisWidth: numbers.synthesis, convolutions: numbers.convolutions)
+    areJoined = joined
   }
 
   /// The preset that these networks are, whatever the grids; nil for others.
@@ -98,16 +102,29 @@ package struct OverfitArchitecture: Sendable, Equatable {
       (1...40).contains(spatial), (0...15).contains(features), (1...4).contains(hiddenLayers),
       (1...128).contains(synthesisWidth), (0...3).contains(convolutions)
     else { throw CodecError(.malformed, "the overfitted picture's header describes no network: \(self)") }
+    guard !areJoined || hyperMask & ~latentMask == 0 && hyperMask & 1 == 0 else {
+      throw CodecError(.malformed, "the overfitted picture's header joins hyper-latents to levels that cannot have them: \(self)")
+    }
   }
 
   /// Inputs of the entropy model: N + F.
   package var contextWidth: Int { spatial + features }
-  /// P: latent grids.
-  package var planes: Int { latentMask.nonzeroBitCount }
+  /// P: latent grids, with hyper-latent ones if these are joined.
+  package var planes: Int { latentMask.nonzeroBitCount + joinedMask.nonzeroBitCount }
+  /// Levels where hyper-latents are planes.
+  private var joinedMask: Int { areJoined ? hyperMask : 0 }
   /// The coarsest level that has a latent grid: where upsampling starts.
   package var coarsest: Int { Int.bitWidth - 1 - latentMask.leadingZeroBitCount }
 
   package func hasLatents(level: Int) -> Bool { latentMask >> level & 1 == 1 }
+
+  /// The grids of a level that are planes, by place in coding order: its latents, then its joined hyper-latents.
+  package func planeGrids(level: Int) -> [Int] {
+    let grids = grids
+    return [false, true].compactMap { isHyper in
+      isHyper && !areJoined ? nil : grids.firstIndex { $0.level == level && $0.isHyper == isHyper }
+    }
+  }
 
   /// Rows and columns of a level.
   package func size(level: Int) -> (height: Int, width: Int) {
@@ -190,10 +207,9 @@ package struct OverfitArchitecture: Sendable, Equatable {
       let (h, w) = size(level: level)
       // Four taps across for half of the rows, then four down.
       if level < coarsest { count += h * w * above * 6 }
-      if hasLatents(level: level) {
-        if level < coarsest { count += h * w * 14 }
-        above += 1
-      }
+      let own = (latentMask >> level & 1) + (joinedMask >> level & 1)
+      if level < coarsest { count += h * w * 14 * own }
+      above += own
     }
     let pointwise = planes * synthesisWidth + synthesisWidth * outputs + planes * outputs
     count += width * height * (pointwise + convolutions * 9 * outputs * outputs)

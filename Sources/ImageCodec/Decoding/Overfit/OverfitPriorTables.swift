@@ -6,15 +6,17 @@ import Networks
 /// They are kept for the reference grids, those of a 768x512 picture; other pictures take over what they share with it.
 // bitstream-spec 9.9
 package enum OverfitPriorTables {
-  /// Model ids: 1 is for the lowest rates, 5 for the highest.
-  static let models: ClosedRange<UInt32> = 1...5
+  /// Model ids: of each five the first is for the lowest rates, the last for the highest.
+  private static let plain: ClosedRange<UInt32> = 1...5
+  private static let joined: ClosedRange<UInt32> = 6...15
 
   /// Fraction bits of a table's values.
   private static let fraction = 10
 
-  private static let file = Result {
-    let weights = nc_overfit_1()
-    return try WeightsFile(parsing: Array(UnsafeRawBufferPointer(start: weights.bytes, count: weights.count)))
+  private static let files = (plain: file(nc_overfit_1()), joined: file(nc_overfit_2()))
+
+  private static func file(_ weights: nc_weights) -> WeightsFile? {
+    try? WeightsFile(parsing: Array(UnsafeRawBufferPointer(start: weights.bytes, count: weights.count)))
   }
 
   private static func name(_ preset: OverfitArchitecture.Preset) -> String {
@@ -27,16 +29,17 @@ package enum OverfitPriorTables {
   }
 
   /// The architecture that tables are laid out for.
-  static func reference(_ preset: OverfitArchitecture.Preset) -> OverfitArchitecture {
-    OverfitArchitecture(preset: preset, width: 768, height: 512)
+  static func reference(_ preset: OverfitArchitecture.Preset, joined: Bool) -> OverfitArchitecture {
+    OverfitArchitecture(preset: preset, width: 768, height: 512, joined: joined)
   }
 
   /// Values (2^-16) and offsets of every parameter of `architecture`, or nil where this build has no such table.
   static func table(_ model: UInt32, _ architecture: OverfitArchitecture) -> (values: [Int32], offsets: [Int8])? {
-    guard models.contains(model), architecture.outputs == 3, let preset = architecture.preset,
-      let file = try? file.get()
+    let isJoined = joined.contains(model)
+    guard isJoined || plain.contains(model), architecture.outputs == 3, let preset = architecture.preset,
+      let file = isJoined ? files.joined : files.plain
     else { return nil }
-    let reference = reference(preset)
+    let reference = reference(preset, joined: isJoined)
     let place = "\(model).\(name(preset))"
     let count = reference.parameterCount
     guard let values = try? file.int16(place + ".values", count), let offsets = try? file.uint8(place + ".offsets", count)
@@ -53,11 +56,10 @@ package enum OverfitPriorTables {
     var result = (values: [Int32](repeating: 0, count: target.parameterCount), offsets: [Int8](repeating: 0, count: target.parameterCount))
     let tensors = source.tensors
     let grids = (source: source.grids, target: target.grids)
-    // A latent plane's column in the source, by level.
-    func column(_ level: Int, of a: OverfitArchitecture) -> Int? {
-      a.hasLatents(level: level) ? (a.latentMask & ((1 << level) - 1)).nonzeroBitCount : nil
+    func inOrder(_ a: OverfitArchitecture, _ grids: [OverfitArchitecture.Grid]) -> [OverfitArchitecture.Grid] {
+      (0..<OverfitArchitecture.levels).flatMap { level in a.planeGrids(level: level).map { grids[$0] } }
     }
-    let levels = (0..<OverfitArchitecture.levels).filter { target.hasLatents(level: $0) }
+    let planes = (source: inOrder(source, grids.source), target: inOrder(target, grids.target))
     for tensor in target.tensors {
       var role = tensor.role
       // For each column of the tensor, the source's.
@@ -74,7 +76,10 @@ package enum OverfitPriorTables {
       case .doubling(let level): role = .doubling(level: min(level, source.coarsest - 1))
       case .filter(let level): role = .filter(level: min(level, source.coarsest - 1))
       case .synthesisFirst where !tensor.isBias, .synthesisStabiliser:
-        columns = levels.map { column(min($0, source.coarsest), of: source) }
+        columns = planes.target.map { plane in
+          let level = plane.isHyper ? plane.level : min(plane.level, source.coarsest)
+          return planes.source.firstIndex { $0.level == level && $0.isHyper == plane.isHyper }
+        }
       default: break
       }
       guard let from = tensors.first(where: { $0.role == role && $0.isBias == tensor.isBias }), from.rows == tensor.rows

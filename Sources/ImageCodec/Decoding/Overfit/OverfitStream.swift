@@ -83,10 +83,15 @@ package struct OverfitStream: Sendable {
 }
 
 extension OverfitStream.Header {
+  /// In place of the networks' number, which then follows: hyper-latents are planes.
+  private static let joined = 5
+
   /// The inverse is `write(to:)`. Throws `BitstreamError` or `CodecError` (malformed).
   init(reading reader: inout BitReader, width: Int, height: Int, outputs: Int) throws {
     func number(_ bits: Int) throws -> Int { Int(try reader.read(count: bits)) }
-    let code = try number(3)
+    var code = try number(3)
+    let areJoined = code == Self.joined
+    if areJoined { code = try number(3) }
     let latents: Int
     if code == 0 {
       let spatial = try number(6) + 1
@@ -108,6 +113,7 @@ extension OverfitStream.Header {
       architecture.latentMask = try number(9)
       architecture.hyperMask = try number(9)
     }
+    architecture.areJoined = areJoined
     try architecture.check()
     formats = OverfitFormats(planes: try number(4), hidden: try number(4), outputs: try number(4))
     guard formats.outputs > 0 else {
@@ -123,8 +129,9 @@ extension OverfitStream.Header {
     }
     for grid in architecture.grids {
       let magnitude = Int(try reader.readExpGolomb(order: 2))
-      // Latents shall fit the planes; hyper-latents the entropy model's activations.
-      guard magnitude <= OverfitArchitecture.maximumMagnitude, grid.isHyper || magnitude << formats.planes <= 32767
+      // Planes shall fit their format; other hyper-latents the entropy model's activations.
+      let isPlane = !grid.isHyper || areJoined
+      guard magnitude <= OverfitArchitecture.maximumMagnitude, !isPlane || magnitude << formats.planes <= 32767
       else { throw CodecError(.malformed, "the overfitted picture's header has values up to \(magnitude)") }
       magnitudes.append(magnitude)
       hasMap.append(magnitude > 0 ? try reader.readFlag() : false)
@@ -135,6 +142,7 @@ extension OverfitStream.Header {
   func write(to writer: inout BitWriter) {
     func put(_ value: Int, _ bits: Int) { writer.write(UInt64(value), count: bits) }
     let a = architecture
+    if a.areJoined { put(Self.joined, 3) }
     put(a.preset?.rawValue ?? 0, 3)
     if a.preset == nil {
       put(a.spatial - 1, 6)

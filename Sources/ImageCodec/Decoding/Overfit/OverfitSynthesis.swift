@@ -71,7 +71,7 @@ package struct OverfitSynthesis: Sendable {
     view.conv = (convolutions[0], convolutions[1], convolutions[2])
     view.bits = Int32(network.formats.planes)
     let bands = (a.height + Self.bandRows - 1) / Self.bandRows
-    let finest = a.grids.lastIndex { !$0.isHyper && $0.level == 0 }
+    let finest = a.planeGrids(level: 0).first
     return withExtendedLifetime(network) {
       half.values.withUnsafeBufferPointer { planes in
         (finest.map { grids[$0] } ?? []).withUnsafeBufferPointer { grid in
@@ -99,24 +99,22 @@ package struct OverfitSynthesis: Sendable {
     var pitch = 0
   }
 
-  /// All planes at level 1; none where no latent grid is that coarse.
-  private func halfPlanes(_ grids: [[Int8]]) -> Planes {
+  /// All planes at level 1, of which none exist where no latent grid is that coarse. `onLevel` sees those of each level.
+  func halfPlanes(_ grids: [[Int8]], onLevel: (Planes) -> Void = { _ in }) -> Planes {
     let a = network.architecture
-    guard a.coarsest > 0 else { return Planes() }
-    let all = a.grids
     var planes = Planes()
-    for level in stride(from: a.coarsest, through: 1, by: -1) {
-      let grid = all.firstIndex { !$0.isHyper && $0.level == level }.map { grids[$0] }
-      planes = grow(planes, level: level, grid: grid)
+    for level in stride(from: a.coarsest, to: 0, by: -1) {
+      planes = grow(planes, level: level, grids: a.planeGrids(level: level).map { grids[$0] })
+      onLevel(planes)
     }
     return planes
   }
 
-  /// The planes of `level` from those one level up and the level's latents, if it has any.
-  private func grow(_ above: Planes, level: Int, grid: [Int8]?) -> Planes {
+  /// The planes of `level` from those one level up and the level's own grids.
+  private func grow(_ above: Planes, level: Int, grids: [[Int8]]) -> Planes {
     let (height, width) = network.architecture.size(level: level)
     var planes = Planes()
-    planes.count = above.count + (grid == nil ? 0 : 1)
+    planes.count = above.count + grids.count
     (planes.height, planes.width) = (height, width)
     planes.pitch = (width + 15) / 16 * 16 + 16
     let pitch = planes.pitch
@@ -126,11 +124,13 @@ package struct OverfitSynthesis: Sendable {
       initialised = size
       nonisolated(unsafe) let base = out.baseAddress!
       let bits = network.formats.planes
-      if above.count == 0, let grid {
-        // The coarsest grid enters as it is.
-        for y in 0..<height {
-          for x in 0..<width {
-            base[y * pitch + x] = Int16(truncatingIfNeeded: Int(grid[y * width + x]) << bits)
+      if above.count == 0 {
+        // The coarsest grids enter as they are.
+        for (plane, grid) in grids.enumerated() {
+          for y in 0..<height {
+            for x in 0..<width {
+              base[(plane * height + y) * pitch + x] = Int16(truncatingIfNeeded: Int(grid[y * width + x]) << bits)
+            }
           }
         }
         return
@@ -138,26 +138,22 @@ package struct OverfitSynthesis: Sendable {
       let stage = network.stages[level].view
       let bandRows = max(16, 4096 / width)
       let bands = (height + bandRows - 1) / bandRows
-      let first = grid == nil ? 0 : 1
       above.values.withUnsafeBufferPointer { source in
-        (grid ?? []).withUnsafeBufferPointer { grid in
-          nonisolated(unsafe) let (source, grid) = (source, grid)
-          nonisolated(unsafe) let stage = stage
-          parallelFor(planes.count * bands, threads: threads) { job in
-            let (plane, band) = (job / bands, job % bands)
-            let (begin, end) = (band * bandRows, min((band + 1) * bandRows, height))
-            let to = base + (plane * height + begin) * pitch
-            var stage = stage
-            withUnsafeTemporaryAllocation(of: Int16.self, capacity: nc_overfit_stage_scratch(width)) { scratch in
-              if plane < first {
-                nc_overfit_filter(
-                  kernel.linear, &stage, grid.baseAddress, height, width, Int32(bits), begin, end, to, pitch,
-                  scratch.baseAddress)
-              } else {
-                nc_overfit_double(
-                  kernel.linear, &stage, source.baseAddress! + (plane - first) * above.height * above.pitch,
-                  above.pitch, height, width, begin, end, to, pitch, scratch.baseAddress)
-              }
+        nonisolated(unsafe) let source = source
+        nonisolated(unsafe) let stage = stage
+        parallelFor(planes.count * bands, threads: threads) { job in
+          let (plane, band) = (job / bands, job % bands)
+          let (begin, end) = (band * bandRows, min((band + 1) * bandRows, height))
+          let to = base + (plane * height + begin) * pitch
+          var stage = stage
+          withUnsafeTemporaryAllocation(of: Int16.self, capacity: nc_overfit_stage_scratch(width)) { scratch in
+            if plane < grids.count {
+              nc_overfit_filter(
+                kernel.linear, &stage, grids[plane], height, width, Int32(bits), begin, end, to, pitch, scratch.baseAddress)
+            } else {
+              nc_overfit_double(
+                kernel.linear, &stage, source.baseAddress! + (plane - grids.count) * above.height * above.pitch,
+                above.pitch, height, width, begin, end, to, pitch, scratch.baseAddress)
             }
           }
         }

@@ -29,6 +29,8 @@ final class OverfitEncoder {
   private var endedEarly = false
   /// Iterations done.
   private var ended = 0
+  /// Iterations of trials, which do not count as the fit's.
+  private var tried = 0.0
 
   /// Of each crop, for the curvature of a finished fit: few where iterations are few.
   private let probes: Int
@@ -70,11 +72,34 @@ final class OverfitEncoder {
     schedule = effort.schedule(lambda: control.lambda, dropping: dropped)
     architecture = effort.architecture(
       width: image.width, height: image.height, outputs: image.channels, dropping: dropped)
-    prior = OverfitPrior(trainedFor: control.lambda, architecture)
-    let graph = OverfitGraph(
-      architecture, target: OverfitGraph.target(of: image),
-      initial: OverfitGraph.start(architecture, prior: prior, seed: 1), prior: prior, lambda: control.lambda)
+    let graph = try start(lambda: control.lambda)
     return try finished(try fit(graph, &control))
+  }
+
+  /// What to fit, from the prior that suits the picture: of several the one whose trial, a short fit, ends best.
+  private func start(lambda: Double) throws -> OverfitGraph {
+    let target = OverfitGraph.target(of: image)
+    func graph(_ prior: OverfitPrior) -> OverfitGraph {
+      OverfitGraph(
+        architecture, target: target, initial: OverfitGraph.start(architecture, prior: prior, seed: 1), prior: prior,
+        lambda: lambda)
+    }
+    let priors = OverfitPrior.trained(for: lambda, architecture)
+    prior = priors[0]
+    guard priors.count > 1, let trial = effort.trial(of: schedule, lambda: lambda) else { return graph(prior) }
+    var best: (prior: OverfitPrior, loss: Double)?
+    tried = Double(priors.count * trial.total)
+    progress.plan(tried + Double(schedule.total))
+    for candidate in priors {
+      prior = candidate
+      let graph = graph(candidate)
+      try run(trial, graph, from: 0, of: trial.total)
+      if endedEarly { return graph }
+      let loss = graph.evaluate(threads: threads).loss
+      if best == nil || loss < best!.loss { best = (candidate, loss) }
+    }
+    prior = best!.prior
+    return graph(prior)
   }
 
   private func check() throws {
@@ -100,7 +125,7 @@ final class OverfitEncoder {
     for (number, cycle) in cycles.enumerated() {
       // Two cycles are needed as a rule, and a third often.
       if number == 0 || number > 2 { planned = done + cycles[number...].prefix(number == 0 ? 3 : 1).reduce(0) { $0 + $1.total } }
-      progress.plan(Double(planned) * (1 + (1 + 2 / Double(Self.rare)) / (9 * Double(interval))) + Double(min(cycles.count, 3)) * rounding)
+      progress.plan(tried + Double(planned) * (1 + (1 + 2 / Double(Self.rare)) / (9 * Double(interval))) + Double(min(cycles.count, 3)) * rounding)
       if number > 0 { graph.lambda = control.lambda }
       try run(cycle, graph, from: done, of: planned)
       done += cycle.total

@@ -35,7 +35,7 @@ extension OverfitFormats {
       let architecture = parameters.architecture
       steps = Dictionary(uniqueKeysWithValues: zip(architecture.groups.map(\.kind), parameters.steps))
       var largest = 1
-      for (grid, values) in zip(architecture.grids, grids) where !grid.isHyper {
+      for (grid, values) in zip(architecture.grids, grids) where !grid.isHyper || architecture.areJoined {
         largest = max(largest, OverfitEntropyModel.magnitudes([values])[0])
       }
       planes = Self.bits(largest)
@@ -64,6 +64,15 @@ extension OverfitSynthesis {
     let samples = UnsafeMutablePointer<UInt8>.allocate(capacity: a.width * a.height * a.outputs)
     defer { samples.deallocate() }
     nonisolated(unsafe) let out = samples
+    var coarser = 0
+    _ = halfPlanes(grids) { planes in
+      // Beyond its width a row holds anything.
+      for row in 0..<planes.count * planes.height {
+        for value in planes.values[row * planes.pitch..<row * planes.pitch + planes.width] {
+          coarser = max(coarser, Int(value.magnitude))
+        }
+      }
+    }
     return withBands(grids) { view, bands in
       let found = [[Int]](unsafeUninitializedCapacity: bands) { results, count in
         nonisolated(unsafe) let results = results
@@ -83,7 +92,7 @@ extension OverfitSynthesis {
         count = bands
       }
       func largest(_ i: Int) -> Int { found.map { $0[i] }.max()! }
-      return (largest(0), largest(1), largest(2))
+      return (max(largest(0), coarser), largest(1), largest(2))
     }
   }
 }

@@ -74,7 +74,7 @@ package final class OverfitGraph {
     let stacks = addGrids(seed: seed)
     addRate(stacks)
     addNetworkRate(prior)
-    addError(synthesis(of: upsampled()), target)
+    addError(synthesis(of: upsampled(stacks)), target)
   }
 
   package var floats: [Float] {
@@ -167,24 +167,25 @@ package final class OverfitGraph {
     network = tape.append(ParameterRate(groups, weight: pull * Float(lambda / pixels)))
   }
 
-  /// All latent grids at full size, the finest first.
-  private func upsampled() -> Variable {
+  /// All planes at full size, the finest level's first.
+  private func upsampled(_ stacks: [Int: Variable]) -> Variable {
     let a = architecture
     var planes: Variable?
     for level in stride(from: a.coarsest, through: 0, by: -1) {
-      let number = a.grids.firstIndex { $0.level == level && !$0.isHyper }
+      let own = a.planeGrids(level: level)
       guard let below = planes else {
-        planes = grids[number!].values
+        // A level's stack begins with its latents and its hyper-latents.
+        planes = stacks[level]!.view(0..<own.count)
         continue
       }
       let (height, width) = a.size(level: level)
-      let own = number == nil ? 0 : 1
-      let joined = Variable("planes \(level)", channels: own + below.channels, height: height, width: width)
+      let joined = Variable("planes \(level)", channels: own.count + below.channels, height: height, width: width)
       tape.append(
-        UpsampleByTwo(below, into: joined.view(own..<joined.channels), weights: parameter(.doubling(level: level))))
-      if let number {
+        UpsampleByTwo(below, into: joined.view(own.count..<joined.channels), weights: parameter(.doubling(level: level))))
+      for (plane, number) in own.enumerated() {
         tape.append(
-          SymmetricFilter(grids[number].values, into: joined.view(0..<1), weights: parameter(.filter(level: level))))
+          SymmetricFilter(
+            grids[number].values, into: joined.view(plane..<plane + 1), weights: parameter(.filter(level: level))))
       }
       planes = joined
     }
@@ -237,16 +238,16 @@ package final class OverfitGraph {
 }
 
 extension OverfitPrior {
-  /// The trained prior whose lambda is nearest; model 0 where there is none for these networks.
-  package init(trainedFor lambda: Double, _ architecture: OverfitArchitecture) {
-    // Of models 1 to 5.
-    let trained = [0.02, 0.004, 0.001, 0.0004, 0.0001]
-    let nearest = trained.indices.min { abs(log(trained[$0] / lambda)) < abs(log(trained[$1] / lambda)) }!
-    do {
-      try self.init(modelID: UInt32(nearest + 1), for: architecture)
-    } catch {
-      self.init(noneFor: architecture)
-    }
+  /// Of models 1 to 5, and of 6 to 10 and 11 to 15, which have joined hyper-latents.
+  package static let lambdas = [0.02, 0.004, 0.001, 0.0004, 0.0001]
+
+  /// The trained priors whose lambda is nearest, the one that suits most pictures first; model 0 alone where there is none for these
+  /// networks.
+  package static func trained(for lambda: Double, _ architecture: OverfitArchitecture) -> [OverfitPrior] {
+    let nearest = lambdas.indices.min { abs(log(lambdas[$0] / lambda)) < abs(log(lambdas[$1] / lambda)) }!
+    let sets: [UInt32] = architecture.areJoined ? [6, 11] : [1]
+    let priors = sets.compactMap { try? OverfitPrior(modelID: $0 + UInt32(nearest), for: architecture) }
+    return priors.isEmpty ? [OverfitPrior(noneFor: architecture)] : priors
   }
 }
 

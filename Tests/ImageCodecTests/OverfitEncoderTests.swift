@@ -160,6 +160,24 @@ import Testing
     #expect(zip(fits, fits.dropFirst()).allSatisfy { $0.iteration < $1.iteration })
   }
 
+  /// Long fits begin with a trial of each prior, whatever the threads; the trial's iterations are not the fit's.
+  @Test func longFitsTryTheirPriors() throws {
+    let image = try picture(width: 80, height: 56)
+    let files = try [1, 3].map { threads in
+      let seen = Mutex<[CodingProgress]>([])
+      var options = options(iterations: 1300, threads: threads)
+      options.progress = { progress in seen.withLock { $0.append(progress) } }
+      let encoded = try ImageEncoder(options: options).encode(image)
+      #expect(encoded.fit?.iterations == 1300 && encoded.fit!.isComplete)
+      let all = seen.withLock { $0 }
+      #expect(all.contains { $0.stage == "trial" && $0.fit == nil })
+      #expect(zip(all, all.dropFirst()).allSatisfy { $0.fraction <= $1.fraction })
+      return encoded.bytes
+    }
+    #expect(files[0] == files[1])
+    #expect([7, 12].contains(try ImageFile(reading: files[0]).model))
+  }
+
   @Test func optionsAreChecked() throws {
     let image = try picture(width: 8, height: 8)
     func check(_ change: (inout ImageEncoder.Options) -> Void, _ code: CodecError.Code = .invalidOption) {

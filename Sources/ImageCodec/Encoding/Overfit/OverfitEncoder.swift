@@ -72,12 +72,13 @@ final class OverfitEncoder {
     schedule = effort.schedule(lambda: control.lambda, dropping: dropped)
     architecture = effort.architecture(
       width: image.width, height: image.height, outputs: image.channels, dropping: dropped)
-    let graph = try start(lambda: control.lambda)
+    let graph = try start(control)
     return try finished(try fit(graph, &control))
   }
 
   /// What to fit, from the prior that suits the picture: of several the one whose trial, a short fit, ends best.
-  private func start(lambda: Double) throws -> OverfitGraph {
+  private func start(_ control: OverfitRateControl) throws -> OverfitGraph {
+    let lambda = control.lambda
     let target = OverfitGraph.target(of: image)
     func graph(_ prior: OverfitPrior) -> OverfitGraph {
       OverfitGraph(
@@ -89,11 +90,12 @@ final class OverfitEncoder {
     guard priors.count > 1, let trial = effort.trial(of: schedule, lambda: lambda) else { return graph(prior) }
     var best: (prior: OverfitPrior, loss: Double)?
     tried = Double(priors.count * trial.total)
-    progress.plan(tried + Double(schedule.total))
+    let cycles = control.cycles(schedule)
+    plan(Self.usual(cycles), cycles: cycles.count)
     for candidate in priors {
       prior = candidate
       let graph = graph(candidate)
-      try run(trial, graph, from: 0, of: trial.total)
+      try run(trial, graph)
       if endedEarly { return graph }
       let loss = graph.evaluate(threads: threads).loss
       if best == nil || loss < best!.loss { best = (candidate, loss) }
@@ -123,11 +125,11 @@ final class OverfitEncoder {
     var (done, planned) = (0, 0)
     var nearest: (result: Result, miss: Double)?
     for (number, cycle) in cycles.enumerated() {
-      // Two cycles are needed as a rule, and a third often.
-      if number == 0 || number > 2 { planned = done + cycles[number...].prefix(number == 0 ? 3 : 1).reduce(0) { $0 + $1.total } }
-      progress.plan(tried + Double(planned) * (1 + (1 + 2 / Double(Self.rare)) / (9 * Double(interval))) + Double(min(cycles.count, 3)) * rounding)
+      if number == 0 { planned = Self.usual(cycles) }
+      if number > 2 { planned = done + cycle.total }
+      plan(planned, cycles: cycles.count)
       if number > 0 { graph.lambda = control.lambda }
-      try run(cycle, graph, from: done, of: planned)
+      try run(cycle, graph, of: (done, planned))
       done += cycle.total
       if endedEarly { return try quantised(graph, iterations: ended, of: planned) }
       let fitted = graph.floats
@@ -142,8 +144,17 @@ final class OverfitEncoder {
     return nearest!.result
   }
 
-  /// One cycle; leaves the graph with the best that it has evaluated.
-  private func run(_ cycle: FitSchedule, _ graph: OverfitGraph, from before: Int, of planned: Int) throws {
+  /// Iterations that are likely: two cycles are needed as a rule, and a third often.
+  private static func usual(_ cycles: [FitSchedule]) -> Int { cycles.prefix(3).reduce(0) { $0 + $1.total } }
+
+  /// Tells progress of so many iterations, evaluations and roundings included.
+  private func plan(_ iterations: Int, cycles: Int) {
+    let evaluations = (1 + 2 / Double(Self.rare)) / (9 * Double(interval))
+    progress.plan(tried + Double(iterations) * (1 + evaluations) + Double(min(cycles, 3)) * rounding)
+  }
+
+  /// One cycle; leaves the graph with the best that it has evaluated. It is part of a `whole` of iterations, or else a trial.
+  private func run(_ cycle: FitSchedule, _ graph: OverfitGraph, of whole: (done: Int, planned: Int)? = nil) throws {
     var cycle = cycle
     cycle.latentEps = graph.latentEps
     let fit = Fit(graph.tape, roundings: graph.grids.map(\.rounding), parameters: graph.parameters, schedule: cycle)
@@ -158,7 +169,7 @@ final class OverfitEncoder {
       graph.lambda = lambda
       progress.add(1)
       endedEarly = options.finishesEarly?() ?? false
-      ended = before + fit.iteration
+      ended = (whole?.done ?? 0) + fit.iteration
       let interval = 3 * fit.iteration < 2 * cycle.total ? Self.rare * interval : interval
       if fit.iteration % interval == 0 || fit.iteration == 8 || fit.isDone || endedEarly {
         let now = evaluate(graph)
@@ -166,9 +177,13 @@ final class OverfitEncoder {
         progress.add(1 / 3)
         if best == nil || now.loss <= best!.evaluation.loss { best = Snapshot(graph, now) }
       }
+      guard let whole else {
+        progress.stage("trial")
+        continue
+      }
       progress.fit(
         CodingProgress.Fit(
-          iteration: ended, iterations: planned, loss: fit.loss, lambda: graph.lambda,
+          iteration: ended, iterations: whole.planned, loss: fit.loss, lambda: graph.lambda,
           bitsPerPixel: last.map { $0.bits / pixels }, psnr: last?.psnr))
     }
     if let best, let last, best.evaluation.loss < last.loss { best.restore(graph) }

@@ -71,7 +71,10 @@ struct PriorFit: ParsableCommand {
     ofModel model: Int, _ preset: OverfitArchitecture.Preset, fit: () throws -> [Float]
   ) throws -> [Float] {
     let path = "\(out)/\(model + (joined ? 5 : 0)).\(preset).f32"
-    if let bytes = try? FileIO.read(path) { return bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) } }
+    let count = OverfitArchitecture(preset: preset, width: 768, height: 512, joined: joined).parameterCount
+    if let bytes = try? FileIO.read(path), bytes.count == 4 * count {
+      return bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+    }
     let networks = try fit()
     try networks.withUnsafeBytes { try FileIO.write(Array($0), to: path) }
     return networks

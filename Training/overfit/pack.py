@@ -1,6 +1,7 @@
 """Raw priors to a weights file (bitstream-spec 7, 9.10): python pack.py FOLDER 1 5 ../../Sources/CModels/Weights/overfit-1.ncw
 
-It gets the models from the first number to the second, as far as they are there. Values become int16 in 2^-10. Offsets of scale indices are 0 (128 in the file) unless MODEL.PRESET.offsets (int8) is there."""
+It gets the models from the first number to the second, as far as they are there. Values become int16 in 2^-10. Offsets of
+scale indices are 0 (128 in the file) unless MODEL.PRESET.offsets (int8) is there."""
 import pathlib
 import struct
 import sys

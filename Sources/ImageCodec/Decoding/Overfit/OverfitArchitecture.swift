@@ -118,6 +118,9 @@ package struct OverfitArchitecture: Sendable, Equatable {
 
   package func hasLatents(level: Int) -> Bool { latentMask >> level & 1 == 1 }
 
+  /// Whether a grid is a plane of the synthesis.
+  package func isPlane(_ grid: Grid) -> Bool { !grid.isHyper || areJoined }
+
   /// The grids of a level that are planes, by place in coding order: its latents, then its joined hyper-latents.
   package func planeGrids(level: Int) -> [Int] {
     let grids = grids

@@ -130,8 +130,7 @@ extension OverfitStream.Header {
     for grid in architecture.grids {
       let magnitude = Int(try reader.readExpGolomb(order: 2))
       // Planes shall fit their format; other hyper-latents the entropy model's activations.
-      let isPlane = !grid.isHyper || areJoined
-      guard magnitude <= OverfitArchitecture.maximumMagnitude, !isPlane || magnitude << formats.planes <= 32767
+      guard magnitude <= OverfitArchitecture.maximumMagnitude, !architecture.isPlane(grid) || magnitude << formats.planes <= 32767
       else { throw CodecError(.malformed, "the overfitted picture's header has values up to \(magnitude)") }
       magnitudes.append(magnitude)
       hasMap.append(magnitude > 0 ? try reader.readFlag() : false)

@@ -51,10 +51,13 @@ package struct OverfitSynthesis: Sendable {
       kernel.linear, &view, band * Self.bandRows, min((band + 1) * Self.bandRows, height), out, scratch)
   }
 
-  /// Calls `body` with the kernels' view of the last stage and the number of bands.
-  func withBands<R>(_ grids: [[Int8]], _ body: (nc_overfit_synthesis, _ bands: Int) -> R) -> R {
+  /// Calls `body` with the kernels' view of the last stage and the number of bands, after `onLevel` with the planes of each coarser
+  /// level.
+  func withBands<R>(
+    _ grids: [[Int8]], onLevel: (Planes) -> Void = { _ in }, _ body: (nc_overfit_synthesis, _ bands: Int) -> R
+  ) -> R {
     let a = network.architecture
-    let half = halfPlanes(grids)
+    let half = halfPlanes(grids, onLevel: onLevel)
     var view = nc_overfit_synthesis()
     view.height = Int32(a.height)
     view.width = Int32(a.width)
@@ -100,7 +103,7 @@ package struct OverfitSynthesis: Sendable {
   }
 
   /// All planes at level 1, of which none exist where no latent grid is that coarse. `onLevel` sees those of each level.
-  func halfPlanes(_ grids: [[Int8]], onLevel: (Planes) -> Void = { _ in }) -> Planes {
+  private func halfPlanes(_ grids: [[Int8]], onLevel: (Planes) -> Void) -> Planes {
     let a = network.architecture
     var planes = Planes()
     for level in stride(from: a.coarsest, to: 0, by: -1) {

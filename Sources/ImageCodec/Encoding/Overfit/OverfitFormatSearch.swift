@@ -35,7 +35,7 @@ extension OverfitFormats {
       let architecture = parameters.architecture
       steps = Dictionary(uniqueKeysWithValues: zip(architecture.groups.map(\.kind), parameters.steps))
       var largest = 1
-      for (grid, values) in zip(architecture.grids, grids) where !grid.isHyper || architecture.areJoined {
+      for (grid, values) in zip(architecture.grids, grids) where architecture.isPlane(grid) {
         largest = max(largest, OverfitEntropyModel.magnitudes([values])[0])
       }
       planes = Self.bits(largest)
@@ -65,7 +65,7 @@ extension OverfitSynthesis {
     defer { samples.deallocate() }
     nonisolated(unsafe) let out = samples
     var coarser = 0
-    _ = halfPlanes(grids) { planes in
+    func see(_ planes: Planes) {
       // Beyond its width a row holds anything.
       for row in 0..<planes.count * planes.height {
         for value in planes.values[row * planes.pitch..<row * planes.pitch + planes.width] {
@@ -73,7 +73,7 @@ extension OverfitSynthesis {
         }
       }
     }
-    return withBands(grids) { view, bands in
+    return withBands(grids, onLevel: see) { view, bands in
       let found = [[Int]](unsafeUninitializedCapacity: bands) { results, count in
         nonisolated(unsafe) let results = results
         nonisolated(unsafe) let view = view

@@ -150,7 +150,7 @@ package final class OverfitGraph {
         network: .init(
           hidden: hidden, output: parameter(.contextOutput), stabiliser: parameter(.contextStabiliser),
           bias: parameter(.contextOutput, isBias: true)),
-        weight: Float(lambda / pixels)))
+        weight: Float(perBit)))
     rate.sampling = Self.sampling(bands: rate.bandCount)
   }
 
@@ -164,7 +164,7 @@ package final class OverfitGraph {
       return ParameterRate.Group(
         members: members, step: 1 / Float(1 << OverfitNetworkSearch.usualStep(group.kind)))
     }
-    network = tape.append(ParameterRate(groups, weight: pull * Float(lambda / pixels)))
+    network = tape.append(ParameterRate(groups, weight: pull * Float(perBit)))
   }
 
   /// All planes at full size, the finest level's first.

@@ -24,7 +24,7 @@ extension OverfitStream {
     let header = Header(
       architecture: architecture, formats: formats, steps: parameters.steps, bases: parameters.bases,
       magnitudes: magnitudes, hasMap: blocks.map { $0 != nil })
-    guard zip(list, magnitudes).allSatisfy({ $0.isHyper && !architecture.areJoined || $1 << formats.planes <= 32767 }) else {
+    guard zip(list, magnitudes).allSatisfy({ !architecture.isPlane($0) || $1 << formats.planes <= 32767 }) else {
       throw CodecError(.malformed, "latents do not fit planes of \(formats.planes) fraction bits")
     }
     var writer = BitWriter()

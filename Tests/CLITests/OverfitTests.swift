@@ -31,7 +31,7 @@ struct OverfitTests {
     #expect(answer.text.contains("\"psnr\":\(try Metrics.psnr(original, back)),"))
     #expect(try folder.read("q.ncb") == folder.read("p.ncb"))
     #expect(report["codec"] as? String == "overfit" && report["lambda"] as? Double == 0.002)
-    #expect(report["iterations"] as? Int == 195 && report["complete"] as? Bool == true)
+    #expect(report["iterations"] as? Int == 250 && report["complete"] as? Bool == true)
   }
 
   @Test func infoShowsWhereTheBytesGo() throws {

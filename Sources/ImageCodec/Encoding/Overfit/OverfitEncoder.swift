@@ -48,7 +48,7 @@ final class OverfitEncoder {
     schedule = effort.schedule(lambda: 0)
     architecture = effort.architecture(width: image.width, height: image.height, outputs: image.channels)
     prior = OverfitPrior(noneFor: architecture)
-    interval = min(max(4, schedule.total / 48), 50)
+    interval = min(max(12, schedule.total / 48), 50)
     probes = min(max(schedule.total / 60, 5), 40)
     let memory = Self.memory(architecture)
     guard memory <= options.maxMemory else {

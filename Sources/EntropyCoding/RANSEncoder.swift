@@ -21,9 +21,6 @@ package struct RANSEncoder: ~Copyable {
 
   package init() {}
 
-  /// Values and bypass fields appended so far.
-  package var stepCount: Int { steps.count }
-
   package mutating func reserve(_ count: Int) { steps.reserveCapacity(steps.count + count) }
 
   /// Appends values[i] coded with table indices[i] of `tables`. Throws `symbolOutsideModel` where a value has no

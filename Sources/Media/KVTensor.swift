@@ -31,8 +31,6 @@ public struct KVTensor: Sendable {
   public var byteCount: Int { elementCount * element.bytes }
   /// Bytes of one row.
   package var rowBytes: Int { channels * element.bytes }
-  /// Whether all rows lie behind one another in the canonical order.
-  package var isDense: Bool { tokenStride == rowBytes && headStride == tokenStride * tokens }
 
   /// Allocates zeros, dense. The sizes are the caller's; `KVStorage` is where hostile ones are met.
   public init(heads: Int, tokens: Int, channels: Int, element: KVElement) {

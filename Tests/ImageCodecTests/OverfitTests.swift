@@ -135,14 +135,6 @@ import Testing
     #expect(stream.symbolBytes == 0)
     let bits = parameters.bitsByGroup.reduce(0, +)
     #expect(abs(Double(8 * stream.sideBytes) - bits) < 0.001 * bits + 32)
-    // Asking for one group at a time says the same.
-    for (group, cost) in zip(architecture.groups, parameters.bitsByGroup) {
-      let number = architecture.groups.firstIndex(of: group)!
-      #expect(OverfitParameters.bits(of: floats, group: group, step: steps[number], prior: prior).bits == cost)
-      #expect(
-        OverfitParameters.rounded(floats, group: group, step: steps[number], prior: prior)
-          == Array(values[group.range]))
-    }
   }
 
   @Test func theBestBaseIsFound() {

@@ -136,8 +136,6 @@ struct LibAVFormat: Sendable {
   static let end: Int32 = -0x2046_4F45
   /// AV_NOPTS_VALUE: a time that is not known.
   static let noTime = Int64.min
-  /// "INDA": the data contradicts its format.
-  static let invalidData: Int32 = -0x4144_4E49
 
   /// Of a codec, such as "opus".
   func name(of codec: AVCodecID) -> String { codecName(codec).map { String(cString: $0) } ?? "\(codec.rawValue)" }

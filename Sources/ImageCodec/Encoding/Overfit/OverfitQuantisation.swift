@@ -107,27 +107,6 @@ extension OverfitParameters {
     }
   }
 
-  /// The bits that one group would take at a step, and its best base: what a search over steps asks again and again.
-  /// Infinite where it cannot be coded.
-  package static func bits(
-    of floats: [Float], group: OverfitGroup, step: Int, prior: OverfitPrior
-  ) -> (bits: Double, base: Int) {
-    let integers = quantised(floats, range: group.range, step: step, prior: prior)
-    let best = OverfitParameterCost.shared.best(integers[...], offsets: prior.offsets[group.range])
-    return (best.bits, best.base)
-  }
-
-  /// What one group's parameters become at a step.
-  package static func rounded(
-    _ floats: [Float], group: OverfitGroup, step: Int, prior: OverfitPrior
-  ) -> [Float] {
-    let scale = 1 / Float(1 << step)
-    let integers = quantised(floats, range: group.range, step: step, prior: prior)
-    return group.range.map { i in
-      Float(prior.integer(i, step: step) + Int(integers[i - group.range.lowerBound])) * scale
-    }
-  }
-
   /// Bits of each group in the stream; 11 bits a group in the header come on top.
   package var bitsByGroup: [Double] {
     zip(architecture.groups, bases).map { group, base in

@@ -68,7 +68,7 @@ struct OverfitRateControl {
     var gentle = cycle(0.25, least: 50, isGentle: true)
     (again.rateFactor, gentle.rateFactor) = (1, 1)
     (again.restart, gentle.restart) = (0, 0)
-    return [cycle(0.6, least: 150, isGentle: false), again, gentle, gentle, gentle, gentle]
+    return [cycle(0.6, least: 150, isGentle: false), again] + [FitSchedule](repeating: gentle, count: 8)
   }
 
   /// How far a result is from the target, in tolerances; 0 where there is none.
